@@ -1,0 +1,121 @@
+//! The grammar of one effect: `TARGET [from VALUE] [if FIELD=VALUE]`, several of them separated by commas.
+//!
+//! Text in, syntax out; what the names mean is `plan`'s.
+
+/// A metric with the labels that its braces fix.
+#[derive(Debug, PartialEq)]
+pub(super) struct Target<'a> {
+    pub(super) metric: &'a str,
+    pub(super) braces: Vec<(&'a str, &'a str)>,
+}
+
+/// One effect of a list.
+#[derive(Debug, PartialEq)]
+pub(super) struct Effect<'a> {
+    pub(super) target: Target<'a>,
+    /// The alternatives behind `from`.
+    pub(super) value: Option<Vec<&'a str>>,
+    /// Behind `if`.
+    pub(super) condition: Option<(&'a str, &'a str)>,
+}
+
+/// Splits a list at its commas and reads each effect. The error says what was expected.
+pub(super) fn parse_list(text: &str) -> Result<Vec<Effect<'_>>, String> {
+    split_outside_braces(text).into_iter().map(parse_one).collect()
+}
+
+fn split_outside_braces(text: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let (mut start, mut quoted, mut depth) = (0, false, 0_usize);
+    for (at, c) in text.char_indices() {
+        match c {
+            '"' => quoted = !quoted,
+            '{' if !quoted => depth += 1,
+            '}' if !quoted => depth = depth.saturating_sub(1),
+            ',' if !quoted && depth == 0 => {
+                parts.push(text[start..at].trim());
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(text[start..].trim());
+    parts
+}
+
+fn parse_one(text: &str) -> Result<Effect<'_>, String> {
+    let end = text.find(|c: char| c.is_whitespace() || c == '{').unwrap_or(text.len());
+    let (metric, mut rest) = text.split_at(end);
+    if metric.is_empty() {
+        return Err(format!("{text:?}: expected METRIC or METRIC{{label=\"value\"}}"));
+    }
+    let mut braces = Vec::new();
+    if let Some(inner) = rest.strip_prefix('{') {
+        (braces, rest) =
+            parse_braces(inner).ok_or_else(|| format!("{text:?}: expected {{label=\"value\",…}}"))?;
+    }
+    let words: Vec<&str> = rest.split_whitespace().collect();
+    let mut words = words.as_slice();
+    let mut value = None;
+    let mut condition = None;
+    if let ["from", source, more @ ..] = words {
+        value = Some(source.split('|').map(str::trim).collect::<Vec<_>>());
+        words = more;
+    }
+    if let ["if", test] = words {
+        let (field, wanted) =
+            test.split_once('=').ok_or_else(|| format!("{test:?}: expected FIELD=VALUE behind \"if\""))?;
+        condition = Some((field, wanted));
+        words = &[];
+    }
+    if words.is_empty() {
+        Ok(Effect { target: Target { metric, braces }, value, condition })
+    } else {
+        Err(format!("{:?}: expected nothing, \"from VALUE\" or \"if FIELD=VALUE\"", words.join(" ")))
+    }
+}
+
+/// Reads `label="value",…}` and returns what is behind it.
+#[expect(clippy::type_complexity, reason = "a pair of a list and the rest, used once")]
+fn parse_braces(mut text: &str) -> Option<(Vec<(&str, &str)>, &str)> {
+    let mut braces = Vec::new();
+    loop {
+        let (name, rest) = text.split_once('=')?;
+        let (value, rest) = rest.trim_start().strip_prefix('"')?.split_once('"')?;
+        braces.push((name.trim(), value));
+        let rest = rest.trim_start();
+        if let Some(rest) = rest.strip_prefix('}') {
+            return Some((braces, rest));
+        }
+        text = rest.strip_prefix(',')?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_effects() {
+        let list = parse_list("a, b{x=\"1,}\", y=\"\"} from n|2 if r=ok,c from now").unwrap();
+        assert_eq!(list.len(), 3);
+        assert_eq!(
+            list[0],
+            Effect { target: Target { metric: "a", braces: vec![] }, value: None, condition: None }
+        );
+        assert_eq!(list[1].target.braces, [("x", "1,}"), ("y", "")]);
+        assert_eq!(list[1].value.as_deref(), Some(["n", "2"].as_slice()));
+        assert_eq!(list[1].condition, Some(("r", "ok")));
+        assert_eq!(list[2].value.as_deref(), Some(["now"].as_slice()));
+    }
+
+    #[test]
+    fn what_is_no_effect_says_what_was_expected() {
+        for text in
+            ["", "a,", "a{x}", "a{x=\"1\"", "a from", "a of b", "a if x", "a from x y", "a if x=1 from y"]
+        {
+            let error = parse_list(text).expect_err(text);
+            assert!(error.contains("expected"), "{text:?}: {error}");
+        }
+    }
+}

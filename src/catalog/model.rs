@@ -1,0 +1,311 @@
+//! What a catalog says once it has been checked: plain data that cannot be wrong.
+//!
+//! Names have become indices, label sources have been worked out, and every event is a plan of steps. Nothing
+//! here reads files or changes state; `read` and `plan` make these types, `lifecycles` follows them.
+
+/// An index into [`Catalog::entities`].
+pub type EntityIndex = usize;
+/// An index into [`Catalog::metrics`].
+pub type MetricIndex = usize;
+/// An index into [`EventPlan::fields`].
+pub type FieldIndex = usize;
+/// An index into the entities that one event touches, in the order of its steps.
+pub type HandleIndex = usize;
+
+/// One system: its entities, metrics and events.
+#[derive(Debug, PartialEq)]
+pub struct Catalog {
+    /// Events are named `NAME.…`.
+    pub name: String,
+    /// For people.
+    pub title: String,
+    /// Kinds of things that are opened and closed.
+    pub entities: Vec<EntityDef>,
+    /// Metric families.
+    pub metrics: Vec<MetricDef>,
+    /// What each event does.
+    pub events: Vec<EventPlan>,
+    /// Which events a directory scan of this system causes.
+    pub scan: ScanEvents,
+}
+
+/// A kind of thing that is opened and closed.
+#[derive(Debug, PartialEq)]
+pub struct EntityDef {
+    /// Unique in its catalog.
+    pub name: String,
+    /// The fields that tell open ones apart; at least one.
+    pub key: Vec<String>,
+    /// Further fields it carries from its opening event.
+    pub labels: Vec<String>,
+    /// Its parents: closing one closes this.
+    pub within: Vec<EntityIndex>,
+    /// The event (an index into [`Catalog::events`]) that stands for its abandonment.
+    pub abandoned: Option<usize>,
+}
+
+impl EntityDef {
+    /// Where a label stands among the key and the carried labels, keys first.
+    pub fn part(&self, label: &str) -> Option<usize> {
+        self.key.iter().chain(&self.labels).position(|name| name == label)
+    }
+}
+
+/// A metric family as documented.
+#[derive(Debug, PartialEq)]
+pub struct MetricDef {
+    /// Unique over all catalogs.
+    pub name: String,
+    /// A second name that is shown where aliases are asked for.
+    pub alias: Option<String>,
+    /// What it counts or measures.
+    pub kind: MetricKind,
+    /// The documented text.
+    pub help: String,
+    /// In the documented order.
+    pub labels: Vec<String>,
+    /// The version of the system that brought it, where documented.
+    pub since: Option<String>,
+    /// Its series vanish when this entity closes.
+    pub owner: Option<EntityIndex>,
+}
+
+/// What a metric counts or measures.
+#[derive(Debug, Clone, PartialEq)]
+pub enum MetricKind {
+    /// Only grows.
+    Counter,
+    /// Is set.
+    Gauge,
+    /// Counts the open entities of a kind; no effect sets it.
+    Live(EntityIndex),
+    /// Upper bounds of the buckets, rising, without `+Inf`.
+    Histogram(Vec<f64>),
+    /// Seconds since the latest mark, computed at each scrape.
+    Age,
+}
+
+impl MetricKind {
+    /// The type in Prometheus's words.
+    pub fn prometheus_type(&self) -> &'static str {
+        match self {
+            MetricKind::Counter => "counter",
+            MetricKind::Gauge | MetricKind::Live(_) | MetricKind::Age => "gauge",
+            MetricKind::Histogram(_) => "histogram",
+        }
+    }
+}
+
+/// What is done to a label's value before it is shown.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Transform {
+    /// An URL path with its variable segments replaced; holds the segments whose successor is variable.
+    Path(Vec<String>),
+    /// Letters, digits, `_` and `-`, at most 50 characters.
+    Slug,
+    /// An address with an optional port, shown as `[privacy]` says.
+    Address,
+    /// Blank where `[privacy] quiet` is set.
+    Quiet,
+}
+
+/// What an event does, step by step.
+#[derive(Debug, PartialEq)]
+pub struct EventPlan {
+    /// With the system's prefix: `recording.started`.
+    pub name: String,
+    /// Every field that the event uses.
+    pub fields: Vec<FieldDef>,
+    /// In the order written.
+    pub steps: Vec<Step>,
+    /// The label tuples its steps need, each worked out once an event.
+    pub sets: Vec<LabelSet>,
+    /// How many entities its steps touch.
+    pub handles: usize,
+    /// Whether it resets its system.
+    pub resets: bool,
+}
+
+impl EventPlan {
+    /// The names of its fields of one use, in the order first needed.
+    pub fn fields_used_as(&self, used: FieldUse) -> impl Iterator<Item = &str> {
+        self.fields.iter().filter(move |field| field.used == used).map(|field| field.name.as_str())
+    }
+}
+
+/// A field of an event's line.
+#[derive(Debug, PartialEq)]
+pub struct FieldDef {
+    /// The JSON key.
+    pub name: String,
+    /// What its absence means.
+    pub used: FieldUse,
+}
+
+/// What the absence of a field means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FieldUse {
+    /// The event is rejected.
+    Required,
+    /// The effects that need it are skipped.
+    Optional,
+    /// An entity lends the label; a field of that name would go before it.
+    Override,
+}
+
+/// One effect.
+#[derive(Debug, PartialEq)]
+pub enum Step {
+    /// A new entity.
+    Open {
+        /// Which kind.
+        entity: EntityIndex,
+        /// The name of the result for later steps.
+        handle: HandleIndex,
+        /// The fields of its key, then of its carried labels.
+        parts: Vec<FieldIndex>,
+        /// For each parent: its kind and the fields of its key.
+        parents: Vec<(EntityIndex, Vec<FieldIndex>)>,
+    },
+    /// An entity and all within it end, it must be open, or it takes new values.
+    Find {
+        /// Which kind.
+        entity: EntityIndex,
+        /// The name of the result for later steps.
+        handle: HandleIndex,
+        /// The fields of its key.
+        key: Vec<FieldIndex>,
+        /// What is done with it.
+        then: Then,
+    },
+    /// A change of one series.
+    Change(Change),
+    /// All entities of the system are closed and all its series forgotten.
+    Reset,
+}
+
+/// What is done with an entity that was found open.
+#[derive(Debug, PartialEq)]
+pub enum Then {
+    /// It ends, with all within it.
+    Close,
+    /// It lends its labels.
+    Lend,
+    /// It takes these fields for its parts (position in key and labels, field).
+    Update(Vec<(usize, FieldIndex)>),
+}
+
+/// A change of one series.
+#[derive(Debug, PartialEq)]
+pub struct Change {
+    /// What is done.
+    pub verb: Verb,
+    /// To which family.
+    pub metric: MetricIndex,
+    /// To which series: an index into [`EventPlan::sets`].
+    pub set: usize,
+    /// By how much, where the verb takes a value.
+    pub amount: Option<Amount>,
+    /// The entity that the series belongs to.
+    pub owner: Option<Place>,
+    /// Done only if this field reads so.
+    pub condition: Option<(FieldIndex, String)>,
+}
+
+/// What is done to a series.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    /// Plus one.
+    Inc,
+    /// Plus the amount.
+    Add,
+    /// Minus the amount.
+    Sub,
+    /// Becomes the amount.
+    Set,
+    /// Grows as a running total elsewhere does; the entity, if any, tells sources apart.
+    Follow(Option<HandleIndex>),
+    /// Into a histogram.
+    Observe,
+    /// The time of the event is the latest mark.
+    Mark,
+    /// The series is there.
+    Zero,
+    /// A live gauge counts the entity that was opened or, after an update, counts it here.
+    Count(HandleIndex),
+}
+
+/// Alternatives for a value: the first that is present counts.
+#[derive(Debug, PartialEq)]
+pub struct Amount {
+    /// In the order written; not empty.
+    pub alternatives: Vec<AmountSource>,
+    /// The field to name when none is present and the event may not go without.
+    pub needed: Option<FieldIndex>,
+    /// Negative values are refused, because a counter takes it.
+    pub not_negative: bool,
+}
+
+/// Where a value comes from.
+#[derive(Debug, PartialEq)]
+pub enum AmountSource {
+    /// A field of the line, a number.
+    Field(FieldIndex),
+    /// A number in the catalog.
+    Number(f64),
+    /// The event's time, Unix seconds.
+    Now,
+    /// Seconds since this entity was opened.
+    Elapsed(HandleIndex),
+}
+
+/// An entity that can be reached from one that the event touches.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Place {
+    /// Where the way begins.
+    pub handle: HandleIndex,
+    /// Which parent to go to at each step (an index into [`EntityDef::within`]); empty: the entity itself.
+    pub path: Vec<usize>,
+}
+
+/// A tuple of labels in the documented order, and where their values come from.
+#[derive(Debug, PartialEq)]
+pub struct LabelSet {
+    /// One for each label of the metric.
+    pub labels: Vec<LabelFill>,
+}
+
+/// One label of a set.
+#[derive(Debug, PartialEq)]
+pub struct LabelFill {
+    /// What goes before the value in the text of the tuple: `name="` or `",name="`.
+    pub opening: String,
+    /// Tried in order.
+    pub sources: Vec<LabelSource>,
+    /// Done to the value.
+    pub transform: Option<Transform>,
+}
+
+/// Where a label's value comes from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum LabelSource {
+    /// The target's braces.
+    Text(String),
+    /// A field of the line.
+    Field(FieldIndex),
+    /// A part (key, then labels) of an entity.
+    Entity(Place, usize),
+    /// An optional label that the entity lacks.
+    Empty,
+}
+
+/// The events that a directory scan causes, as `EVENT KEY=VALUE…` with `{bytes}`, `{files}`, `{duration}`.
+#[derive(Debug, Default, PartialEq)]
+pub struct ScanEvents {
+    /// After a complete scan.
+    pub succeeded: Vec<String>,
+    /// After one that ran out of time or files, or met an unreadable folder.
+    pub partial: Vec<String>,
+    /// After one that could not begin.
+    pub failed: Vec<String>,
+}

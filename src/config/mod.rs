@@ -1,0 +1,185 @@
+//! The settings: an INI file parsed once into types that cannot be wrong.
+//!
+//! `[logs]`, `[http]`, `[app]` and `[stats]` are shared with the servers' own configuration files, so unknown keys
+//! there are warnings; the other sections are this program's, so there they are errors. What depends on the machine (whether a
+//! user exists, whether a directory can be written) is found out by those who need it.
+
+pub mod addresses;
+pub mod duration;
+mod read;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use addresses::Networks;
+pub use read::{parse_listen, read_settings};
+
+/// Every setting, with its default where the file does not say.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// `[logs] level`.
+    pub log_level: log::LevelFilter,
+    /// `[http] listen`.
+    pub listen: Vec<SocketAddr>,
+    /// `[app] trustedproxies`.
+    pub trusted_proxies: Networks,
+    /// `[stats] allowed_ips`.
+    pub allowed_ips: Networks,
+    /// `[stats] aliases`.
+    pub aliases: bool,
+    /// `[events] socket`.
+    pub socket: Option<PathBuf>,
+    /// `[events] mode`, permission bits.
+    pub mode: u32,
+    /// `[events] group`.
+    pub group: Option<String>,
+    /// `[events] allowed_users`; empty with no allowed groups: everyone whom the file mode lets in.
+    pub allowed_users: Vec<String>,
+    /// `[events] allowed_groups`.
+    pub allowed_groups: Vec<String>,
+    /// `[events] max_connections`.
+    pub max_connections: usize,
+    /// `[events] max_line`, bytes without the line's end.
+    pub max_line: usize,
+    /// `[events] grace`.
+    pub grace: Duration,
+    /// `[systems] enabled`; empty: all.
+    pub enabled: Vec<String>,
+    /// `[systems] catalog_directory`.
+    pub catalog_directory: Option<PathBuf>,
+    /// `[privacy]`.
+    pub privacy: Privacy,
+    /// `[limits] series_per_metric`.
+    pub series_per_metric: usize,
+    /// `[limits] entities`.
+    pub entities: usize,
+    /// `[state] directory`.
+    pub state_directory: Option<PathBuf>,
+    /// `[state] sync`.
+    pub sync: Sync,
+    /// `[startup] event`.
+    pub startup: Vec<StartupEvent>,
+    /// `[scan NAME]`.
+    pub scans: Vec<ScanSettings>,
+}
+
+/// `[privacy]`: what addresses and ids show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Privacy {
+    /// Only the last two parts of an address.
+    pub deidentify: bool,
+    /// Addresses stay numbers; otherwise names replace them once they are known.
+    pub numeric: bool,
+    /// Labels for single connections are blank.
+    pub quiet: bool,
+}
+
+impl Default for Privacy {
+    fn default() -> Self {
+        Privacy { deidentify: false, numeric: true, quiet: false }
+    }
+}
+
+/// `[state] sync`: when what was written is forced to the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sync {
+    /// Before each acknowledgement.
+    Always,
+    /// At most every second.
+    Interval,
+    /// When the system likes.
+    Never,
+}
+
+/// An event that is applied at start and after a reset of its system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StartupEvent {
+    /// Its name.
+    pub event: String,
+    /// The whole event as a line of the feed.
+    pub line: String,
+}
+
+/// `[scan NAME]`: a directory that the exporter itself looks at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScanSettings {
+    /// The `scan` label.
+    pub name: String,
+    /// Where to look.
+    pub directory: PathBuf,
+    /// From the start of one scan to the start of the next.
+    pub interval: Duration,
+    /// A scan that takes longer is partial.
+    pub timeout: Duration,
+    /// A scan that finds more is partial.
+    pub max_files: u64,
+    /// Which file names count.
+    pub pattern: Option<glob::Pattern>,
+    /// The system whose catalog says which events a scan causes.
+    pub system: Option<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            log_level: log::LevelFilter::Info,
+            listen: vec![SocketAddr::from(([127, 0, 0, 1], 10_048))],
+            trusted_proxies: Networks::none(),
+            allowed_ips: Networks::loopback(),
+            aliases: false,
+            socket: None,
+            mode: 0o660,
+            group: None,
+            allowed_users: Vec::new(),
+            allowed_groups: Vec::new(),
+            max_connections: 1_024,
+            max_line: 65_536,
+            grace: Duration::from_secs(30),
+            enabled: Vec::new(),
+            catalog_directory: Some(PathBuf::from("/etc/lifecycle-exporter/catalog.d")),
+            privacy: Privacy::default(),
+            series_per_metric: 10_000,
+            entities: 1_000_000,
+            state_directory: None,
+            sync: Sync::Interval,
+            startup: Vec::new(),
+            scans: Vec::new(),
+        }
+    }
+}
+
+/// A fault of the configuration.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    /// The file, and where in it.
+    pub place: String,
+    /// What is wrong and what was expected.
+    pub what: String,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}: {}", self.place, self.what)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// Reads a log level: a name, or Python's 10 to 50.
+pub fn parse_level(text: &str) -> Result<log::LevelFilter, String> {
+    use log::LevelFilter;
+    match text.to_ascii_lowercase().as_str() {
+        "debug" | "10" => Ok(LevelFilter::Debug),
+        "info" | "20" | "0" | "notset" => Ok(LevelFilter::Info),
+        "warning" | "warn" | "30" => Ok(LevelFilter::Warn),
+        "error" | "40" | "critical" | "50" => Ok(LevelFilter::Error),
+        _ => Err(format!(
+            "{text:?}: expected debug, info, warning, error or critical, or a number: 10, 20, 30, 40 or 50"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests;

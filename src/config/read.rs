@@ -1,0 +1,284 @@
+//! From the text of a configuration file to [`Settings`]: every key, what it takes, and what is said when it does not.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::{ConfigError, Networks, ScanSettings, Settings, StartupEvent, Sync, duration, parse_level};
+use crate::event::words::EventWords;
+use crate::ini::{self, Entry, InlineComments, Section};
+
+/// The sections shared with other servers' files: unknown keys are theirs.
+const SHARED: [(&str, &[&str]); 4] = [
+    ("logs", &["level"]),
+    ("http", &["listen"]),
+    ("app", &["trustedproxies"]),
+    ("stats", &["allowed_ips", "aliases"]),
+];
+
+/// The sections that only this program has.
+const OWN: [(&str, &[&str]); 6] = [
+    (
+        "events",
+        &[
+            "socket",
+            "mode",
+            "group",
+            "allowed_users",
+            "allowed_groups",
+            "max_connections",
+            "max_line",
+            "grace",
+        ],
+    ),
+    ("systems", &["enabled", "catalog_directory"]),
+    ("privacy", &["deidentify", "numeric", "quiet"]),
+    ("limits", &["series_per_metric", "entities"]),
+    ("state", &["directory", "sync"]),
+    ("startup", &["event"]),
+];
+
+const SCAN_KEYS: [&str; 6] = ["directory", "interval", "timeout", "max_files", "pattern", "system"];
+
+/// Reads a file's text. `file` is only named in errors and warnings; the warnings are for the log.
+pub fn read_settings(file: &str, text: &str) -> Result<(Settings, Vec<String>), ConfigError> {
+    let fail = |what: String| ConfigError { place: file.to_owned(), what };
+    let document =
+        ini::parse(text, InlineComments::AsWritten, knows).map_err(|error| fail(error.to_string()))?;
+    let mut reader = Reader { file, settings: Settings::default(), warnings: Vec::new() };
+    for section in &document.sections {
+        reader.section(section)?;
+    }
+    if !document.ignored.is_empty() {
+        let names: Vec<String> = document.ignored.iter().map(|name| format!("[{name}]")).collect();
+        reader.warnings.push(format!("{file}: sections of other programs are ignored: {}", names.join(", ")));
+    }
+    Ok((reader.settings, reader.warnings))
+}
+
+fn knows(section: &str) -> bool {
+    let names = SHARED.iter().chain(&OWN).map(|(name, _)| *name);
+    section.split_whitespace().next() == Some("scan") || names.into_iter().any(|name| name == section)
+}
+
+struct Reader<'a> {
+    file: &'a str,
+    settings: Settings,
+    warnings: Vec<String>,
+}
+
+impl Reader<'_> {
+    fn section(&mut self, section: &Section) -> Result<(), ConfigError> {
+        let name = section.name.as_str();
+        if let Some(scan) = name.strip_prefix("scan") {
+            return self.scan(section, scan.trim());
+        }
+        let shared = SHARED.iter().find(|(other, _)| *other == name);
+        let keys =
+            shared.or_else(|| OWN.iter().find(|(other, _)| *other == name)).map_or(&[][..], |(_, keys)| keys);
+        for entry in &section.entries {
+            if !keys.contains(&entry.key.as_str()) {
+                if shared.is_some() {
+                    let line = entry.line;
+                    self.warnings.push(format!(
+                        "{}: line {line}: [{name}] {}: unknown key, ignored",
+                        self.file, entry.key
+                    ));
+                    continue;
+                }
+                return Err(self.error(
+                    section,
+                    entry,
+                    &format!("unknown key, expected one of {}", keys.join(", ")),
+                ));
+            }
+            if entry.key != "event" {
+                section
+                    .single(&entry.key)
+                    .map_err(|error| ConfigError { place: self.file.to_owned(), what: error.to_string() })?;
+            }
+            self.entry(section, entry)?;
+        }
+        Ok(())
+    }
+
+    fn error(&self, section: &Section, entry: &Entry, what: &str) -> ConfigError {
+        ConfigError {
+            place: format!("{}: line {}: [{}] {}", self.file, entry.line, section.name, entry.key),
+            what: what.to_owned(),
+        }
+    }
+
+    fn entry(&mut self, section: &Section, entry: &Entry) -> Result<(), ConfigError> {
+        self.read_entry(&section.name, entry).map_err(|what| self.error(section, entry, &what))
+    }
+
+    fn read_entry(&mut self, section: &str, entry: &Entry) -> Result<(), String> {
+        let value = plain(&entry.value)?;
+        let settings = &mut self.settings;
+        match (section, entry.key.as_str()) {
+            ("logs", "level") => settings.log_level = parse_level(value)?,
+            ("http", "listen") => settings.listen = list(value, parse_listen)?,
+            ("app", "trustedproxies") => {
+                settings.trusted_proxies = networks(value)?.unwrap_or_else(Networks::none)
+            }
+            ("stats", "allowed_ips") => {
+                settings.allowed_ips = networks(value)?.unwrap_or_else(Networks::loopback)
+            }
+            ("stats", "aliases") => settings.aliases = yes_no(value)?,
+            ("events", "socket") => settings.socket = path(value)?,
+            ("events", "mode") => settings.mode = parse_mode(value)?,
+            ("events", "group") => settings.group = (!value.is_empty()).then(|| value.to_owned()),
+            ("events", "allowed_users") => settings.allowed_users = names(value)?,
+            ("events", "allowed_groups") => settings.allowed_groups = names(value)?,
+            ("events", "max_connections") => settings.max_connections = number(value, 1, 1_000_000)?,
+            ("events", "max_line") => settings.max_line = number(value, 256, 16_777_216)?,
+            ("events", "grace") => settings.grace = duration::parse(value)?,
+            ("systems", "enabled") => settings.enabled = names(value)?,
+            ("systems", "catalog_directory") => settings.catalog_directory = path(value)?,
+            ("privacy", "deidentify") => settings.privacy.deidentify = yes_no(value)?,
+            ("privacy", "numeric") => settings.privacy.numeric = yes_no(value)?,
+            ("privacy", "quiet") => settings.privacy.quiet = yes_no(value)?,
+            ("limits", "series_per_metric") => settings.series_per_metric = number(value, 1, 100_000_000)?,
+            ("limits", "entities") => settings.entities = number(value, 1, 100_000_000)?,
+            ("state", "directory") => settings.state_directory = path(value)?,
+            ("state", "sync") => settings.sync = parse_sync(value)?,
+            ("startup", "event") => settings.startup.push(parse_startup(value)?),
+            (section, key) => return Err(format!("[{section}] {key}: no reader for this key")),
+        }
+        Ok(())
+    }
+
+    fn scan(&mut self, section: &Section, name: &str) -> Result<(), ConfigError> {
+        let place = format!("{}: line {}: [{}]", self.file, section.line, section.name);
+        let fail = |what: &str| ConfigError { place: place.clone(), what: what.to_owned() };
+        if name.is_empty() || name.split_whitespace().count() != 1 {
+            return Err(fail("expected [scan NAME] with one word for the name"));
+        }
+        if self.settings.scans.iter().any(|scan| scan.name == name) {
+            return Err(fail("a name taken twice, expected each name once"));
+        }
+        let mut scan = ScanSettings {
+            name: name.to_owned(),
+            directory: PathBuf::new(),
+            interval: Duration::from_secs(6 * 3_600),
+            timeout: Duration::from_secs(30 * 60),
+            max_files: 5_000_000,
+            pattern: None,
+            system: None,
+        };
+        for entry in &section.entries {
+            section.single(&entry.key).map_err(|error| fail(&error.to_string()))?;
+            read_scan_entry(&mut scan, entry).map_err(|what| self.error(section, entry, &what))?;
+        }
+        if scan.directory.as_os_str().is_empty() {
+            return Err(fail("directory: missing, expected an absolute path"));
+        }
+        self.settings.scans.push(scan);
+        Ok(())
+    }
+}
+
+fn read_scan_entry(scan: &mut ScanSettings, entry: &Entry) -> Result<(), String> {
+    let value = plain(&entry.value)?;
+    match entry.key.as_str() {
+        "directory" => scan.directory = path(value)?.ok_or("expected an absolute path")?,
+        "interval" => {
+            scan.interval = duration::parse(value)?;
+            if scan.interval < Duration::from_secs(1) {
+                return Err(format!("{value:?}: expected at least 1s"));
+            }
+        }
+        "timeout" => scan.timeout = duration::parse(value)?,
+        "max_files" => scan.max_files = number(value, 1, usize::MAX)? as u64,
+        "pattern" => {
+            let pattern = glob::Pattern::new(value)
+                .map_err(|error| format!("{value:?}: {error}; expected a glob such as *.webm"))?;
+            scan.pattern = Some(pattern);
+        }
+        "system" => scan.system = Some(value.to_owned()),
+        _ => return Err(format!("unknown key, expected one of {}", SCAN_KEYS.join(", "))),
+    }
+    Ok(())
+}
+
+/// Values are taken as written, so a quote around one is a mistake that would be part of it.
+fn plain(value: &str) -> Result<&str, String> {
+    if value.starts_with(['"', '\'']) || value.ends_with(['"', '\'']) {
+        return Err(format!("{value}: a quote, expected the value itself (values are taken as written)"));
+    }
+    Ok(value)
+}
+
+fn list<T>(value: &str, item: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, String> {
+    value.split(',').map(|text| item(text.trim())).collect()
+}
+
+fn names(value: &str) -> Result<Vec<String>, String> {
+    if value.is_empty() {
+        return Ok(Vec::new());
+    }
+    list(value, |name| {
+        if name.is_empty() || name.contains(char::is_whitespace) {
+            Err(format!("{value:?}: expected names separated by commas"))
+        } else {
+            Ok(name.to_owned())
+        }
+    })
+}
+
+fn networks(value: &str) -> Result<Option<Networks>, String> {
+    if value.is_empty() { Ok(None) } else { Networks::parse(value).map(Some) }
+}
+
+/// Reads an address to listen on.
+pub fn parse_listen(text: &str) -> Result<SocketAddr, String> {
+    SocketAddr::from_str(text)
+        .map_err(|_| format!("{text:?}: expected ADDRESS:PORT such as 127.0.0.1:10048 or [::1]:10048"))
+}
+
+fn path(value: &str) -> Result<Option<PathBuf>, String> {
+    match value {
+        "" => Ok(None),
+        value if value.starts_with('/') => Ok(Some(PathBuf::from(value))),
+        value => Err(format!("{value:?}: expected an absolute path")),
+    }
+}
+
+fn yes_no(value: &str) -> Result<bool, String> {
+    match value.to_ascii_lowercase().as_str() {
+        "yes" | "true" | "on" | "1" => Ok(true),
+        "no" | "false" | "off" | "0" => Ok(false),
+        _ => Err(format!("{value:?}: expected yes or no")),
+    }
+}
+
+fn number(value: &str, min: usize, max: usize) -> Result<usize, String> {
+    let number = value.parse::<usize>().ok().filter(|number| (min..=max).contains(number));
+    number.ok_or_else(|| match max {
+        usize::MAX => format!("{value:?}: expected a whole number of at least {min}"),
+        _ => format!("{value:?}: expected a whole number from {min} to {max}"),
+    })
+}
+
+fn parse_mode(value: &str) -> Result<u32, String> {
+    u32::from_str_radix(value, 8)
+        .ok()
+        .filter(|mode| value.len() >= 3 && *mode <= 0o777)
+        .ok_or_else(|| format!("{value:?}: expected permission bits in octal such as 0660"))
+}
+
+fn parse_sync(value: &str) -> Result<Sync, String> {
+    match value {
+        "always" => Ok(Sync::Always),
+        "interval" => Ok(Sync::Interval),
+        "never" => Ok(Sync::Never),
+        _ => Err(format!("{value:?}: expected always, interval or never")),
+    }
+}
+
+fn parse_startup(value: &str) -> Result<StartupEvent, String> {
+    let words = EventWords::parse(value)?;
+    Ok(StartupEvent { event: words.event.to_owned(), line: words.to_line() })
+}

@@ -1,0 +1,121 @@
+use super::*;
+
+fn read(text: &str) -> Result<(Settings, Vec<String>), ConfigError> {
+    read_settings("test.conf", text)
+}
+
+#[test]
+fn an_empty_file_is_the_defaults() {
+    assert_eq!(read("").unwrap(), (Settings::default(), vec![]));
+}
+
+#[test]
+fn every_setting_is_read() {
+    let (settings, warnings) = read(
+        "[logs]\nlevel = 30\n[http]\nlisten = 127.0.0.1:1, [::1]:2\n[app]\ntrustedproxies = 10.0.0.1\n\
+         [stats]\nallowed_ips = 10.0.0.0/8\naliases = yes\n[events]\nsocket = /s\nmode = 0600\ngroup = g\n\
+         allowed_users = a, b\nallowed_groups = c\nmax_connections = 2\nmax_line = 1000\ngrace = 5m\n\
+         [systems]\nenabled = recording, vlog\ncatalog_directory = /c\n[privacy]\ndeidentify = yes\nnumeric = no\nquiet = on\n\
+         [limits]\nseries_per_metric = 5\nentities = 6\n[state]\ndirectory = /d\nsync = always\n\
+         [startup]\nevent = a.b c=d\nevent = e.f\n[scan tmp]\ndirectory = /t\ninterval = 1m\ntimeout = 2s\nmax_files = 3\npattern = *.webm\nsystem = vlog\n",
+    )
+    .unwrap();
+    let expected = Settings {
+        log_level: log::LevelFilter::Warn,
+        listen: vec!["127.0.0.1:1".parse().unwrap(), "[::1]:2".parse().unwrap()],
+        trusted_proxies: Networks::parse("10.0.0.1").unwrap(),
+        allowed_ips: Networks::parse("10.0.0.0/8").unwrap(),
+        aliases: true,
+        socket: Some("/s".into()),
+        mode: 0o600,
+        group: Some("g".to_owned()),
+        allowed_users: vec!["a".to_owned(), "b".to_owned()],
+        allowed_groups: vec!["c".to_owned()],
+        max_connections: 2,
+        max_line: 1_000,
+        grace: Duration::from_secs(300),
+        enabled: vec!["recording".to_owned(), "vlog".to_owned()],
+        catalog_directory: Some("/c".into()),
+        privacy: Privacy { deidentify: true, numeric: false, quiet: true },
+        series_per_metric: 5,
+        entities: 6,
+        state_directory: Some("/d".into()),
+        sync: Sync::Always,
+        startup: vec![
+            StartupEvent { event: "a.b".to_owned(), line: r#"{"event":"a.b","c":"d"}"#.to_owned() },
+            StartupEvent { event: "e.f".to_owned(), line: r#"{"event":"e.f"}"#.to_owned() },
+        ],
+        scans: vec![ScanSettings {
+            name: "tmp".to_owned(),
+            directory: "/t".into(),
+            interval: Duration::from_secs(60),
+            timeout: Duration::from_secs(2),
+            max_files: 3,
+            pattern: Some(glob::Pattern::new("*.webm").unwrap()),
+            system: Some("vlog".to_owned()),
+        }],
+    };
+    assert_eq!((settings, warnings), (expected, vec![]));
+}
+
+#[test]
+fn an_empty_allow_list_means_this_machine() {
+    assert_eq!(read("[stats]\nallowed_ips =\n").unwrap().0.allowed_ips, Networks::loopback());
+}
+
+#[test]
+fn what_belongs_to_other_servers_is_passed_over_with_a_warning() {
+    let (settings, warnings) =
+        read("[http]\nlisten = 127.0.0.1:8000\nprefix = x\n[backend]\nallowall = 'no\n x\n").unwrap();
+    assert_eq!(settings.listen, ["127.0.0.1:8000".parse().unwrap()]);
+    assert_eq!(
+        warnings,
+        [
+            "test.conf: line 3: [http] prefix: unknown key, ignored",
+            "test.conf: sections of other programs are ignored: [backend]",
+        ]
+    );
+}
+
+#[test]
+fn faults_name_file_line_section_key_value_and_what_was_expected() {
+    let cases = [
+        (
+            "[stats]\nallowed_ips = home\n",
+            "test.conf: line 2: [stats] allowed_ips: \"home\": expected an IP address",
+        ),
+        (
+            "[stats]\nallowed_ips = 10.0.0.1,\n 10.0.0.2\n",
+            "test.conf: line 3: \"10.0.0.2\": an indented line",
+        ),
+        (
+            "[stats]\nallowed_ips = \"10.0.0.1\"\n",
+            "line 2: [stats] allowed_ips: \"10.0.0.1\": a quote, expected",
+        ),
+        (
+            "[stats]\nallowed_ips = ::1\nallowed_ips = ::2\n",
+            "line 3: [stats] allowed_ips: written twice, expected once",
+        ),
+        ("\u{feff}[stats]\n", "line 1: a byte-order mark, expected"),
+        ("[events]\nsockets = /s\n", "line 2: [events] sockets: unknown key, expected one of socket, mode"),
+        ("[events]\nsocket = s\n", "expected an absolute path"),
+        ("[events]\nmode = 999\n", "expected permission bits in octal"),
+        ("[events]\nmax_line = 0\n", "expected a whole number from 256"),
+        ("[events]\ngrace = 30\n", "expected a duration"),
+        ("[systems]\nenabled = a b\n", "expected names separated by commas"),
+        ("[privacy]\nquiet = maybe\n", "expected yes or no"),
+        ("[logs]\nlevel = loud\n", "expected debug, info"),
+        ("[http]\nlisten = 10048\n", "expected ADDRESS:PORT"),
+        ("[state]\nsync = often\n", "expected always, interval or never"),
+        ("[startup]\nevent = a=b\n", "expected EVENT"),
+        ("[scan]\ndirectory = /t\n", "expected [scan NAME]"),
+        ("[scan a]\n", "line 1: [scan a]: directory: missing"),
+        ("[scan a]\ndirectory = /t\npattern = [\n", "expected a glob"),
+        ("[scan a]\ndirectory = /t\nevery = 1s\n", "unknown key, expected one of directory"),
+        ("[scan a]\ndirectory = /t\ninterval = 0s\n", "expected at least 1s"),
+    ];
+    for (text, expected) in cases {
+        let error = read(text).expect_err(text).to_string();
+        assert!(error.contains(expected), "{text:?}: {error}");
+    }
+}

@@ -1,0 +1,344 @@
+//! One line of the feed, split into its fields without copying: where each key and value stands.
+//!
+//! The scanner knows flat objects, which is what producers write. What is rare is left to `serde_json`: values
+//! that hold objects or arrays (looked over, never used) and strings with escapes. Everything that is accepted
+//! here is JSON to the letter of RFC 8259; a property test holds the two against each other.
+
+use serde::de::IgnoredAny;
+
+use super::rejection::{Reason, Rejection};
+
+/// The fields of a line. Reused from line to line, so that none allocates.
+#[derive(Default)]
+pub struct Fields {
+    list: Vec<Field>,
+    /// The texts of strings that had escapes, one behind the other.
+    unescaped: String,
+}
+
+/// A key and its value.
+#[derive(Clone, Copy)]
+struct Field {
+    key: Text,
+    value: Value,
+}
+
+/// Where a text stands: in the line, or among the unescaped strings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Text {
+    start: u32,
+    end: u32,
+    unescaped: bool,
+}
+
+/// A value of a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// A string.
+    String(Text),
+    /// A number, as it is written.
+    Number(Text),
+    /// `true` or `false`, as it is written.
+    Boolean(Text),
+    /// The same as an absent field.
+    Null,
+    /// An object, an array, or a string that is no Unicode text.
+    Unusable,
+}
+
+impl Fields {
+    /// Splits a line. On success the fields can be read with [`Fields::iter`] and [`Fields::text`].
+    pub fn scan(&mut self, line: &str) -> Result<(), Rejection> {
+        self.list.clear();
+        self.unescaped.clear();
+        let mut scanner = Scanner { bytes: line.as_bytes(), at: 0, line };
+        scanner.object(self).map_err(|expected| {
+            let what = format!("at byte {}: expected {expected}", scanner.at);
+            Rejection::new(Reason::Malformed, what)
+        })
+    }
+
+    /// Keys and values in the order written.
+    pub fn iter<'a>(&'a self, line: &'a str) -> impl Iterator<Item = (&'a str, Value)> {
+        self.list.iter().map(move |field| (self.text(line, field.key), field.value))
+    }
+
+    /// The text of a key, a string or a number of this line.
+    pub fn text<'a>(&'a self, line: &'a str, text: Text) -> &'a str {
+        let source = if text.unescaped { &self.unescaped } else { line };
+        &source[text.start as usize..text.end as usize]
+    }
+}
+
+struct Scanner<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    line: &'a str,
+}
+
+/// What was expected where a line is no JSON object.
+type Expected = &'static str;
+
+impl Scanner<'_> {
+    fn object(&mut self, fields: &mut Fields) -> Result<(), Expected> {
+        self.white_space();
+        self.take(b'{', "a JSON object")?;
+        self.white_space();
+        if self.peek() == Some(b'}') {
+            self.at += 1;
+        } else {
+            loop {
+                let key = self.string(&mut fields.unescaped)?;
+                self.white_space();
+                self.take(b':', "\":\" behind the key")?;
+                self.white_space();
+                let value = self.value(&mut fields.unescaped)?;
+                // A key that is no Unicode text is the name of no field.
+                if let Value::String(key) = key {
+                    fields.list.push(Field { key, value });
+                }
+                self.white_space();
+                match self.peek() {
+                    Some(b',') => self.at += 1,
+                    Some(b'}') => break,
+                    _ => return Err("\",\" or \"}\""),
+                }
+                self.white_space();
+            }
+            self.at += 1;
+        }
+        self.white_space();
+        if self.at == self.bytes.len() { Ok(()) } else { Err("nothing behind the object") }
+    }
+
+    fn value(&mut self, unescaped: &mut String) -> Result<Value, Expected> {
+        match self.peek() {
+            Some(b'"') => self.string(unescaped),
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            Some(b't') => self.word("true").map(Value::Boolean),
+            Some(b'f') => self.word("false").map(Value::Boolean),
+            Some(b'n') => self.word("null").map(|_| Value::Null),
+            Some(b'{' | b'[') => self.nested(),
+            _ => Err("a JSON value"),
+        }
+    }
+
+    fn string(&mut self, unescaped: &mut String) -> Result<Value, Expected> {
+        self.take(b'"', "a string in double quotes")?;
+        let start = self.at;
+        self.to_special();
+        if self.peek() == Some(b'"') {
+            let text = self.text(start);
+            self.at += 1;
+            return Ok(Value::String(text));
+        }
+        while self.peek() == Some(b'\\') {
+            // The byte behind a backslash belongs to it, whatever it is.
+            self.at = (self.at + 2).min(self.bytes.len());
+            self.to_special();
+        }
+        self.take(b'"', "the end of a string, without control characters in it")?;
+        let raw = &self.line[start - 1..self.at];
+        if let Ok(text) = serde_json::from_str::<String>(raw) {
+            let start = unescaped.len() as u32;
+            unescaped.push_str(&text);
+            Ok(Value::String(Text { start, end: unescaped.len() as u32, unescaped: true }))
+        } else if serde_json::from_str::<IgnoredAny>(raw).is_ok() {
+            Ok(Value::Unusable)
+        } else {
+            Err("only JSON's escapes in a string")
+        }
+    }
+
+    /// Goes on to the next quote, backslash or control character, eight bytes at a time.
+    fn to_special(&mut self) {
+        const ONES: u64 = 0x0101_0101_0101_0101;
+        const HIGHS: u64 = ONES << 7;
+        let has_zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
+        while let Some(chunk) = self.bytes[self.at..].first_chunk::<8>() {
+            let word = u64::from_le_bytes(*chunk);
+            let control = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
+            let found = control | has_zero(word ^ (ONES * 0x22)) | has_zero(word ^ (ONES * 0x5c));
+            if found != 0 {
+                // The lowest bit found is exact; a borrow can only mark bytes above it.
+                self.at += (found.trailing_zeros() / 8) as usize;
+                return;
+            }
+            self.at += 8;
+        }
+        while let Some(byte) = self.peek() {
+            if byte < 0x20 || byte == b'"' || byte == b'\\' {
+                return;
+            }
+            self.at += 1;
+        }
+    }
+
+    fn number(&mut self) -> Result<Value, Expected> {
+        let start = self.at;
+        if self.peek() == Some(b'-') {
+            self.at += 1;
+        }
+        if self.peek() == Some(b'0') {
+            self.at += 1;
+        } else {
+            self.digits()?;
+        }
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if let Some(b'e' | b'E') = self.peek() {
+            self.at += 1;
+            if let Some(b'+' | b'-') = self.peek() {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        Ok(Value::Number(self.text(start)))
+    }
+
+    fn digits(&mut self) -> Result<(), Expected> {
+        let start = self.at;
+        while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
+            self.at += 1;
+        }
+        if self.at > start { Ok(()) } else { Err("a digit") }
+    }
+
+    fn word(&mut self, word: &str) -> Result<Text, Expected> {
+        let start = self.at;
+        if self.bytes[start..].starts_with(word.as_bytes()) {
+            self.at += word.len();
+            Ok(self.text(start))
+        } else {
+            Err("true, false or null")
+        }
+    }
+
+    fn nested(&mut self) -> Result<Value, Expected> {
+        let mut values = serde_json::Deserializer::from_str(&self.line[self.at..]).into_iter::<IgnoredAny>();
+        match values.next() {
+            Some(Ok(_)) => {
+                self.at += values.byte_offset();
+                Ok(Value::Unusable)
+            }
+            _ => Err("a whole JSON object or array"),
+        }
+    }
+
+    fn text(&self, start: usize) -> Text {
+        Text { start: start as u32, end: self.at as u32, unescaped: false }
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    fn take(&mut self, byte: u8, expected: Expected) -> Result<(), Expected> {
+        if self.peek() == Some(byte) {
+            self.at += 1;
+            Ok(())
+        } else {
+            Err(expected)
+        }
+    }
+
+    fn white_space(&mut self) {
+        while let Some(b' ' | b'\t' | b'\r' | b'\n') = self.peek() {
+            self.at += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn shown(line: &str) -> Result<String, String> {
+        let mut fields = Fields::default();
+        fields.scan(line).map_err(|rejection| rejection.to_string())?;
+        let show = |(key, value): (&str, Value)| match value {
+            Value::String(text) => format!("{key}=s:{}", fields.text(line, text)),
+            Value::Number(text) | Value::Boolean(text) => format!("{key}={}", fields.text(line, text)),
+            Value::Null => format!("{key}=null"),
+            Value::Unusable => format!("{key}=?"),
+        };
+        Ok(fields.iter(line).map(show).collect::<Vec<_>>().join(" "))
+    }
+
+    #[test]
+    fn fields_of_every_kind() {
+        let cases = [
+            ("{}", ""),
+            (" {\"a\" : \"x\" , \"b\":-1.50e+3}\r", "a=s:x b=-1.50e+3"),
+            (r#"{"a":true,"b":false,"c":null,"d":0}"#, "a=true b=false c=null d=0"),
+            (r#"{"a":{"b":[1,{}]},"c":[],"d":1}"#, "a=? c=? d=1"),
+            (r#"{"\u0061\"":"\ud83d\ude00\n","ü":"é"}"#, "a\"=s:😀\n ü=s:é"),
+            (r#"{"a":"\ud800","b":"x"}"#, "a=? b=s:x"),
+            (r#"{"\ud800":1,"b":"a long one, past eight bytes"}"#, "b=s:a long one, past eight bytes"),
+        ];
+        for (line, expected) in cases {
+            assert_eq!(shown(line).as_deref(), Ok(expected), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_object_is_malformed() {
+        let cases = [
+            "",
+            "[]",
+            "1",
+            "null",
+            "{",
+            "{\"a\"}",
+            "{\"a\":}",
+            "{\"a\":1,}",
+            "{\"a\":1}x",
+            "{\"a\":01}",
+            "{\"a\":1.}",
+            "{\"a\":.5}",
+            "{\"a\":-}",
+            "{\"a\":1e}",
+            "{\"a\":+1}",
+            "{\"a\":tru}",
+            "{\"a\":NaN}",
+            "{a:1}",
+            "{'a':1}",
+            "{\"a\":\"\t\"}",
+            "{\"a\":\"\\x\"}",
+            "{\"a\":\"x}",
+            "{\"a\":\"\\\"}",
+            "{\"a\":[}",
+            "{\"a\":{\"b\":1}",
+            "{\"a\":1 \"b\":2}",
+            "{\"a\":\"\\u12\"}",
+            "{\"a\":\"x\u{1f}\"}",
+            "{\"a\":[1,]}",
+        ];
+        for line in cases {
+            let error = shown(line).expect_err(line);
+            assert!(error.starts_with("malformed: at byte "), "{line}: {error}");
+        }
+    }
+
+    #[test]
+    fn deep_nesting_is_looked_over_without_a_deep_stack() {
+        let deep = format!("{{\"a\":{}{}}}", "[".repeat(30_000), "]".repeat(30_000));
+        assert_eq!(shown(&deep).as_deref(), Ok("a=?"));
+    }
+
+    proptest! {
+        #[test]
+        fn accepts_what_serde_json_accepts(line in r#"[ -~]{0,4}\{("[a-z\\"]{1,3}"|[a-z0-9:,"{}\[\]. \\-]){0,20}\}?"#) {
+            let oracle = serde_json::from_str::<std::collections::BTreeMap<String, IgnoredAny>>(&line);
+            prop_assert_eq!(shown(&line).is_ok(), oracle.is_ok(), "{}", line);
+        }
+
+        #[test]
+        fn never_panics(line in any::<String>()) {
+            let _ = shown(&line);
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! Events as text: a line of the feed (`line`), the words of a command or a setting (`words`), and the
+//! reasons for which a line is rejected (`rejection`). What an event means is a catalog's.
+
+pub mod line;
+pub mod rejection;
+pub mod words;

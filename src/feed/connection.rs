@@ -1,0 +1,161 @@
+//! One producer's connection: bytes in, whole lines out. Holds at most one unfinished line.
+
+use std::io::{self, Read};
+use std::os::unix::net::UnixStream;
+
+use crate::limits;
+
+/// What one read brought.
+pub(super) enum Batch<'a> {
+    /// Nothing more for now.
+    Nothing,
+    /// Whole lines, with their ends; may be empty.
+    Lines(Lines<'a>),
+    /// The producer has closed the connection, or it broke. Holds the unfinished last line.
+    End(&'a [u8]),
+}
+
+/// The lines of one read.
+pub(super) struct Lines<'a> {
+    /// Whole lines, each with its end.
+    pub(super) block: &'a [u8],
+    /// The beginning of a line that has become too long; the rest of it will be passed over.
+    pub(super) too_long: Option<&'a [u8]>,
+}
+
+/// A producer's connection.
+pub(super) struct Connection {
+    pub(super) stream: UnixStream,
+    /// The beginning of a line whose end has not arrived.
+    partial: Vec<u8>,
+    /// Inside a line that is too long, until its end.
+    skipping: bool,
+}
+
+/// Bytes that a connection may keep between two lines without giving them back.
+const PARTIAL_KEPT_BYTES: usize = 1_024;
+
+impl Connection {
+    pub(super) fn new(stream: UnixStream) -> Self {
+        Connection { stream, partial: Vec::new(), skipping: false }
+    }
+
+    /// The beginning of a line whose end has not arrived.
+    pub(super) fn unfinished(&self) -> &[u8] {
+        &self.partial
+    }
+
+    /// Reads once, into a buffer that all connections share.
+    pub(super) fn read<'a>(&mut self, buffer: &'a mut Vec<u8>, line_max: usize) -> Batch<'a> {
+        let kept = self.partial.len();
+        if buffer.len() < kept + limits::BATCH_BYTES {
+            buffer.resize(kept + limits::BATCH_BYTES, 0);
+        }
+        buffer[..kept].copy_from_slice(&self.partial);
+        let end = match self.stream.read(&mut buffer[kept..kept + limits::BATCH_BYTES]) {
+            Ok(0) => return Batch::End(&buffer[..kept]),
+            Ok(count) => kept + count,
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
+                return Batch::Nothing;
+            }
+            Err(_) => return Batch::End(&buffer[..kept]),
+        };
+        Batch::Lines(self.split(&buffer[..end], kept, line_max))
+    }
+
+    /// Splits what is there into whole lines and what is kept for the next read. The first `searched` bytes
+    /// are known to hold no line end.
+    fn split<'a>(&mut self, data: &'a [u8], searched: usize, line_max: usize) -> Lines<'a> {
+        let mut start = 0;
+        if self.skipping {
+            match memchr::memchr(b'\n', data) {
+                Some(at) => {
+                    start = at + 1;
+                    self.skipping = false;
+                }
+                None => return Lines { block: &[], too_long: None },
+            }
+        }
+        let from = searched.max(start);
+        let end = memchr::memrchr(b'\n', &data[from..]).map_or(start, |at| from + at + 1);
+        let rest = &data[end..];
+        self.partial.clear();
+        // A carriage return before the line's end does not count, and may be the last byte so far.
+        let too_long = rest.len() > line_max + 1;
+        if too_long {
+            self.skipping = true;
+        } else {
+            self.partial.extend_from_slice(rest);
+        }
+        if self.partial.len() <= PARTIAL_KEPT_BYTES {
+            self.partial.shrink_to(PARTIAL_KEPT_BYTES);
+        }
+        Lines { block: &data[start..end], too_long: too_long.then_some(rest) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::io::Write;
+
+    /// Feeds the pieces one read at a time and shows what comes out.
+    fn read_all(pieces: &[&[u8]], line_max: usize) -> Vec<String> {
+        let (mut writer, reader) = UnixStream::pair().unwrap();
+        reader.set_nonblocking(true).unwrap();
+        let (mut connection, mut buffer, mut out) = (Connection::new(reader), Vec::new(), Vec::new());
+        let mut read = |connection: &mut Connection, out: &mut Vec<String>| loop {
+            match connection.read(&mut buffer, line_max) {
+                Batch::Nothing => return,
+                Batch::Lines(lines) => {
+                    for line in lines.block.split_inclusive(|&byte| byte == b'\n') {
+                        let text = String::from_utf8_lossy(&line[..line.len() - 1]).into_owned();
+                        out.push(if text.len() > line_max { "too long".to_owned() } else { text });
+                    }
+                    out.extend(lines.too_long.map(|_| "too long".to_owned()));
+                }
+                Batch::End(rest) => {
+                    out.push(format!("end:{}", String::from_utf8_lossy(rest)));
+                    return;
+                }
+            }
+        };
+        for piece in pieces {
+            writer.write_all(piece).unwrap();
+            read(&mut connection, &mut out);
+        }
+        drop(writer);
+        read(&mut connection, &mut out);
+        out
+    }
+
+    #[test]
+    fn lines_come_out_whole() {
+        assert_eq!(read_all(&[b"a\nb", b"c\n", b"d"], 10), ["a", "bc", "end:d"]);
+        assert_eq!(read_all(&[], 10), ["end:"]);
+    }
+
+    #[test]
+    fn a_line_too_long_is_passed_over_once() {
+        assert_eq!(read_all(&[b"a\n0123456789", b"0123", b"45\nb\n"], 4), ["a", "too long", "b", "end:"]);
+        assert_eq!(read_all(&[b"012345"], 4), ["too long", "end:"]);
+        assert_eq!(read_all(&[b"012345\nb\n"], 4), ["too long", "b", "end:"]);
+        assert_eq!(read_all(&[b"0123\n", b"0123", b"\n"], 4), ["0123", "0123", "end:"]);
+    }
+
+    proptest! {
+        #[test]
+        fn split_writes_equal_whole_writes(text in "[ab\n]{0,60}", cuts in prop::collection::vec(1_usize..8, 1..20)) {
+            let mut pieces = Vec::new();
+            let mut rest = text.as_bytes();
+            for cut in cuts.iter().cycle() {
+                if rest.is_empty() { break; }
+                let (piece, more) = rest.split_at((*cut).min(rest.len()));
+                pieces.push(piece);
+                rest = more;
+            }
+            prop_assert_eq!(read_all(&pieces, 6), read_all(&[text.as_bytes()], 6));
+        }
+    }
+}

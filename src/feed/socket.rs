@@ -1,0 +1,200 @@
+//! The socket file: where it is, how it comes to be, and how it goes.
+//!
+//! Neither the file nor a directory made for it is ever wider than configured, not even for a moment: the process runs
+//! with a umask that leaves nothing to others, and rights are added once owner and group are right.
+
+use std::fs::{self, DirBuilder, File};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::{Flock, FlockArg};
+use nix::unistd::Gid;
+
+/// The directory that systemd makes, or root.
+const SYSTEM_DIRECTORY: &str = "/run/lifecycle-exporter";
+const FILE_NAME: &str = "events.sock";
+
+/// A listening socket, and its file where it is ours to remove.
+pub struct FeedSocket {
+    /// Non-blocking.
+    pub listener: UnixListener,
+    /// The path, and device and inode of the file that we made there.
+    file: Option<(PathBuf, (u64, u64))>,
+    /// For people.
+    pub shown: String,
+}
+
+impl FeedSocket {
+    /// A socket that systemd passed; its file is systemd's.
+    pub fn passed(listener: UnixListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        let path = listener.local_addr().ok().and_then(|address| address.as_pathname().map(Path::to_owned));
+        let shown = path
+            .map_or("a socket from systemd".to_owned(), |path| format!("{} (from systemd)", path.display()));
+        Ok(FeedSocket { listener, file: None, shown })
+    }
+
+    /// Removes the file, unless it has become another's.
+    pub fn remove_file(&self) {
+        if let Some((path, identity)) = &self.file {
+            if fs::symlink_metadata(path).is_ok_and(|now| (now.dev(), now.ino()) == *identity) {
+                if let Err(error) = fs::remove_file(path) {
+                    log::warn!("{}: cannot be removed: {error}", path.display());
+                }
+            }
+        }
+    }
+}
+
+/// Where producers find the feed: as configured, else the system's directory, else one of this user's own.
+///
+/// Makes the directory where it is missing. The error says what to do.
+pub fn choose_path(configured: Option<&Path>) -> Result<PathBuf, String> {
+    if let Some(path) = configured {
+        if let Some(directory) = path.parent().filter(|directory| !directory.exists()) {
+            make_directory(directory, 0o755).map_err(|error| {
+                format!("[events] socket: {} cannot be made: {error}", directory.display())
+            })?;
+        }
+        return Ok(path.to_owned());
+    }
+    let system = Path::new(SYSTEM_DIRECTORY);
+    if system.is_dir() || make_directory(system, 0o755).is_ok() {
+        return Ok(system.join(FILE_NAME));
+    }
+    let own = own_directory()?;
+    Ok(own.join(FILE_NAME))
+}
+
+/// Where a producer of this user looks for the feed, without making anything.
+pub fn find_path(configured: Option<&Path>) -> PathBuf {
+    if let Some(path) = configured {
+        return path.to_owned();
+    }
+    let mut candidates = vec![PathBuf::from(SYSTEM_DIRECTORY)];
+    candidates.extend(runtime_directory());
+    candidates.push(temporary_directory());
+    let paths: Vec<PathBuf> = candidates.into_iter().map(|directory| directory.join(FILE_NAME)).collect();
+    paths.iter().find(|path| path.exists()).unwrap_or(&paths[0]).clone()
+}
+
+fn runtime_directory() -> Option<PathBuf> {
+    let base = PathBuf::from(std::env::var_os("XDG_RUNTIME_DIR")?);
+    (base.is_absolute() && base.is_dir()).then(|| base.join("lifecycle-exporter"))
+}
+
+fn temporary_directory() -> PathBuf {
+    PathBuf::from(format!("/tmp/lifecycle-exporter-{}", nix::unistd::geteuid()))
+}
+
+fn own_directory() -> Result<PathBuf, String> {
+    let directory = runtime_directory().unwrap_or_else(temporary_directory);
+    let fail = |what: String| format!("{}: {what}; choose another place with --socket", directory.display());
+    match make_directory(&directory, 0o700) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(fail(error.to_string())),
+        _ => {}
+    }
+    // In /tmp anyone could have made it first.
+    let found = fs::symlink_metadata(&directory).map_err(|error| fail(error.to_string()))?;
+    if !found.is_dir() || found.uid() != nix::unistd::geteuid().as_raw() || found.mode() & 0o077 != 0 {
+        return Err(fail("expected a directory of this user that is closed to others".to_owned()));
+    }
+    Ok(directory)
+}
+
+/// Makes a directory that nobody else can enter, and opens it to `mode` when it is there.
+fn make_directory(path: &Path, mode: u32) -> io::Result<()> {
+    DirBuilder::new().mode(0o700).create(path)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
+}
+
+/// Binds the socket file. A file that nobody answers is replaced; a live one is an error.
+pub fn bind(path: &Path, mode: u32, group: Option<Gid>) -> Result<FeedSocket, String> {
+    let fail = |what: String| format!("{}: {what}", path.display());
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // Two exporters that start at once must not replace each other's file.
+    let opened = File::open(directory).map_err(|error| fail(error.to_string()))?;
+    // Held by somebody for good, it must not keep us from starting.
+    let _lock = Flock::lock(opened, FlockArg::LockExclusiveNonblock);
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(fail(error.to_string())),
+        Ok(found) if !found.file_type().is_socket() => {
+            return Err(fail("is there and no socket; expected a path for the socket file".to_owned()));
+        }
+        Ok(_) => match UnixStream::connect(path) {
+            Ok(_) => {
+                return Err(fail(
+                    "another process listens there; stop it, or choose another path with --socket".to_owned(),
+                ));
+            }
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                log::info!("{}: nobody answers there, the file is replaced", path.display());
+                fs::remove_file(path).map_err(|error| fail(format!("cannot be replaced: {error}")))?;
+            }
+            Err(error) => return Err(fail(format!("is there and cannot be tried: {error}"))),
+        },
+    }
+    let listener = UnixListener::bind(path)
+        .map_err(|error| fail(format!("cannot be bound: {error}; choose another path with --socket")))?;
+    let finish = || -> io::Result<(u64, u64)> {
+        listener.set_nonblocking(true)?;
+        if let Some(group) = group {
+            std::os::unix::fs::chown(path, None, Some(group.as_raw()))?;
+        }
+        fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
+        let made = fs::symlink_metadata(path)?;
+        Ok((made.dev(), made.ino()))
+    };
+    match finish() {
+        Ok(identity) => {
+            let file = Some((path.to_owned(), identity));
+            Ok(FeedSocket { listener, file, shown: path.display().to_string() })
+        }
+        Err(error) => {
+            let _ = fs::remove_file(path);
+            Err(fail(format!("mode or group cannot be set: {error}")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stale_file_is_replaced_and_a_live_one_is_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("s");
+        let first = bind(&path, 0o640, None).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o640);
+        let error = bind(&path, 0o640, None).err().unwrap();
+        assert!(error.contains("another process listens there"), "{error}");
+        drop(first);
+        let second = bind(&path, 0o600, None).unwrap();
+        second.remove_file();
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn what_is_no_socket_is_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("s");
+        fs::write(&path, "precious").unwrap();
+        assert!(bind(&path, 0o600, None).err().unwrap().contains("no socket"));
+        assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
+    }
+
+    #[test]
+    fn a_file_that_became_anothers_is_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("s");
+        let socket = bind(&path, 0o600, None).unwrap();
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "another's").unwrap();
+        socket.remove_file();
+        assert!(path.exists());
+    }
+}

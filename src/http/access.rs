@@ -1,0 +1,175 @@
+//! Who may look: the decision, and why. Pure, so that `check --client` says exactly what the server does.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+use crate::config::{Networks, Settings};
+
+/// The two lists that decide.
+#[derive(Debug, Clone)]
+pub struct Access {
+    allowed: Networks,
+    proxies: Networks,
+}
+
+/// What is decided when a connection has come in, before a byte is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AtAccept {
+    /// Its request will be read.
+    Read,
+    /// It is told so, and nothing of it is read.
+    Deny,
+}
+
+/// What is decided once the request's head is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// Whose request it is.
+    pub client: IpAddr,
+    /// Whether it is answered.
+    pub allowed: bool,
+    /// How the client was found.
+    via: Via,
+    /// The entry of the allow list that lets it in.
+    network: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Via {
+    Connection,
+    Forwarded,
+}
+
+impl From<&Settings> for Access {
+    fn from(settings: &Settings) -> Self {
+        Access { allowed: settings.allowed_ips.clone(), proxies: settings.trusted_proxies.clone() }
+    }
+}
+
+impl Access {
+    /// A denied address is heard only if it is a trusted proxy, which speaks for others.
+    pub fn at_accept(&self, peer: IpAddr) -> AtAccept {
+        if self.allowed.contains(peer) || self.proxies.contains(peer) {
+            AtAccept::Read
+        } else {
+            AtAccept::Deny
+        }
+    }
+
+    /// Decides for a connection from `peer` with these `X-Forwarded-For` headers, in their order.
+    pub fn decide<'a>(&self, peer: IpAddr, forwarded: impl IntoIterator<Item = &'a str>) -> Verdict {
+        let peer = peer.to_canonical();
+        let mut client = peer;
+        let mut via = Via::Connection;
+        if self.proxies.contains(peer) {
+            let headers: Vec<&str> = forwarded.into_iter().collect();
+            for entry in headers.iter().rev().flat_map(|header| header.rsplit(',')) {
+                let Some(ip) = parse_entry(entry) else { break };
+                client = ip;
+                via = Via::Forwarded;
+                if !self.proxies.contains(ip) {
+                    break;
+                }
+            }
+        }
+        let network = self.allowed.find(client).map(|network| network.to_string());
+        Verdict { client, allowed: network.is_some(), via, network }
+    }
+}
+
+/// An address with or without brackets and port.
+fn parse_entry(entry: &str) -> Option<IpAddr> {
+    let entry = entry.trim();
+    let bare = entry.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let ip = match bare {
+        Some(bare) => bare.parse::<std::net::Ipv6Addr>().ok().map(IpAddr::V6),
+        None => entry
+            .parse::<IpAddr>()
+            .ok()
+            .or_else(|| entry.parse::<SocketAddr>().ok().map(|address| address.ip())),
+    };
+    ip.map(|ip| ip.to_canonical())
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let via = match self.via {
+            Via::Connection => "the address of the connection",
+            Via::Forwarded => "from X-Forwarded-For of a trusted proxy",
+        };
+        match &self.network {
+            Some(network) => {
+                write!(out, "allowed: {} ({via}) is in {network} of [stats] allowed_ips", self.client)
+            }
+            None => write!(out, "denied: {} ({via}) is in no entry of [stats] allowed_ips", self.client),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn access(allowed: &str, proxies: &str) -> Access {
+        let networks =
+            |text: &str| if text.is_empty() { Networks::none() } else { Networks::parse(text).unwrap() };
+        Access { allowed: networks(allowed), proxies: networks(proxies) }
+    }
+
+    #[test]
+    fn a_denied_address_is_not_read_unless_it_is_a_proxy() {
+        let access = access("10.0.0.0/8", "192.168.0.1");
+        let cases = [
+            ("10.1.1.1", AtAccept::Read),
+            ("::ffff:10.1.1.1", AtAccept::Read),
+            ("192.168.0.1", AtAccept::Read),
+            ("192.168.0.2", AtAccept::Deny),
+            ("::1", AtAccept::Deny),
+        ];
+        for (peer, expected) in cases {
+            assert_eq!(access.at_accept(peer.parse().unwrap()), expected, "{peer}");
+        }
+    }
+
+    /// Every shape of `X-Forwarded-For`: headers in, client out. The proxies are 10.0.0.0/8 and fd00::/8.
+    #[test]
+    fn the_client_is_the_right_most_entry_that_is_no_proxy() {
+        let access = access("203.0.113.0/24, 2001:db8::/32", "10.0.0.0/8, fd00::/8");
+        let cases: &[(&str, &[&str], &str)] = &[
+            ("10.0.0.1", &[], "10.0.0.1"),
+            ("10.0.0.1", &[""], "10.0.0.1"),
+            ("10.0.0.1", &["203.0.113.7"], "203.0.113.7"),
+            ("10.0.0.1", &[" 203.0.113.7 "], "203.0.113.7"),
+            ("10.0.0.1", &["203.0.113.7:4711"], "203.0.113.7"),
+            ("10.0.0.1", &["[2001:db8::7]:4711"], "2001:db8::7"),
+            ("10.0.0.1", &["[2001:db8::7]"], "2001:db8::7"),
+            ("10.0.0.1", &["2001:db8::7"], "2001:db8::7"),
+            ("10.0.0.1", &["::ffff:203.0.113.7"], "203.0.113.7"),
+            ("10.0.0.1", &["198.51.100.1, 203.0.113.7"], "203.0.113.7"),
+            ("10.0.0.1", &["203.0.113.7, 198.51.100.1"], "198.51.100.1"),
+            ("10.0.0.1", &["203.0.113.7,10.0.0.2"], "203.0.113.7"),
+            ("10.0.0.1", &["203.0.113.7, 10.0.0.3,fd00::1"], "203.0.113.7"),
+            ("10.0.0.1", &["203.0.113.7", "10.0.0.2"], "203.0.113.7"),
+            ("10.0.0.1", &["10.0.0.2", "203.0.113.7"], "203.0.113.7"),
+            ("10.0.0.1", &["10.0.0.3, 10.0.0.2"], "10.0.0.3"),
+            ("10.0.0.1", &["203.0.113.7, unknown"], "10.0.0.1"),
+            ("10.0.0.1", &["203.0.113.7, unknown, 10.0.0.2"], "10.0.0.2"),
+            ("10.0.0.1", &["203.0.113.7,,10.0.0.2"], "10.0.0.2"),
+            ("10.0.0.1", &["203.0.113.7,"], "10.0.0.1"),
+            ("10.0.0.1", &["garbage"], "10.0.0.1"),
+            ("10.0.0.1", &["203.0.113.7:notaport"], "10.0.0.1"),
+            ("10.0.0.1", &["[203.0.113.7]"], "10.0.0.1"),
+            ("10.0.0.1", &["\"203.0.113.7\""], "10.0.0.1"),
+            ("fd00::5", &["203.0.113.7"], "203.0.113.7"),
+            ("::ffff:10.0.0.1", &["203.0.113.7"], "203.0.113.7"),
+            ("198.51.100.9", &["203.0.113.7"], "198.51.100.9"),
+            ("203.0.113.9", &["198.51.100.1"], "203.0.113.9"),
+        ];
+        for (peer, headers, expected) in cases {
+            let verdict = access.decide(peer.parse().unwrap(), headers.iter().copied());
+            let expected: IpAddr = expected.parse().unwrap();
+            assert_eq!(verdict.client, expected, "{peer} {headers:?}");
+            assert_eq!(verdict.allowed, access.allowed.contains(expected), "{peer} {headers:?}");
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Request heads: bytes in, a small request or a refusal out. Bodies are never read, so a request that has one is refused.
+
+use crate::limits;
+
+/// What is needed of a request.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Request {
+    pub(super) method: Method,
+    /// Without the query.
+    pub(super) path: String,
+    /// The values of `system` in the query, in order.
+    pub(super) systems: Vec<String>,
+    pub(super) accepts_gzip: bool,
+    /// The `X-Forwarded-For` headers, in order.
+    pub(super) forwarded: Vec<String>,
+    /// The status to refuse it with, whoever asks.
+    pub(super) refusal: Option<u16>,
+}
+
+/// The methods that matter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Method {
+    Get,
+    Head,
+    Other,
+}
+
+/// What the bytes so far are.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Head {
+    /// Not yet whole.
+    Partial,
+    /// Whole.
+    Whole(Request),
+    /// No request that could be understood: the status to answer with.
+    Refused(u16),
+}
+
+/// Reads the head of a request.
+pub(super) fn parse(bytes: &[u8]) -> Head {
+    let mut headers = [httparse::EMPTY_HEADER; limits::HTTP_HEADERS_MAX];
+    let mut request = httparse::Request::new(&mut headers);
+    match request.parse(bytes) {
+        Ok(httparse::Status::Complete(length)) if length <= limits::HTTP_HEAD_BYTES_MAX => {}
+        Ok(httparse::Status::Complete(_)) => return Head::Refused(431),
+        Ok(httparse::Status::Partial) if bytes.len() >= limits::HTTP_HEAD_BYTES_MAX => {
+            return Head::Refused(431);
+        }
+        Ok(httparse::Status::Partial) => return Head::Partial,
+        Err(httparse::Error::TooManyHeaders) => return Head::Refused(431),
+        Err(httparse::Error::Version) => return Head::Refused(505),
+        Err(_) => return Head::Refused(400),
+    }
+    let target = request.path.unwrap_or_default();
+    let (path, query) = split_target(target);
+    let values = |name: &'static str| {
+        request
+            .headers
+            .iter()
+            .filter(move |header| header.name.eq_ignore_ascii_case(name))
+            .map(|header| String::from_utf8_lossy(header.value).into_owned())
+    };
+    let lengths: Vec<String> = values("Content-Length").collect();
+    let refusal = if values("Transfer-Encoding").next().is_some() {
+        Some(413)
+    } else {
+        match lengths.as_slice() {
+            [] => None,
+            [length] if !length.is_empty() && length.bytes().all(|byte| byte.is_ascii_digit()) => {
+                length.bytes().any(|byte| byte != b'0').then_some(413)
+            }
+            _ => Some(400),
+        }
+    };
+    let method = match request.method {
+        Some("GET") => Method::Get,
+        Some("HEAD") => Method::Head,
+        _ => Method::Other,
+    };
+    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    Head::Whole(Request {
+        method,
+        path: path.to_owned(),
+        systems: pairs.filter(|(name, _)| *name == "system").map(|(_, value)| value.to_owned()).collect(),
+        accepts_gzip: values("Accept-Encoding").any(|value| accepts_gzip(&value)),
+        forwarded: values("X-Forwarded-For").collect(),
+        refusal,
+    })
+}
+
+/// Path and query of `/path?query` or `http://host/path?query`.
+fn split_target(target: &str) -> (&str, &str) {
+    let target = match target.split_once("://") {
+        Some((_, rest)) if !target.starts_with('/') => rest.find('/').map_or("/", |at| &rest[at..]),
+        _ => target,
+    };
+    let target = target.split('#').next().unwrap_or_default();
+    target.split_once('?').unwrap_or((target, ""))
+}
+
+fn accepts_gzip(value: &str) -> bool {
+    value.split(',').any(|coding| {
+        let mut parts = coding.split(';').map(str::trim);
+        let name = parts.next().unwrap_or_default();
+        let refused = parts
+            .any(|part| part.strip_prefix("q=").is_some_and(|q| q.parse::<f32>().is_ok_and(|q| q <= 0.0)));
+        (name.eq_ignore_ascii_case("gzip") || name == "*") && !refused
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn whole(text: &str) -> Request {
+        match parse(text.as_bytes()) {
+            Head::Whole(request) => request,
+            other => panic!("{text:?}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn requests() {
+        let request = whole(
+            "GET /metrics?system=a&x=1&system=b HTTP/1.1\r\nHost: x\r\naccept-encoding: br, GZIP;q=0.5\r\n\
+             x-forwarded-for: 1.2.3.4\r\nX-Forwarded-For: 5.6.7.8\r\nContent-Length: 0\r\n\r\n",
+        );
+        assert_eq!(
+            request,
+            Request {
+                method: Method::Get,
+                path: "/metrics".to_owned(),
+                systems: vec!["a".to_owned(), "b".to_owned()],
+                accepts_gzip: true,
+                forwarded: vec!["1.2.3.4".to_owned(), "5.6.7.8".to_owned()],
+                refusal: None,
+            }
+        );
+        assert_eq!(whole("HEAD http://host:1/?q HTTP/1.0\r\n\r\n").path, "/");
+        assert!(!whole("GET / HTTP/1.1\r\nAccept-Encoding: gzip;q=0, identity\r\n\r\n").accepts_gzip);
+    }
+
+    #[test]
+    fn bodies_are_refused() {
+        let cases = [
+            ("Content-Length: 1", 413),
+            ("Content-Length: 1000000000000000000", 413),
+            ("Content-Length: 99999999999999999999999999", 413),
+            ("Transfer-Encoding: chunked", 413),
+            ("Content-Length: -1", 400),
+            ("Content-Length: +1", 400),
+            ("Content-Length:", 400),
+            ("Content-Length: 0\r\nContent-Length: 0", 400),
+        ];
+        for (header, status) in cases {
+            assert_eq!(
+                whole(&format!("POST / HTTP/1.1\r\n{header}\r\n\r\n")).refusal,
+                Some(status),
+                "{header}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_request_is_refused() {
+        let long = format!("GET /{} HTTP/1.1\r\n", "x".repeat(9_000));
+        let many = format!("GET / HTTP/1.1\r\n{}", "a: b\r\n".repeat(200));
+        let cases = [
+            ("\x16\x03\x01\x02\x00\x01", 400),
+            ("GET / HTTP/1.1\nBad Header: x\r\n\r\n", 400),
+            ("GET / HTTP/2.0\r\n\r\n", 505),
+            (long.as_str(), 431),
+            (many.as_str(), 431),
+        ];
+        for (text, status) in cases {
+            assert_eq!(parse(text.as_bytes()), Head::Refused(status), "{:.40}", text);
+        }
+        for partial in ["", "G", "GET / HTTP/1.1\r\n", "GET / HTTP/1.1\r\nHost: x\r\n"] {
+            assert_eq!(parse(partial.as_bytes()), Head::Partial);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            parse(&bytes);
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! Listening TCP sockets.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::os::fd::AsRawFd;
+
+use nix::sys::socket::{
+    AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, SockaddrIn6, bind, listen, setsockopt, socket,
+    sockopt,
+};
+
+/// Connections that the kernel keeps for us.
+const BACKLOG: i32 = 1_024;
+
+/// Binds all addresses. The error says which failed and what to do.
+pub fn bind_all(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, String> {
+    addresses
+        .iter()
+        .map(|&address| {
+            let unspecified_v4 = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), address.port());
+            bind_one(address, addresses.contains(&unspecified_v4)).map_err(|error| {
+                format!(
+                    "{address} cannot be listened on: {error}; choose another with --listen or [http] listen"
+                )
+            })
+        })
+        .collect()
+}
+
+/// `[::]` takes IPv4 too, unless `0.0.0.0` is listened on beside it.
+fn bind_one(address: SocketAddr, v6_only: bool) -> io::Result<TcpListener> {
+    let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    let descriptor =
+        socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK, None)?;
+    setsockopt(&descriptor, sockopt::ReuseAddr, &true)?;
+    if address.is_ipv6() && v6_only {
+        setsockopt(&descriptor, sockopt::Ipv6V6Only, &true)?;
+    }
+    let raw = descriptor.as_raw_fd();
+    match address {
+        SocketAddr::V4(address) => bind(raw, &SockaddrIn::from(address))?,
+        SocketAddr::V6(address) => bind(raw, &SockaddrIn6::from(address))?,
+    }
+    listen(&descriptor, Backlog::new(BACKLOG)?)?;
+    Ok(TcpListener::from(descriptor))
+}

@@ -1,0 +1,11 @@
+//! HTTP before hostile clients: one thread that polls all connections, and a few workers that make responses.
+//!
+//! The polling thread (`server`) accepts, reads heads, sends responses and keeps every deadline; it never waits for a client
+//! or for a response to be made. What a head means is `head`'s, who may ask is `access`', what is served is `site`'s.
+
+pub mod access;
+mod head;
+pub mod listen;
+mod response;
+pub mod server;
+pub mod site;

@@ -1,0 +1,323 @@
+//! The open entities of one system: found by key, linked to their parents, closed with all within them.
+//!
+//! Parents know their children and children their place among them, so that opening and closing cost the same
+//! however many siblings there are. Which series count or belong to an entity is noted here and acted on by `apply`.
+
+use std::collections::HashSet;
+
+use hashbrown::{DefaultHashBuilder, HashTable};
+use std::hash::BuildHasher;
+
+use crate::catalog::model::EntityIndex;
+
+/// Separates the parts of an entity's text. No UTF-8 text holds this byte.
+pub(super) const PART_END: u8 = 0xff;
+
+/// An open entity: an index, valid until it closes.
+pub(super) type EntityId = u32;
+
+/// A series of the entity's system: the metric and the slot in its family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct SeriesRef {
+    pub(super) metric: u16,
+    pub(super) slot: u32,
+}
+
+/// A running total kept elsewhere, and what it was when last heard of.
+#[derive(Debug)]
+pub(super) struct Total {
+    pub(super) series: SeriesRef,
+    /// The label text, where the series is shared with others because its family was full.
+    pub(super) overflow_text: Option<Box<[u8]>>,
+    pub(super) last: f64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Entity {
+    /// The parts of key and carried labels, each with [`PART_END`] behind it.
+    text: Box<[u8]>,
+    key_bytes: u32,
+    parents: Box<[Link]>,
+    children: Vec<EntityId>,
+    /// The gauges that count it.
+    pub(super) counted: Vec<SeriesRef>,
+    /// The series that go with it.
+    pub(super) owned: Vec<SeriesRef>,
+    pub(super) totals: Vec<Total>,
+}
+
+/// A parent, and the place among its children.
+#[derive(Debug, Clone, Copy)]
+struct Link {
+    parent: EntityId,
+    position: u32,
+}
+
+/// All open entities of one system.
+#[derive(Debug)]
+pub(super) struct Entities {
+    hasher: DefaultHashBuilder,
+    /// By kind.
+    index: Vec<HashTable<EntityId>>,
+    entities: Vec<Entity>,
+    /// Beside `entities`, so that looking for the oldest touches little memory.
+    kinds: Vec<u16>,
+    opened: Vec<f64>,
+    free: Vec<EntityId>,
+    /// Closed by the event that is being applied: not to be taken again before its end.
+    closed: Vec<EntityId>,
+    /// Who owns which series, so that owning twice is found quickly.
+    owners: HashSet<(EntityId, SeriesRef), DefaultHashBuilder>,
+}
+
+/// What `kinds` holds for a free place.
+const FREE: u16 = u16::MAX;
+
+impl Entities {
+    pub(super) fn new(kinds: usize, hasher: DefaultHashBuilder) -> Self {
+        Entities {
+            index: (0..kinds).map(|_| HashTable::new()).collect(),
+            entities: Vec::new(),
+            kinds: Vec::new(),
+            opened: Vec::new(),
+            free: Vec::new(),
+            closed: Vec::new(),
+            owners: HashSet::with_hasher(hasher.clone()),
+            hasher,
+        }
+    }
+
+    pub(super) fn count(&self, kind: EntityIndex) -> usize {
+        self.index[kind].len()
+    }
+
+    pub(super) fn count_all(&self) -> usize {
+        self.index.iter().map(HashTable::len).sum()
+    }
+
+    /// When the oldest of each kind was opened, Unix seconds; infinite where none is open.
+    pub(super) fn oldest(&self) -> Vec<f64> {
+        let mut oldest = vec![f64::INFINITY; self.index.len()];
+        for (&kind, &opened) in self.kinds.iter().zip(&self.opened) {
+            if kind != FREE {
+                let oldest = &mut oldest[kind as usize];
+                *oldest = oldest.min(opened);
+            }
+        }
+        oldest
+    }
+
+    pub(super) fn find(&self, kind: EntityIndex, key: &[u8]) -> Option<EntityId> {
+        let hash = self.hasher.hash_one(key);
+        self.index[kind].find(hash, |&id| self.entities[id as usize].key() == key).copied()
+    }
+
+    pub(super) fn get(&self, id: EntityId) -> &Entity {
+        &self.entities[id as usize]
+    }
+
+    pub(super) fn get_mut(&mut self, id: EntityId) -> &mut Entity {
+        &mut self.entities[id as usize]
+    }
+
+    pub(super) fn is_open(&self, id: EntityId) -> bool {
+        self.kinds.get(id as usize).is_some_and(|&kind| kind != FREE)
+    }
+
+    pub(super) fn opened(&self, id: EntityId) -> f64 {
+        self.opened[id as usize]
+    }
+
+    pub(super) fn parent(&self, id: EntityId, index: usize) -> EntityId {
+        self.entities[id as usize].parents[index].parent
+    }
+
+    pub(super) fn parents(&self, id: EntityId) -> impl Iterator<Item = EntityId> {
+        self.entities[id as usize].parents.iter().map(|link| link.parent)
+    }
+
+    /// Opens an entity whose key is not open and whose parents are.
+    pub(super) fn open(
+        &mut self,
+        kind: EntityIndex,
+        text: &[u8],
+        key_bytes: usize,
+        parents: &[EntityId],
+        opened: f64,
+    ) -> EntityId {
+        let id = self.free.pop().unwrap_or(self.entities.len() as EntityId);
+        let mut links = Vec::with_capacity(parents.len());
+        for &parent in parents {
+            let siblings = &mut self.entities[parent as usize].children;
+            links.push(Link { parent, position: siblings.len() as u32 });
+            siblings.push(id);
+        }
+        let entity = Entity {
+            text: text.into(),
+            key_bytes: key_bytes as u32,
+            parents: links.into(),
+            ..Entity::default()
+        };
+        if id as usize == self.entities.len() {
+            self.entities.push(entity);
+            self.kinds.push(kind as u16);
+            self.opened.push(opened);
+        } else {
+            self.entities[id as usize] = entity;
+            self.kinds[id as usize] = kind as u16;
+            self.opened[id as usize] = opened;
+        }
+        let hash = self.hasher.hash_one(&text[..key_bytes]);
+        let (hasher, entities) = (&self.hasher, &self.entities);
+        self.index[kind].insert_unique(hash, id, |&id| hasher.hash_one(entities[id as usize].key()));
+        id
+    }
+
+    /// The kinds and ids of an entity and all within it, children before their parents.
+    pub(super) fn family_of(&self, id: EntityId) -> Vec<EntityId> {
+        let mut found = vec![id];
+        let mut next = 0;
+        let mut seen = HashSet::from([id]);
+        while next < found.len() {
+            let children = &self.entities[found[next] as usize].children;
+            found.extend(children.iter().filter(|child| seen.insert(**child)));
+            next += 1;
+        }
+        // A child of two parents may have been found before its other parent's own parent; its depth decides.
+        let mut depths: Vec<(usize, EntityId)> = found.iter().map(|&id| (self.depth(id), id)).collect();
+        depths.sort_by(|a, b| b.0.cmp(&a.0));
+        depths.into_iter().map(|(_, id)| id).collect()
+    }
+
+    fn depth(&self, id: EntityId) -> usize {
+        self.parents(id).map(|parent| self.depth(parent) + 1).max().unwrap_or(0)
+    }
+
+    /// Whether nothing is within it, which is the common case at a close.
+    pub(super) fn has_children(&self, id: EntityId) -> bool {
+        !self.entities[id as usize].children.is_empty()
+    }
+
+    /// Ends one entity that has no children, and hands over what it leaves behind.
+    pub(super) fn close(&mut self, id: EntityId) -> Entity {
+        let entity = std::mem::take(&mut self.entities[id as usize]);
+        let kind = self.kinds[id as usize] as usize;
+        let hash = self.hasher.hash_one(entity.key());
+        if let Ok(found) = self.index[kind].find_entry(hash, |&other| other == id) {
+            found.remove();
+        }
+        for link in &entity.parents {
+            self.unlink(*link);
+        }
+        for series in &entity.owned {
+            self.owners.remove(&(id, *series));
+        }
+        self.kinds[id as usize] = FREE;
+        self.opened[id as usize] = f64::INFINITY;
+        self.closed.push(id);
+        entity
+    }
+
+    /// The event is applied: the places of what it closed can be taken again.
+    pub(super) fn release(&mut self) {
+        self.free.append(&mut self.closed);
+    }
+
+    fn unlink(&mut self, link: Link) {
+        let siblings = &mut self.entities[link.parent as usize].children;
+        siblings.swap_remove(link.position as usize);
+        // The last child took the free place and has to know it.
+        if let Some(&moved) = siblings.get(link.position as usize) {
+            for other in &mut self.entities[moved as usize].parents {
+                if other.parent == link.parent {
+                    other.position = link.position;
+                }
+            }
+        }
+    }
+
+    /// Notes that a series belongs to an entity. Says whether that is new.
+    pub(super) fn own(&mut self, id: EntityId, series: SeriesRef) -> bool {
+        let new = self.owners.insert((id, series));
+        if new {
+            self.entities[id as usize].owned.push(series);
+        }
+        new
+    }
+
+    /// Gives an entity other values for its carried labels.
+    pub(super) fn retext(&mut self, id: EntityId, text: &[u8]) {
+        self.entities[id as usize].text = text.into();
+    }
+
+    /// Closes all at once.
+    pub(super) fn clear(&mut self) {
+        *self = Entities::new(self.index.len(), self.hasher.clone());
+    }
+
+    /// The open entities of one kind.
+    pub(super) fn ids(&self, kind: EntityIndex) -> Vec<EntityId> {
+        self.index[kind].iter().copied().collect()
+    }
+
+    /// The same entities under other indices of kinds and metrics. All entities of kinds that have no new index
+    /// must be closed; series that have none are forgotten.
+    pub(super) fn remapped(
+        mut self,
+        kinds: usize,
+        kind_map: &[Option<EntityIndex>],
+        series: impl Fn(SeriesRef) -> Option<SeriesRef>,
+    ) -> Self {
+        let mut index: Vec<HashTable<EntityId>> = (0..kinds).map(|_| HashTable::new()).collect();
+        for (old, table) in self.index.drain(..).enumerate() {
+            if let Some(new) = kind_map[old] {
+                index[new] = table;
+            }
+        }
+        self.index = index;
+        for kind in self.kinds.iter_mut().filter(|kind| **kind != FREE) {
+            *kind = kind_map[*kind as usize].map_or(FREE, |new| new as u16);
+        }
+        for entity in &mut self.entities {
+            entity.counted = entity.counted.iter().filter_map(|&old| series(old)).collect();
+            entity.owned = entity.owned.iter().filter_map(|&old| series(old)).collect();
+            entity.totals.retain_mut(|total| series(total.series).map(|new| total.series = new).is_some());
+        }
+        let owners: Vec<_> = self.owners.drain().filter_map(|(id, old)| Some((id, series(old)?))).collect();
+        self.owners.extend(owners);
+        self
+    }
+
+    /// Makes everything that refers to one series refer to another. Says how many owners moved.
+    pub(super) fn redirect(&mut self, from: SeriesRef, to: SeriesRef) -> usize {
+        let mut moved = 0;
+        for id in 0..self.entities.len() as EntityId {
+            let entity = &mut self.entities[id as usize];
+            entity.counted.iter_mut().filter(|series| **series == from).for_each(|series| *series = to);
+            entity.totals.iter_mut().filter(|total| total.series == from).for_each(|total| total.series = to);
+            if let Some(position) = entity.owned.iter().position(|series| *series == from) {
+                entity.owned.swap_remove(position);
+                self.owners.remove(&(id, from));
+                moved += usize::from(self.own(id, to));
+            }
+        }
+        moved
+    }
+}
+
+impl Entity {
+    pub(super) fn key(&self) -> &[u8] {
+        &self.text[..self.key_bytes as usize]
+    }
+
+    /// One part of key and labels, keys first.
+    pub(super) fn part(&self, part: usize) -> &[u8] {
+        self.text.split(|&byte| byte == PART_END).nth(part).unwrap_or_default()
+    }
+
+    /// All parts.
+    pub(super) fn parts(&self) -> impl Iterator<Item = &[u8]> {
+        let text = self.text.strip_suffix(&[PART_END]).unwrap_or(&self.text);
+        text.split(|&byte| byte == PART_END)
+    }
+}

@@ -1,0 +1,407 @@
+//! The lifecycles: what is open, and what that has counted. One line of the feed goes in, the state changes as
+//! its catalog says, or not at all.
+//!
+//! The engine belongs to one thread, holds no sockets or files, and asks for no time: every event brings its own. So
+//! the same lines with the same times give the same state, wherever they come from. `entities` is what is open,
+//! `apply` does the events, `adopt` carries state over to changed catalogs, `render` shows it.
+
+mod adopt;
+mod apply;
+mod entities;
+mod names;
+mod render;
+mod system;
+mod transform;
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use hashbrown::DefaultHashBuilder;
+
+use crate::catalog::Catalog;
+use crate::catalog::model::Transform;
+use crate::config::{Privacy, Settings};
+use crate::event::line::{Fields, Value};
+use crate::event::rejection::{Reason, Rejection};
+use crate::limits;
+use crate::series;
+
+use apply::{Context, Event, Scratch};
+use names::Names;
+use render::Shown;
+use system::System;
+
+/// The settings that the engine goes by.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rules {
+    /// `[limits] series_per_metric`.
+    pub series_max: usize,
+    /// `[limits] entities`.
+    pub entities_max: usize,
+    /// `[privacy]`.
+    pub privacy: Privacy,
+    /// `[stats] aliases`.
+    pub aliases: bool,
+    /// `[systems] enabled`; empty: all.
+    pub enabled: Vec<String>,
+    /// `[startup] event`, as lines of the feed.
+    pub startup: Vec<String>,
+}
+
+impl From<&Settings> for Rules {
+    fn from(settings: &Settings) -> Self {
+        Rules {
+            series_max: settings.series_per_metric,
+            entities_max: settings.entities,
+            privacy: settings.privacy,
+            aliases: settings.aliases,
+            enabled: settings.enabled.clone(),
+            startup: settings.startup.iter().map(|event| event.line.clone()).collect(),
+        }
+    }
+}
+
+/// All state that events make.
+pub struct Engine {
+    rules: Rules,
+    hasher: DefaultHashBuilder,
+    systems: Vec<System>,
+    /// System and event by the event's name.
+    events: HashMap<Box<str>, (usize, usize), DefaultHashBuilder>,
+    shown: Vec<Shown>,
+    names: Names,
+    rejected: [u64; Reason::ALL.len()],
+    times_ignored: u64,
+    fields: Fields,
+    scratch: Scratch,
+}
+
+/// One event kind and how often it was applied.
+pub type Applied<'a> = (&'a str, u64);
+
+/// A kind of entity as the exporter's own metrics show it.
+pub struct EntityCount<'a> {
+    /// The system's name.
+    pub system: &'a str,
+    /// The entity's name.
+    pub entity: &'a str,
+    /// How many are open.
+    pub open: usize,
+    /// Seconds since the oldest was opened; 0 where none is open.
+    pub oldest_age_seconds: f64,
+}
+
+impl Engine {
+    /// An engine without state. Call [`Engine::start`] before the first event.
+    pub fn new(catalogs: &[Arc<Catalog>], rules: Rules) -> Self {
+        let hasher = DefaultHashBuilder::default();
+        let systems = catalogs
+            .iter()
+            .map(|catalog| System::new(Arc::clone(catalog), rules.series_max, &hasher))
+            .collect();
+        let mut engine = Engine {
+            rules,
+            events: HashMap::with_hasher(hasher.clone()),
+            hasher,
+            systems,
+            shown: Vec::new(),
+            names: Names::default(),
+            rejected: [0; Reason::ALL.len()],
+            times_ignored: 0,
+            fields: Fields::default(),
+            scratch: Scratch::default(),
+        };
+        engine.index();
+        engine
+    }
+
+    /// Shows the enabled systems and applies the start-up events. Returns those that were rejected.
+    pub fn start(&mut self, now: f64) -> Vec<(String, Rejection)> {
+        self.show_enabled();
+        let startup = self.rules.startup.clone();
+        self.apply_own(startup, now)
+    }
+
+    /// Goes on with other catalogs and rules. What no longer fits is dropped and named in the result.
+    pub fn reconfigure(&mut self, catalogs: &[Arc<Catalog>], rules: Rules, now: f64) -> Vec<String> {
+        let dropped = self.adopt(catalogs, &rules);
+        let startup: Vec<String> =
+            rules.startup.iter().filter(|line| !self.rules.startup.contains(line)).cloned().collect();
+        self.rules = rules;
+        self.index();
+        self.show_enabled();
+        let rejected = self.apply_own(startup, now);
+        let rejected =
+            rejected.into_iter().map(|(line, rejection)| format!("start-up event {line}: {rejection}"));
+        dropped.into_iter().chain(rejected).collect()
+    }
+
+    fn index(&mut self) {
+        self.events.clear();
+        for (system_index, system) in self.systems.iter().enumerate() {
+            for (event_index, event) in system.catalog.events.iter().enumerate() {
+                self.events.insert(event.name.as_str().into(), (system_index, event_index));
+            }
+        }
+        self.shown = render::order(&self.systems, self.rules.aliases);
+    }
+
+    fn show_enabled(&mut self) {
+        for system in &mut self.systems {
+            if !system.shown && self.rules.enabled.contains(&system.catalog.name) {
+                system.show(&self.hasher);
+            }
+        }
+    }
+
+    fn apply_own(&mut self, lines: Vec<String>, now: f64) -> Vec<(String, Rejection)> {
+        lines
+            .into_iter()
+            .filter_map(|line| self.apply(&line, now).err().map(|rejection| (line, rejection)))
+            .collect()
+    }
+
+    /// Applies one line, without its end. `arrived` is Unix seconds. Whatever comes of it is counted.
+    pub fn apply(&mut self, line: &str, arrived: f64) -> Result<(), Rejection> {
+        let mut fields = std::mem::take(&mut self.fields);
+        let result = fields.scan(line).and_then(|()| self.apply_fields(line, &fields, arrived));
+        self.fields = fields;
+        match result {
+            Ok(None) => Ok(()),
+            Ok(Some(reset)) => {
+                self.after_reset(reset, arrived);
+                Ok(())
+            }
+            Err(rejection) => {
+                self.count_rejection(rejection.reason);
+                Err(rejection)
+            }
+        }
+    }
+
+    /// Counts a line that was rejected before it came here.
+    pub fn count_rejection(&mut self, reason: Reason) {
+        self.rejected[reason as usize] += 1;
+    }
+
+    /// Returns the system that was reset, if one was.
+    fn apply_fields(
+        &mut self,
+        line: &str,
+        fields: &Fields,
+        arrived: f64,
+    ) -> Result<Option<usize>, Rejection> {
+        let (name, time) = read_head(line, fields)?;
+        let Some(&(system_index, event_index)) = self.events.get(name) else {
+            let what =
+                format!("{name:?}: expected an event of a catalog (lifecycle-exporter catalog lists them)");
+            return Err(Rejection::new(Reason::UnknownEvent, what));
+        };
+        let entities_open = self.systems.iter().map(|system| system.entities.count_all()).sum();
+        let system = &mut self.systems[system_index];
+        let catalog = Arc::clone(&system.catalog);
+        let plan = &catalog.events[event_index];
+        let about = |mut rejection: Rejection| {
+            rejection.event = Some(plan.name.clone());
+            rejection
+        };
+        if !self.rules.enabled.is_empty() && !self.rules.enabled.contains(&catalog.name) {
+            let what = format!(
+                "{}: not in [systems] enabled, expected one of {}",
+                catalog.name,
+                self.rules.enabled.join(", ")
+            );
+            return Err(about(Rejection::new(Reason::DisabledSystem, what)));
+        }
+        let trusted = time.filter(|time| (time - arrived).abs() <= limits::EVENT_TIME_SKEW_SECONDS_MAX);
+        let event = Event { plan, line, fields, time: trusted.unwrap_or(arrived) };
+        let mut context = Context {
+            privacy: self.rules.privacy,
+            names: &mut self.names,
+            hasher: &self.hasher,
+            entities_open,
+            entities_max: self.rules.entities_max,
+        };
+        self.scratch.resolve(event, system, &mut context).map_err(about)?;
+        if !system.shown {
+            system.show(&self.hasher);
+        }
+        self.scratch.commit(event, system, &self.hasher);
+        system.applied[event_index] += 1;
+        self.times_ignored += u64::from(time.is_some() && trusted.is_none());
+        Ok(plan.resets.then_some(system_index))
+    }
+
+    /// Start-up events stand for what that server does not tell again after its restart. Those that reset it are
+    /// left out: it has just told that itself.
+    fn after_reset(&mut self, system_index: usize, now: f64) {
+        let plans = &self.systems[system_index].catalog.events;
+        let of_system = |line: &String| {
+            let mut fields = Fields::default();
+            fields.scan(line).is_ok()
+                && read_head(line, &fields)
+                    .is_ok_and(|(name, _)| plans.iter().any(|plan| plan.name == name && !plan.resets))
+        };
+        let startup: Vec<String> =
+            self.rules.startup.iter().filter(|line| of_system(line)).cloned().collect();
+        self.apply_own(startup, now);
+    }
+
+    /// The names of all systems, in the order of their catalogs.
+    pub fn system_names(&self) -> impl Iterator<Item = &str> {
+        self.systems.iter().map(|system| system.catalog.name.as_str())
+    }
+
+    /// The events that a directory scan causes in a system.
+    pub fn scan_events(&self, system: &str) -> Option<&crate::catalog::model::ScanEvents> {
+        self.systems.iter().find(|other| other.catalog.name == system).map(|system| &system.catalog.scan)
+    }
+
+    /// Addresses whose names were asked for since the last call.
+    pub fn take_wanted_names(&mut self) -> Vec<IpAddr> {
+        self.names.take_wanted()
+    }
+
+    /// Forgets that a name was asked for, so that a later event asks again.
+    pub fn forget_name(&mut self, ip: IpAddr) {
+        self.names.forget(ip);
+    }
+
+    /// The name of an address has become known: it replaces the number in all series.
+    pub fn learn_name(&mut self, ip: IpAddr, name: &str) {
+        self.names.learn(ip, name);
+        if self.rules.privacy.deidentify || self.rules.privacy.numeric {
+            return;
+        }
+        for system in &mut self.systems {
+            system.rename_address(ip, name);
+        }
+    }
+
+    /// Events applied of every event of the systems shown.
+    pub fn applied(&self) -> impl Iterator<Item = Applied<'_>> {
+        self.systems.iter().filter(|system| system.shown).flat_map(|system| {
+            system.catalog.events.iter().map(|event| event.name.as_str()).zip(system.applied.iter().copied())
+        })
+    }
+
+    /// Lines rejected, by reason.
+    pub fn rejected(&self) -> impl Iterator<Item = (Reason, u64)> {
+        Reason::ALL.into_iter().map(|reason| (reason, self.rejected[reason as usize]))
+    }
+
+    /// Event times that were too far off the clock.
+    pub fn times_ignored(&self) -> u64 {
+        self.times_ignored
+    }
+
+    /// Entities of the systems shown. `now` is Unix seconds.
+    pub fn entities(&self, now: f64) -> Vec<EntityCount<'_>> {
+        let mut counts = Vec::new();
+        for system in self.systems.iter().filter(|system| system.shown) {
+            let oldest = system.entities.oldest();
+            for (kind, def) in system.catalog.entities.iter().enumerate() {
+                counts.push(EntityCount {
+                    system: &system.catalog.name,
+                    entity: &def.name,
+                    open: system.entities.count(kind),
+                    oldest_age_seconds: if oldest[kind].is_finite() {
+                        (now - oldest[kind]).max(0.0)
+                    } else {
+                        0.0
+                    },
+                });
+            }
+        }
+        counts
+    }
+
+    /// Series of the systems shown.
+    pub fn series(&self) -> impl Iterator<Item = (&str, usize)> {
+        self.systems.iter().filter(|s| s.shown).map(|system| (system.catalog.name.as_str(), system.series()))
+    }
+
+    /// Changes that found their metric full, for each metric of the systems shown.
+    pub fn overflowed(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.systems.iter().filter(|s| s.shown).flat_map(|system| {
+            let metrics = system.catalog.metrics.iter().map(|metric| metric.name.as_str());
+            metrics.zip(system.families.iter().map(series::Family::overflowed))
+        })
+    }
+}
+
+impl System {
+    fn rename_address(&mut self, ip: IpAddr, name: &str) {
+        for metric in 0..self.families.len() {
+            for label in 0..self.catalog.metrics[metric].labels.len() {
+                if self.transform_of(metric, label) == Some(&Transform::Address) {
+                    self.rename_label(metric, label, ip, name);
+                }
+            }
+        }
+    }
+
+    /// The transform of a metric's label, which is the same wherever the label is filled.
+    fn transform_of(&self, metric: usize, label: usize) -> Option<&Transform> {
+        let opening = format!("{}=\"", self.catalog.metrics[metric].labels[label]);
+        let sets = self.catalog.events.iter().flat_map(|event| &event.sets);
+        let mut fills = sets.flat_map(|set| &set.labels);
+        fills.find(|fill| fill.opening.trim_start_matches(',') == opening)?.transform.as_ref()
+    }
+
+    fn rename_label(&mut self, metric: usize, label: usize, ip: IpAddr, name: &str) {
+        let merged = self.families[metric].relabel(|text| {
+            let value = String::from_utf8(series::text::value_of(text, label)).ok()?;
+            let (address, port) = transform::parse_address(&value).filter(|(address, _)| *address == ip)?;
+            debug_assert_eq!(address, ip);
+            let port = port.map_or(String::new(), |port| format!(":{port}"));
+            Some(series::text::with_value(text, label, format!("{name}{port}").as_bytes()))
+        });
+        for (from, to) in merged {
+            let reference = |slot| entities::SeriesRef { metric: metric as u16, slot };
+            let moved = self.entities.redirect(reference(from), reference(to));
+            (0..moved).for_each(|_| self.families[metric].own(to));
+            self.families[metric].drop_merged(from);
+        }
+    }
+}
+
+/// The event's name and its time.
+fn read_head<'a>(line: &'a str, fields: &'a Fields) -> Result<(&'a str, Option<f64>), Rejection> {
+    let (mut event, mut time) = (None, None);
+    for (key, value) in fields.iter(line) {
+        let place = match key {
+            "event" => &mut event,
+            "time" => &mut time,
+            _ => continue,
+        };
+        if place.replace(value).is_some() {
+            return Err(Rejection::new(Reason::Malformed, format!("{key}: stands twice, expected once")));
+        }
+    }
+    let name = match event {
+        Some(Value::String(text)) => fields.text(line, text),
+        None | Some(Value::Null) => {
+            return Err(Rejection::new(
+                Reason::MissingField,
+                "event: missing, expected the name of an event",
+            ));
+        }
+        Some(_) => {
+            return Err(Rejection::new(Reason::BadValue, "event: expected a string, the name of an event"));
+        }
+    };
+    let time = match time {
+        None | Some(Value::Null) => None,
+        Some(Value::Number(text)) => {
+            // A number beyond all numbers is a time too far off.
+            Some(fields.text(line, text).parse::<f64>().unwrap_or(f64::INFINITY))
+        }
+        Some(_) => return Err(Rejection::new(Reason::BadValue, "time: expected a number, Unix seconds")),
+    };
+    Ok((name, time))
+}
+
+#[cfg(test)]
+mod tests;

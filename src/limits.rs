@@ -1,0 +1,69 @@
+//! Every bound of the program, with its unit, in one place. What the configuration can change is in `config`.
+
+use std::time::Duration;
+
+/// Bytes of a label value, after its transform; longer ones reject the event.
+pub const LABEL_BYTES_MAX: usize = 1_024;
+/// Fields in the key and labels of one entity kind.
+pub const ENTITY_PARTS_MAX: usize = 32;
+/// Fields that one event of a catalog uses.
+pub const EVENT_FIELDS_MAX: usize = 64;
+/// Buckets of one histogram.
+pub const BUCKETS_MAX: usize = 200;
+/// Seconds that an event's own time may lie off the clock.
+pub const EVENT_TIME_SKEW_SECONDS_MAX: f64 = 86_400.0;
+/// Running totals that one entity may be the source of.
+pub const TOTALS_PER_ENTITY_MAX: usize = 64;
+
+/// Bytes read from one producer before the others have their turn.
+pub const BATCH_BYTES: usize = 65_536;
+/// Ready connections taken from one poll.
+pub const POLL_EVENTS_MAX: usize = 256;
+/// A role looks up at least this often, so that its heart beats.
+pub const ROLE_IDLE_MAX: Duration = Duration::from_secs(2);
+/// A role whose heart has not beaten for this long is not alive.
+pub const ROLE_SILENCE_MAX: Duration = Duration::from_secs(15);
+/// A pause after an accept error, for descriptors to come back.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// What a scrape waits for lines that have already arrived to be applied.
+pub const SCRAPE_CATCH_UP_MAX: Duration = Duration::from_millis(10);
+/// Draining of the producers at a stop.
+pub const DRAIN_MAX: Duration = Duration::from_secs(5);
+/// Messages that wait for the feed.
+pub const CONTROL_QUEUE_MAX: usize = 1_024;
+/// Lines of one reason and event that are logged whole before only their number is.
+pub const REJECTIONS_LOGGED_FIRST: u32 = 3;
+/// Between two summaries of rejections.
+pub const REJECTIONS_SUMMARY_EVERY: Duration = Duration::from_secs(60);
+/// Characters of a rejected line in the log.
+pub const LOGGED_LINE_CHARS_MAX: usize = 200;
+/// User ids whose refusal is remembered so that it is logged once.
+pub const REFUSED_UIDS_MAX: usize = 1_024;
+
+/// HTTP connections at once.
+pub const HTTP_CONNECTIONS_MAX: usize = 64;
+/// Answered HTTP connections whose last bytes are still drained.
+pub const HTTP_LINGERING_MAX: usize = 64;
+/// Bytes of a request head.
+pub const HTTP_HEAD_BYTES_MAX: usize = 8_192;
+/// Header lines of a request.
+pub const HTTP_HEADERS_MAX: usize = 100;
+/// From accept to the end of the head.
+pub const HTTP_HEAD_TIME_MAX: Duration = Duration::from_secs(5);
+/// From the end of the head to the last byte of the response.
+pub const HTTP_RESPONSE_TIME_MAX: Duration = Duration::from_secs(30);
+/// Reading on after the response, so that closing does not reset it away.
+pub const HTTP_LINGER_TIME_MAX: Duration = Duration::from_secs(1);
+/// Bytes read and thrown away while lingering.
+pub const HTTP_LINGER_BYTES_MAX: usize = 262_144;
+/// What a worker waits for the feed's answer.
+pub const SCRAPE_WAIT_MAX: Duration = Duration::from_secs(10);
+/// Descriptors kept for what is neither a producer nor an HTTP connection.
+pub const DESCRIPTORS_RESERVED: u64 = 48;
+
+/// Names kept by the reverse look-up.
+pub const NAMES_MAX: usize = 4_096;
+/// Addresses that wait for their name.
+pub const NAMES_QUEUE_MAX: usize = 256;
+/// Folders within folders that a scan follows.
+pub const SCAN_DEPTH_MAX: usize = 128;

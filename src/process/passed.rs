@@ -1,0 +1,43 @@
+//! Sockets passed by systemd: `events` for the feed, `http` for scrapes, told apart by `LISTEN_FDNAMES`.
+
+use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
+
+use listenfd::ListenFd;
+
+/// The sockets that were passed.
+#[derive(Debug, Default)]
+pub struct Passed {
+    /// The one named `events`.
+    pub events: Option<UnixListener>,
+    /// Those named `http`.
+    pub http: Vec<TcpListener>,
+}
+
+/// Takes the sockets. Must run before other threads do, since it clears the variables.
+pub fn take() -> Result<Passed, String> {
+    let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
+    let mut sockets = ListenFd::from_env();
+    let mut passed = Passed::default();
+    let names: Vec<&str> = names.split(':').collect();
+    for index in 0..sockets.len() {
+        let name = names.get(index).copied().unwrap_or_default();
+        let fail = |what: &str| format!("socket {name:?} from systemd: {what}");
+        match name {
+            "events" if passed.events.is_some() => return Err(fail("passed twice, expected one")),
+            "events" => {
+                let socket = sockets.take_unix_listener(index);
+                passed.events =
+                    socket.map_err(|error| fail(&format!("{error}; expected ListenStream= with a path")))?;
+            }
+            "http" => {
+                let socket = sockets.take_tcp_listener(index);
+                passed.http.extend(
+                    socket.map_err(|error| fail(&format!("{error}; expected ListenStream= with a port")))?,
+                );
+            }
+            _ => return Err(fail("expected FileDescriptorName=events or http")),
+        }
+    }
+    Ok(passed)
+}

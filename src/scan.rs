@@ -1,0 +1,215 @@
+//! The scanner: looks at directories from time to time and reports their size. One thread, one scan at a time.
+//!
+//! Symbolic links are never followed: every folder is opened relative to its parent and only if it is a folder.
+//! What a report means is the feed's and the catalogs'.
+
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use nix::dir::Dir;
+use nix::fcntl::{AtFlags, OFlag};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstatat};
+
+use crate::clock;
+use crate::config::ScanSettings;
+use crate::control::{Control, ControlSender, ScanReport, ScanStatus};
+use crate::limits;
+
+/// Runs until the other end of `settings` is gone. Each message replaces the scans to do; all are due at once then.
+pub fn run(settings: &Receiver<Vec<ScanSettings>>, control: &ControlSender) -> Result<(), String> {
+    let mut plan: Vec<(Instant, ScanSettings)> = Vec::new();
+    loop {
+        let next = plan.iter().map(|(due, _)| *due).min();
+        let wait =
+            next.map_or(Duration::from_secs(3_600), |due| due.saturating_duration_since(Instant::now()));
+        match settings.recv_timeout(wait) {
+            Ok(scans) => {
+                let known =
+                    |scan: &ScanSettings| plan.iter().find(|(_, other)| other == scan).map(|(due, _)| *due);
+                let now = Instant::now();
+                plan = scans.into_iter().map(|scan| (known(&scan).unwrap_or(now), scan)).collect();
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return Ok(()),
+        }
+        for (due, scan) in &mut plan {
+            if *due <= Instant::now() {
+                *due = Instant::now() + scan.interval;
+                control.send(Control::Scanned(scan_once(scan)));
+            }
+        }
+    }
+}
+
+/// Looks at one directory.
+pub fn scan_once(scan: &ScanSettings) -> ScanReport {
+    let started = Instant::now();
+    let mut sums =
+        Sums { scan, until: started + scan.timeout, bytes: 0, files: 0, oldest: None, incomplete: None };
+    let status = match open(&scan.directory) {
+        Ok(directory) => {
+            sums.folder(directory, 0);
+            if sums.incomplete.is_none() { ScanStatus::Succeeded } else { ScanStatus::Partial }
+        }
+        Err(error) => {
+            log::warn!("[scan {}] {} cannot be read: {error}", scan.name, scan.directory.display());
+            ScanStatus::Failed
+        }
+    };
+    if let Some(why) = &sums.incomplete {
+        log::warn!("[scan {}] {} was not seen whole: {why}", scan.name, scan.directory.display());
+    }
+    ScanReport {
+        name: scan.name.clone(),
+        system: scan.system.clone(),
+        status,
+        bytes: sums.bytes,
+        files: sums.files,
+        oldest: sums.oldest,
+        duration_seconds: started.elapsed().as_secs_f64(),
+        ended: clock::unix_seconds(),
+    }
+}
+
+const FOLDER: OFlag =
+    OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
+
+fn open(path: &Path) -> nix::Result<Dir> {
+    Dir::open(path, FOLDER, Mode::empty())
+}
+
+struct Sums<'a> {
+    scan: &'a ScanSettings,
+    until: Instant,
+    bytes: u64,
+    files: u64,
+    oldest: Option<f64>,
+    /// The first reason for which something was not seen.
+    incomplete: Option<String>,
+}
+
+impl Sums<'_> {
+    fn miss(&mut self, why: String) {
+        self.incomplete.get_or_insert(why);
+    }
+
+    /// Adds up a folder and those within it. Says whether to go on.
+    fn folder(&mut self, mut directory: Dir, depth: usize) -> bool {
+        let mut names = Vec::new();
+        for entry in directory.iter() {
+            match entry {
+                Ok(entry) if matches!(entry.file_name().to_bytes(), b"." | b"..") => {}
+                Ok(entry) => names.push(entry.file_name().to_owned()),
+                Err(error) => self.miss(error.to_string()),
+            }
+            if Instant::now() >= self.until {
+                self.miss(format!("out of time ({:?})", self.scan.timeout));
+                return false;
+            }
+        }
+        for name in names {
+            if Instant::now() >= self.until {
+                self.miss(format!("out of time ({:?})", self.scan.timeout));
+                return false;
+            }
+            let found = match fstatat(directory.as_fd(), name.as_c_str(), AtFlags::AT_SYMLINK_NOFOLLOW) {
+                Ok(found) => found,
+                // It may have gone meanwhile, which is no fault.
+                Err(nix::errno::Errno::ENOENT) => continue,
+                Err(error) => {
+                    self.miss(format!("{}: {error}", name.to_string_lossy()));
+                    continue;
+                }
+            };
+            match SFlag::from_bits_truncate(found.st_mode) & SFlag::S_IFMT {
+                SFlag::S_IFREG => {
+                    if !self.file(&name.to_string_lossy(), &found) {
+                        return false;
+                    }
+                }
+                SFlag::S_IFDIR if depth >= limits::SCAN_DEPTH_MAX => self.miss("folders too deep".to_owned()),
+                SFlag::S_IFDIR => {
+                    match Dir::openat(directory.as_fd(), name.as_c_str(), FOLDER, Mode::empty()) {
+                        Ok(inner) => {
+                            if !self.folder(inner, depth + 1) {
+                                return false;
+                            }
+                        }
+                        Err(nix::errno::Errno::ENOENT) => {}
+                        Err(error) => self.miss(format!("{}: {error}", name.to_string_lossy())),
+                    }
+                }
+                _ => {}
+            }
+        }
+        true
+    }
+
+    fn file(&mut self, name: &str, found: &FileStat) -> bool {
+        if self.scan.pattern.as_ref().is_some_and(|pattern| !pattern.matches(name)) {
+            return true;
+        }
+        if self.files >= self.scan.max_files {
+            self.miss(format!("more than {} files", self.scan.max_files));
+            return false;
+        }
+        self.files += 1;
+        self.bytes += found.st_size as u64;
+        let modified = found.st_mtime as f64;
+        self.oldest = Some(self.oldest.map_or(modified, |oldest| oldest.min(modified)));
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn settings(directory: &Path) -> ScanSettings {
+        ScanSettings {
+            name: "t".to_owned(),
+            directory: directory.to_owned(),
+            interval: Duration::from_secs(1),
+            timeout: Duration::from_secs(60),
+            max_files: 100,
+            pattern: None,
+            system: None,
+        }
+    }
+
+    #[test]
+    fn files_are_added_up_and_links_are_not_followed() {
+        let directory = tempfile::tempdir().unwrap();
+        let outside = tempfile::tempdir().unwrap();
+        fs::write(outside.path().join("big"), [0; 1_000]).unwrap();
+        fs::create_dir_all(directory.path().join("a/b")).unwrap();
+        fs::write(directory.path().join("a/b/x.webm"), [0; 10]).unwrap();
+        fs::write(directory.path().join("y.ogg"), [0; 5]).unwrap();
+        std::os::unix::fs::symlink(outside.path(), directory.path().join("link")).unwrap();
+        std::os::unix::fs::symlink(outside.path().join("big"), directory.path().join("file")).unwrap();
+        let report = scan_once(&settings(directory.path()));
+        assert_eq!((report.status, report.bytes, report.files), (ScanStatus::Succeeded, 15, 2));
+        assert!(report.oldest.is_some());
+        let pattern = Some(glob::Pattern::new("*.webm").unwrap());
+        let report = scan_once(&ScanSettings { pattern, ..settings(directory.path()) });
+        assert_eq!((report.bytes, report.files), (10, 1));
+        let linked = scan_once(&settings(&directory.path().join("link")));
+        assert_eq!(linked.status, ScanStatus::Failed);
+    }
+
+    #[test]
+    fn what_is_not_seen_whole_is_partial() {
+        let directory = tempfile::tempdir().unwrap();
+        for index in 0..3 {
+            fs::write(directory.path().join(index.to_string()), "x").unwrap();
+        }
+        let few = ScanSettings { max_files: 2, ..settings(directory.path()) };
+        assert_eq!(scan_once(&few).status, ScanStatus::Partial);
+        let soon = ScanSettings { timeout: Duration::ZERO, ..settings(directory.path()) };
+        assert_eq!(scan_once(&soon).status, ScanStatus::Partial);
+        assert_eq!(scan_once(&settings(&directory.path().join("none"))).status, ScanStatus::Failed);
+    }
+}

@@ -1,0 +1,471 @@
+//! One metric family: its series, their values, and how they are shown.
+
+use std::hash::BuildHasher;
+
+use hashbrown::{DefaultHashBuilder, HashTable};
+
+use super::order::Order;
+use super::{number, text};
+
+/// What kind of values the series of a family hold.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Shape {
+    /// One number: a counter or a gauge.
+    Number,
+    /// Upper bounds of the buckets, rising, without `+Inf`.
+    Histogram(Vec<f64>),
+    /// The time of the latest mark, shown as its age.
+    Age,
+}
+
+/// Where a label tuple went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// A series of its own.
+    Own(u32),
+    /// The family is full: the one series for all that found no place.
+    Overflow(u32),
+}
+
+impl Place {
+    /// The slot of the series.
+    pub fn slot(self) -> u32 {
+        match self {
+            Place::Own(slot) | Place::Overflow(slot) => slot,
+        }
+    }
+}
+
+/// The series of one metric.
+#[derive(Debug)]
+pub struct Family {
+    shape: Shape,
+    series_max: usize,
+    overflow_text: Box<[u8]>,
+    overflow: Option<u32>,
+    /// Changes that found the family full.
+    overflowed: u64,
+    hasher: DefaultHashBuilder,
+    index: HashTable<u32>,
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    /// Removed, but perhaps still in `order`, so not free yet.
+    gone: Vec<u32>,
+    order: Order,
+}
+
+#[derive(Debug)]
+struct Slot {
+    text: Box<[u8]>,
+    value: f64,
+    /// Entities to which the series belongs; it goes with the last of them.
+    owners: u32,
+    alive: bool,
+    /// Counts a bucket (the last one is `+Inf`), for histograms; their sum is `value`.
+    buckets: Box<[u64]>,
+}
+
+/// The value of an age that was never marked.
+const NEVER: f64 = f64::NEG_INFINITY;
+
+impl Family {
+    /// An empty family.
+    pub fn new(shape: Shape, labels: &[String], series_max: usize, hasher: DefaultHashBuilder) -> Self {
+        Family {
+            shape,
+            series_max,
+            overflow_text: text::uniform(labels, "_overflow").into(),
+            overflow: None,
+            overflowed: 0,
+            hasher,
+            index: HashTable::new(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            gone: Vec::new(),
+            order: Order::default(),
+        }
+    }
+
+    /// Changes how many series it takes. Those that are there stay.
+    pub fn set_series_max(&mut self, series_max: usize) {
+        self.series_max = series_max;
+    }
+
+    /// How many series there are.
+    pub fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.index.is_empty()
+    }
+
+    /// How many changes found the family full.
+    pub fn overflowed(&self) -> u64 {
+        self.overflowed
+    }
+
+    /// Counts a change that had to be dropped.
+    pub fn count_overflow(&mut self) {
+        self.overflowed += 1;
+    }
+
+    /// Forgets all series.
+    pub fn clear(&mut self) {
+        self.index.clear();
+        self.slots.clear();
+        self.free.clear();
+        self.gone.clear();
+        self.order.clear();
+        self.overflow = None;
+    }
+
+    /// The series of a label text. `hash` is that text's.
+    pub fn find(&self, text: &[u8], hash: u64) -> Option<u32> {
+        self.index.find(hash, |&slot| *self.slots[slot as usize].text == *text).copied()
+    }
+
+    /// The series of a label text; made at 0 if it is not there, or the overflow series if the family is full.
+    pub fn place(&mut self, text: &[u8], hash: u64) -> Place {
+        if let Some(slot) = self.find(text, hash) {
+            return Place::Own(slot);
+        }
+        if !self.is_full() {
+            return Place::Own(self.insert(text.into(), hash));
+        }
+        self.overflowed += 1;
+        let slot = self.overflow.unwrap_or_else(|| {
+            let text = self.overflow_text.clone();
+            let hash = self.hasher.hash_one(&*text);
+            let slot = self.find(&text, hash).unwrap_or_else(|| self.insert(text, hash));
+            self.overflow = Some(slot);
+            slot
+        });
+        Place::Overflow(slot)
+    }
+
+    /// The same for values that cannot be summed: nothing, and counted, if the family is full.
+    pub fn place_own(&mut self, text: &[u8], hash: u64) -> Option<u32> {
+        let found = self.find(text, hash);
+        if found.is_none() && self.is_full() {
+            self.overflowed += 1;
+            return None;
+        }
+        Some(found.unwrap_or_else(|| self.insert(text.into(), hash)))
+    }
+
+    /// The overflow series does not count: it is there because the others are too many.
+    fn is_full(&self) -> bool {
+        self.index.len() - usize::from(self.overflow.is_some()) >= self.series_max
+    }
+
+    fn insert(&mut self, text: Box<[u8]>, hash: u64) -> u32 {
+        let (value, buckets) = match &self.shape {
+            Shape::Number => (0.0, Box::default()),
+            Shape::Age => (NEVER, Box::default()),
+            Shape::Histogram(bounds) => (0.0, vec![0; bounds.len() + 1].into()),
+        };
+        let made = Slot { text, value, owners: 0, alive: true, buckets };
+        let slot = if let Some(slot) = self.free.pop() {
+            self.slots[slot as usize] = made;
+            slot
+        } else {
+            self.slots.push(made);
+            self.slots.len() as u32 - 1
+        };
+        let (hasher, slots) = (&self.hasher, &self.slots);
+        self.index.insert_unique(hash, slot, |&slot| hasher.hash_one(&*slots[slot as usize].text));
+        self.order.add(slot);
+        slot
+    }
+
+    fn remove(&mut self, slot: u32) {
+        let hash = self.hasher.hash_one(&*self.slots[slot as usize].text);
+        if let Ok(entry) = self.index.find_entry(hash, |&other| other == slot) {
+            entry.remove();
+        }
+        let removed = &mut self.slots[slot as usize];
+        removed.alive = false;
+        removed.text = Box::default();
+        removed.buckets = Box::default();
+        if self.overflow == Some(slot) {
+            self.overflow = None;
+        }
+        self.gone.push(slot);
+        // Nobody may ever scrape: the slots have to come back all the same.
+        if self.gone.len() > 1_024 + self.index.len() {
+            self.reclaim();
+        }
+    }
+
+    fn reclaim(&mut self) {
+        if !self.gone.is_empty() {
+            let slots = &self.slots;
+            self.order.retain(|slot| slots[slot as usize].alive);
+            self.free.append(&mut self.gone);
+        }
+    }
+
+    /// One more entity to which a series belongs.
+    pub fn own(&mut self, slot: u32) {
+        self.slots[slot as usize].owners += 1;
+    }
+
+    /// One entity less; with the last one the series goes.
+    pub fn disown(&mut self, slot: u32) {
+        let owners = &mut self.slots[slot as usize].owners;
+        *owners = owners.saturating_sub(1);
+        if *owners == 0 {
+            self.remove(slot);
+        }
+    }
+
+    /// Adds to a number. A sum beyond what an `f64` holds stays at its largest value.
+    pub fn add(&mut self, slot: u32, amount: f64) {
+        let value = &mut self.slots[slot as usize].value;
+        *value = (*value + amount).clamp(f64::MIN, f64::MAX);
+    }
+
+    /// Sets a number.
+    pub fn set(&mut self, slot: u32, value: f64) {
+        self.slots[slot as usize].value = value;
+    }
+
+    /// Marks an age. An earlier mark than the latest changes nothing.
+    pub fn mark(&mut self, slot: u32, time: f64) {
+        let value = &mut self.slots[slot as usize].value;
+        *value = value.max(time);
+    }
+
+    /// Puts a value into a histogram.
+    pub fn observe(&mut self, slot: u32, value: f64) {
+        let Shape::Histogram(bounds) = &self.shape else { return };
+        let bucket = bounds.partition_point(|bound| *bound < value);
+        self.slots[slot as usize].buckets[bucket] += 1;
+        self.add(slot, value);
+    }
+
+    /// Renames series: `rename` gives the new label text of those that change. A series whose new text is taken
+    /// goes into that one, which has its value added; the pairs of such slots (old, new) are returned.
+    pub fn relabel(&mut self, rename: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Vec<(u32, u32)> {
+        let mut merged = Vec::new();
+        for slot in 0..self.slots.len() as u32 {
+            let old = &self.slots[slot as usize];
+            let Some(text) = old.alive.then(|| rename(&old.text)).flatten() else { continue };
+            let (hash, old_hash) = (self.hasher.hash_one(&*text), self.hasher.hash_one(&*old.text));
+            if let Some(taken) = self.find(&text, hash) {
+                self.merge(slot, taken);
+                merged.push((slot, taken));
+                continue;
+            }
+            if let Ok(entry) = self.index.find_entry(old_hash, |&other| other == slot) {
+                entry.remove();
+            }
+            // Its place in the order changes with its text.
+            self.order.retain(|other| other != slot);
+            self.order.add(slot);
+            self.slots[slot as usize].text = text.into();
+            let (hasher, slots) = (&self.hasher, &self.slots);
+            self.index.insert_unique(hash, slot, |&slot| hasher.hash_one(&*slots[slot as usize].text));
+        }
+        merged
+    }
+
+    fn merge(&mut self, from: u32, into: u32) {
+        let source = &mut self.slots[from as usize];
+        let (value, buckets) = (source.value, std::mem::take(&mut source.buckets));
+        match self.shape {
+            Shape::Age => self.mark(into, value),
+            Shape::Number | Shape::Histogram(_) => self.add(into, value),
+        }
+        for (count, more) in self.slots[into as usize].buckets.iter_mut().zip(buckets) {
+            *count += more;
+        }
+    }
+
+    /// Forgets a series whose entities were all moved to another one by [`Family::relabel`].
+    pub fn drop_merged(&mut self, slot: u32) {
+        self.remove(slot);
+    }
+
+    /// Appends all series, sorted. `now` is the time of the scrape, Unix seconds.
+    pub fn render(&mut self, name: &str, now: f64, out: &mut Vec<u8>) {
+        self.reclaim();
+        let slots = &self.slots;
+        let order = self.order.settle(|a, b| text::compare(&slots[a as usize].text, &slots[b as usize].text));
+        for &slot in order {
+            let slot = &slots[slot as usize];
+            match &self.shape {
+                Shape::Number => {
+                    push_name(out, name, "", &slot.text, "");
+                    number::push(out, slot.value);
+                }
+                Shape::Age => {
+                    push_name(out, name, "", &slot.text, "");
+                    let age = (now - slot.value).max(0.0);
+                    number::push(out, (age * 1_000.0).round() / 1_000.0);
+                }
+                Shape::Histogram(bounds) => {
+                    let mut count = 0;
+                    for (bound, hits) in bounds.iter().chain([&f64::INFINITY]).zip(&slot.buckets) {
+                        count += hits;
+                        let mut limit = Vec::with_capacity(24);
+                        limit.extend_from_slice(b"le=\"");
+                        number::push(&mut limit, *bound);
+                        limit.push(b'"');
+                        push_name_le(out, name, &slot.text, &limit);
+                        number::push_whole(out, count as i64);
+                        out.push(b'\n');
+                    }
+                    push_name(out, name, "_sum", &slot.text, "");
+                    number::push(out, slot.value);
+                    out.push(b'\n');
+                    push_name(out, name, "_count", &slot.text, "");
+                    number::push_whole(out, count as i64);
+                }
+            }
+            out.push(b'\n');
+        }
+    }
+}
+
+fn push_name(out: &mut Vec<u8>, name: &str, suffix: &str, text: &[u8], end: &str) {
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(suffix.as_bytes());
+    if !text.is_empty() {
+        out.push(b'{');
+        out.extend_from_slice(text);
+        out.push(b'}');
+    }
+    out.extend_from_slice(end.as_bytes());
+    out.push(b' ');
+}
+
+fn push_name_le(out: &mut Vec<u8>, name: &str, text: &[u8], limit: &[u8]) {
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"_bucket{");
+    if !text.is_empty() {
+        out.extend_from_slice(text);
+        out.push(b',');
+    }
+    out.extend_from_slice(limit);
+    out.extend_from_slice(b"} ");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn family(shape: Shape, series_max: usize) -> (Family, DefaultHashBuilder) {
+        let hasher = DefaultHashBuilder::default();
+        (Family::new(shape, &["a".to_owned()], series_max, hasher.clone()), hasher)
+    }
+
+    fn shown(family: &mut Family) -> String {
+        let mut out = Vec::new();
+        family.render("m", 100.0, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    fn place(family: &mut Family, hasher: &DefaultHashBuilder, value: &str) -> Place {
+        let text = text::uniform(&["a".to_owned()], value);
+        family.place(&text, hasher.hash_one(&*text))
+    }
+
+    #[test]
+    fn series_are_found_again_and_shown_in_order() {
+        let (mut family, hasher) = family(Shape::Number, 10);
+        for value in ["b", "a", "b!", "b"] {
+            let slot = place(&mut family, &hasher, value).slot();
+            family.add(slot, 1.5);
+        }
+        assert_eq!(shown(&mut family), "m{a=\"a\"} 1.5\nm{a=\"b\"} 3\nm{a=\"b!\"} 1.5\n");
+    }
+
+    #[test]
+    fn a_full_family_goes_on_in_one_series() {
+        let (mut family, hasher) = family(Shape::Number, 1);
+        for value in ["a", "b", "c", "a"] {
+            let slot = place(&mut family, &hasher, value).slot();
+            family.add(slot, 1.0);
+        }
+        assert_eq!(shown(&mut family), "m{a=\"_overflow\"} 2\nm{a=\"a\"} 2\n");
+        assert_eq!(family.overflowed(), 2);
+        assert_eq!(family.place_own(b"a=\"d\"", hasher.hash_one(b"a=\"d\"".as_slice())), None);
+        assert_eq!(family.overflowed(), 3);
+    }
+
+    #[test]
+    fn a_series_goes_with_its_last_owner_and_its_slot_comes_back() {
+        let (mut family, hasher) = family(Shape::Number, 10);
+        let first = place(&mut family, &hasher, "a").slot();
+        family.own(first);
+        family.own(first);
+        family.disown(first);
+        assert_eq!(family.len(), 1);
+        family.disown(first);
+        assert_eq!(shown(&mut family), "");
+        let second = place(&mut family, &hasher, "b").slot();
+        assert_eq!((second, shown(&mut family).as_str()), (first, "m{a=\"b\"} 0\n"));
+    }
+
+    #[test]
+    fn slots_come_back_though_nobody_scrapes() {
+        let (mut family, hasher) = family(Shape::Number, 10);
+        for round in 0..10_000 {
+            let slot = place(&mut family, &hasher, &round.to_string()).slot();
+            family.own(slot);
+            family.disown(slot);
+        }
+        assert!(family.slots.len() < 2_000, "{} slots", family.slots.len());
+    }
+
+    #[test]
+    fn histograms_are_cumulative() {
+        let (mut family, hasher) = family(Shape::Histogram(vec![0.1, 1.0]), 10);
+        let slot = place(&mut family, &hasher, "x").slot();
+        for value in [0.1, 0.2, 5.0] {
+            family.observe(slot, value);
+        }
+        assert_eq!(
+            shown(&mut family),
+            "m_bucket{a=\"x\",le=\"0.1\"} 1\nm_bucket{a=\"x\",le=\"1\"} 2\nm_bucket{a=\"x\",le=\"+Inf\"} 3\n\
+             m_sum{a=\"x\"} 5.3\nm_count{a=\"x\"} 3\n"
+        );
+    }
+
+    #[test]
+    fn ages_count_from_the_latest_mark() {
+        let (mut family, hasher) = family(Shape::Age, 10);
+        let slot = place(&mut family, &hasher, "x").slot();
+        assert_eq!(shown(&mut family), "m{a=\"x\"} +Inf\n");
+        family.mark(slot, 97.5);
+        family.mark(slot, 90.0);
+        assert_eq!(shown(&mut family), "m{a=\"x\"} 2.5\n");
+        family.mark(slot, 200.0);
+        assert_eq!(shown(&mut family), "m{a=\"x\"} 0\n");
+    }
+
+    #[test]
+    fn sums_stay_finite() {
+        let (mut family, hasher) = family(Shape::Number, 10);
+        let slot = place(&mut family, &hasher, "x").slot();
+        family.add(slot, f64::MAX);
+        family.add(slot, f64::MAX);
+        assert!(!shown(&mut family).contains("Inf"));
+    }
+
+    #[test]
+    fn renaming_keeps_values_and_merges_what_coincides() {
+        let (mut family, hasher) = family(Shape::Number, 10);
+        for (value, amount) in [("1", 1.0), ("2", 2.0), ("3", 4.0)] {
+            let slot = place(&mut family, &hasher, value).slot();
+            family.add(slot, amount);
+        }
+        let merged = family.relabel(|text| (text != b"a=\"1\"").then(|| b"a=\"host\"".to_vec()));
+        assert_eq!(merged, [(2, 1)]);
+        family.drop_merged(2);
+        assert_eq!(shown(&mut family), "m{a=\"1\"} 1\nm{a=\"host\"} 6\n");
+    }
+}

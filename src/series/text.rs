@@ -1,0 +1,133 @@
+//! Label text as it is shown: escaping, and the order of two tuples of one family.
+
+use std::cmp::Ordering;
+
+/// Appends a label value, escaped by the rules of the text format 0.0.4.
+pub fn push_escaped(out: &mut Vec<u8>, value: &[u8]) {
+    let mut rest = value;
+    while let Some(at) = memchr::memchr3(b'\\', b'"', b'\n', rest) {
+        out.extend_from_slice(&rest[..at]);
+        out.extend_from_slice(match rest[at] {
+            b'\\' => b"\\\\",
+            b'"' => b"\\\"",
+            _ => b"\\n",
+        });
+        rest = &rest[at + 1..];
+    }
+    out.extend_from_slice(rest);
+}
+
+/// The text of a tuple whose values are all the same.
+pub fn uniform(labels: &[String], value: &str) -> Vec<u8> {
+    let pairs: Vec<String> = labels.iter().map(|label| format!("{label}=\"{value}\"")).collect();
+    pairs.join(",").into_bytes()
+}
+
+/// The value (unescaped) of one label of a tuple's text.
+pub fn value_of(text: &[u8], label: usize) -> Vec<u8> {
+    let mut value = Vec::new();
+    let (start, end) = value_range(text, label);
+    let mut bytes = text[start..end].iter();
+    while let Some(&byte) = bytes.next() {
+        value.push(match (byte, byte == b'\\') {
+            (_, true) => match bytes.next() {
+                Some(b'n') => b'\n',
+                Some(&escaped) => escaped,
+                None => b'\\',
+            },
+            (byte, false) => byte,
+        });
+    }
+    value
+}
+
+/// A tuple's text with another value (unescaped) for one label.
+pub fn with_value(text: &[u8], label: usize, value: &[u8]) -> Vec<u8> {
+    let (start, end) = value_range(text, label);
+    let mut changed = text[..start].to_vec();
+    push_escaped(&mut changed, value);
+    changed.extend_from_slice(&text[end..]);
+    changed
+}
+
+fn value_range(text: &[u8], label: usize) -> (usize, usize) {
+    let mut start = 0;
+    for index in 0..=label {
+        start += memchr::memchr(b'"', &text[start..]).map_or(text.len() - start, |at| at + 1);
+        let end = start + closing_quote(&text[start..]);
+        if index == label {
+            return (start, end);
+        }
+        start = (end + 1).min(text.len());
+    }
+    (text.len(), text.len())
+}
+
+fn closing_quote(text: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(found) = memchr::memchr2(b'"', b'\\', &text[at..]) {
+        if text[at + found] == b'"' {
+            return at + found;
+        }
+        at += found + 2;
+    }
+    text.len()
+}
+
+/// Compares two tuples of one family by their unescaped values, first label first.
+pub fn compare(a: &[u8], b: &[u8]) -> Ordering {
+    let Some(at) = a.iter().zip(b).position(|(x, y)| x != y) else {
+        return a.len().cmp(&b.len());
+    };
+    let backslashes = a[..at].iter().rev().take_while(|byte| **byte == b'\\').count();
+    let escaped = backslashes % 2 == 1;
+    rank(&a[at..], escaped).cmp(&rank(&b[at..], escaped))
+}
+
+/// The end of a value goes before every byte of one.
+fn rank(text: &[u8], escaped: bool) -> u16 {
+    let unescape = |byte: u8| u16::from(if byte == b'n' { b'\n' } else { byte }) + 1;
+    match text {
+        [byte, ..] if escaped => unescape(*byte),
+        [b'"', ..] => 0,
+        [b'\\', byte, ..] => unescape(*byte),
+        [byte, ..] => u16::from(*byte) + 1,
+        [] => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn tuple(values: &[String]) -> Vec<u8> {
+        let mut text = Vec::new();
+        for (index, value) in values.iter().enumerate() {
+            text.extend_from_slice(if index == 0 { b"a=\"" } else { b",b=\"" });
+            push_escaped(&mut text, value.as_bytes());
+            text.push(b'"');
+        }
+        text
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_of_texts_is_the_order_of_values(
+            a in prop::collection::vec("[ab\"\\\\\n !é]{0,4}", 2), b in prop::collection::vec("[ab\"\\\\\n !é]{0,4}", 2),
+        ) {
+            prop_assert_eq!(compare(&tuple(&a), &tuple(&b)), a.cmp(&b));
+        }
+
+        #[test]
+        fn a_value_can_be_read_back_and_replaced(values in prop::collection::vec("[ab\"\\\\\n,=]{0,5}", 2), other in "[a\"\\\\\n]{0,3}") {
+            let text = tuple(&values);
+            for label in 0..2 {
+                prop_assert_eq!(value_of(&text, label), values[label].as_bytes());
+                let mut changed = values.clone();
+                changed[label].clone_from(&other);
+                prop_assert_eq!(with_value(&text, label, other.as_bytes()), tuple(&changed));
+            }
+        }
+    }
+}

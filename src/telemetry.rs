@@ -1,0 +1,278 @@
+//! The exporter's own metrics, `lifecycle_exporter_…` and `process_…`.
+//!
+//! Counters that several threads touch live in a registry of the `prometheus` crate; what the engine and the feed
+//! count themselves is turned into families at each scrape. Labels here come from catalogs and fixed lists.
+
+use std::collections::BTreeMap;
+
+use prometheus::proto::{Counter, Gauge as GaugeValue, LabelPair, Metric, MetricFamily, MetricType};
+use prometheus::{Gauge, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
+
+use crate::control::ScanReport;
+use crate::control::ScanStatus;
+use crate::lifecycles::Engine;
+
+/// A family's name and its text.
+pub type Block = (String, String);
+
+/// Counters and gauges that any role may touch.
+pub struct Telemetry {
+    registry: Registry,
+    /// By status code.
+    pub http_requests: IntCounterVec,
+    /// By reason: `max_connections`, `peer_credentials`.
+    pub connections_refused: IntCounterVec,
+    /// 1 or 0.
+    pub reload_successful: IntGauge,
+    /// Unix seconds.
+    pub reload_success_time: Gauge,
+}
+
+/// The status codes that are answered.
+pub const STATUS_CODES: [u16; 11] = [200, 400, 403, 404, 405, 408, 413, 431, 500, 503, 505];
+/// Why a producer's connection is refused.
+pub const REFUSED_MAX_CONNECTIONS: &str = "max_connections";
+/// Why a producer's connection is refused.
+pub const REFUSED_PEER_CREDENTIALS: &str = "peer_credentials";
+
+impl Telemetry {
+    /// All of them at 0.
+    pub fn new() -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        let name = |name: &str| format!("lifecycle_exporter_{name}");
+        let http_requests = IntCounterVec::new(
+            Opts::new(name("http_requests_total"), "HTTP requests answered, by status code"),
+            &["code"],
+        )?;
+        let connections_refused = IntCounterVec::new(
+            Opts::new(name("connections_refused_total"), "Producer connections refused, by reason"),
+            &["reason"],
+        )?;
+        let reload_successful = IntGauge::new(
+            name("config_last_reload_successful"),
+            "Whether the latest reading of the configuration succeeded",
+        )?;
+        let reload_success_time = Gauge::new(
+            name("config_last_reload_success_timestamp_seconds"),
+            "When the configuration was last read with success, Unix seconds",
+        )?;
+        let info = prometheus::IntGaugeVec::new(
+            Opts::new(name("build_info"), "The version of the exporter, always 1"),
+            &["version", "revision"],
+        )?;
+        info.with_label_values(&[env!("CARGO_PKG_VERSION"), revision()]).set(1);
+        registry.register(Box::new(http_requests.clone()))?;
+        registry.register(Box::new(connections_refused.clone()))?;
+        registry.register(Box::new(reload_successful.clone()))?;
+        registry.register(Box::new(reload_success_time.clone()))?;
+        registry.register(Box::new(info))?;
+        registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
+        for code in STATUS_CODES {
+            http_requests.with_label_values(&[code.to_string().as_str()]);
+        }
+        for reason in [REFUSED_MAX_CONNECTIONS, REFUSED_PEER_CREDENTIALS] {
+            connections_refused.with_label_values(&[reason]);
+        }
+        Ok(Telemetry { registry, http_requests, connections_refused, reload_successful, reload_success_time })
+    }
+
+    /// Counts an answered request.
+    pub fn count_response(&self, code: u16) {
+        self.http_requests.with_label_values(&[code.to_string().as_str()]).inc();
+    }
+
+    /// The configuration was read, or could not be.
+    pub fn note_reload(&self, succeeded: bool, now: f64) {
+        self.reload_successful.set(i64::from(succeeded));
+        if succeeded {
+            self.reload_success_time.set(now);
+        }
+    }
+
+    /// The registry's families as text, sorted by name.
+    pub fn blocks(&self) -> Vec<Block> {
+        self.registry.gather().iter().map(block).collect()
+    }
+}
+
+/// What the build was made from, where the builder says.
+pub fn revision() -> &'static str {
+    option_env!("LIFECYCLE_EXPORTER_REVISION").unwrap_or("unknown")
+}
+
+/// What is known of each configured scan.
+pub type Scans = BTreeMap<String, ScanState>;
+
+/// The latest results of one scan.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub struct ScanState {
+    bytes: f64,
+    files: f64,
+    oldest: f64,
+    status: f64,
+    duration_seconds: f64,
+    last_success: f64,
+}
+
+impl ScanState {
+    /// A scan has ended. One that was not complete leaves the sizes as they were.
+    pub fn note(&mut self, report: &ScanReport) {
+        self.status = report.status.code();
+        self.duration_seconds = report.duration_seconds;
+        if report.status == ScanStatus::Succeeded {
+            self.bytes = report.bytes as f64;
+            self.files = report.files as f64;
+            self.oldest = report.oldest.unwrap_or(0.0);
+            self.last_success = report.ended;
+        }
+    }
+}
+
+/// The families of what the engine and the feed count, as text, sorted by name.
+pub fn engine_blocks(engine: &Engine, producers: usize, scans: &Scans, now: f64) -> Vec<Block> {
+    let mut families = Families::default();
+    let applied = engine.applied().map(|(event, count)| (vec![("event", event.to_owned())], count as f64));
+    families.counter("events_total", "Events applied, by event", applied);
+    let rejected =
+        engine.rejected().map(|(reason, count)| (vec![("reason", reason.name().to_owned())], count as f64));
+    families.counter("events_rejected_total", "Lines rejected, by reason", rejected);
+    let entities = engine.entities(now);
+    let pair =
+        |system: &str, entity: &str| vec![("system", system.to_owned()), ("entity", entity.to_owned())];
+    families.gauge(
+        "entities",
+        "Entities open, by system and entity",
+        entities.iter().map(|count| (pair(count.system, count.entity), count.open as f64)),
+    );
+    families.gauge(
+        "oldest_entity_age_seconds",
+        "How long the oldest open entity has been open, 0 where none is",
+        entities.iter().map(|count| (pair(count.system, count.entity), count.oldest_age_seconds)),
+    );
+    families.counter(
+        "abandoned_total",
+        "Entities abandoned by their producer, by system and entity",
+        entities.iter().map(|count| (pair(count.system, count.entity), 0.0)),
+    );
+    let series = engine.series().map(|(system, count)| (vec![("system", system.to_owned())], count as f64));
+    families.gauge("series", "Series shown, by system", series);
+    let overflowed =
+        engine.overflowed().map(|(metric, count)| (vec![("metric", metric.to_owned())], count as f64));
+    families.counter(
+        "series_overflow_total",
+        "Changes that found their metric at its limit of series, by metric",
+        overflowed,
+    );
+    families.gauge("producers", "Producers connected", [(vec![], producers as f64)]);
+    families.counter(
+        "event_times_ignored_total",
+        "Event times that were more than a day off the clock",
+        [(vec![], engine.times_ignored() as f64)],
+    );
+    families.gauge("journal_bytes", "Size of the journal, 0 without a state directory", [(vec![], 0.0)]);
+    families.counter("journal_errors_total", "Failures to write state to disk", [(vec![], 0.0)]);
+    families.gauge(
+        "snapshot_timestamp_seconds",
+        "When state was last saved, Unix seconds, 0: never",
+        [(vec![], 0.0)],
+    );
+    type Read = fn(&ScanState) -> f64;
+    let gauges: [(&str, &str, Read); 6] = [
+        ("scan_bytes", "Size of the files of the latest complete scan", |scan| scan.bytes),
+        ("scan_files", "Number of files of the latest complete scan", |scan| scan.files),
+        (
+            "scan_oldest_file_timestamp_seconds",
+            "Modification time of the oldest file, Unix seconds, 0: no file",
+            |scan| scan.oldest,
+        ),
+        (
+            "scan_status",
+            "Result of the latest scan (1 success, 0 failed or not yet ended, -1 partial)",
+            |scan| scan.status,
+        ),
+        ("scan_duration_seconds", "Duration of the latest scan", |scan| scan.duration_seconds),
+        (
+            "scan_last_success_timestamp_seconds",
+            "When a scan last was complete, Unix seconds, 0: never",
+            |scan| scan.last_success,
+        ),
+    ];
+    for (name, help, read) in gauges {
+        families.gauge(
+            name,
+            help,
+            scans.iter().map(|(scan, state)| (vec![("scan", scan.clone())], read(state))),
+        );
+    }
+    families.blocks()
+}
+
+/// Merges two lists of blocks that are sorted by name.
+pub fn merge(mut blocks: Vec<Block>, more: Vec<Block>) -> Vec<Block> {
+    blocks.extend(more);
+    blocks.sort_by(|a, b| a.0.cmp(&b.0));
+    blocks
+}
+
+#[derive(Default)]
+struct Families(Vec<MetricFamily>);
+
+type Series = (Vec<(&'static str, String)>, f64);
+
+impl Families {
+    fn counter(&mut self, name: &str, help: &str, series: impl IntoIterator<Item = Series>) {
+        self.add(name, help, MetricType::COUNTER, series);
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, series: impl IntoIterator<Item = Series>) {
+        self.add(name, help, MetricType::GAUGE, series);
+    }
+
+    fn add(&mut self, name: &str, help: &str, kind: MetricType, series: impl IntoIterator<Item = Series>) {
+        let metrics = series.into_iter().map(|(labels, value)| {
+            let mut metric = Metric::default();
+            let pairs = labels.into_iter().map(|(name, value)| {
+                let mut pair = LabelPair::default();
+                pair.set_name(name.to_owned());
+                pair.set_value(value);
+                pair
+            });
+            metric.set_label(pairs.collect());
+            if kind == MetricType::COUNTER {
+                let mut counter = Counter::default();
+                counter.set_value(value);
+                metric.set_counter(counter);
+            } else {
+                let mut gauge = GaugeValue::default();
+                gauge.set_value(value);
+                metric.set_gauge(gauge);
+            }
+            metric
+        });
+        let mut metrics: Vec<Metric> = metrics.collect();
+        metrics.sort_by(|a, b| {
+            let values = |metric: &Metric| {
+                metric.get_label().iter().map(|pair| pair.value().to_owned()).collect::<Vec<_>>()
+            };
+            values(a).cmp(&values(b))
+        });
+        let mut family = MetricFamily::default();
+        family.set_name(format!("lifecycle_exporter_{name}"));
+        family.set_help(help.to_owned());
+        family.set_field_type(kind);
+        family.set_metric(metrics);
+        if !family.get_metric().is_empty() {
+            self.0.push(family);
+        }
+    }
+
+    fn blocks(mut self) -> Vec<Block> {
+        self.0.sort_by(|a, b| a.name().cmp(b.name()));
+        self.0.iter().map(block).collect()
+    }
+}
+
+fn block(family: &MetricFamily) -> Block {
+    let text = TextEncoder::new().encode_to_string(std::slice::from_ref(family)).unwrap_or_default();
+    (family.name().to_owned(), text)
+}
