@@ -98,7 +98,7 @@ pub fn parse(
     let mut sections = Vec::new();
     let mut entry_lines = places.entries.into_iter();
     let mut section_lines = places.sections.into_iter();
-    for (name, properties) in read.iter() {
+    for (name, properties) in &read {
         let Some(name) = name else { continue };
         let entries = properties.iter().map(|(key, value)| Entry {
             key: key.trim().to_owned(),

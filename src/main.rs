@@ -22,7 +22,7 @@ fn main() -> ExitCode {
         Command::Send(words) => cli::send::run(&overrides, &words),
         Command::Demo { speed } => cli::demo::run(overrides, speed),
         Command::Version => print(format!("lifecycle-exporter {}\n", env!("CARGO_PKG_VERSION"))),
-        Command::Help => print(args::HELP.to_owned()),
+        Command::Help => print(args::HELP),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -30,9 +30,9 @@ fn main() -> ExitCode {
     }
 }
 
-fn print(text: String) -> Result<(), String> {
+fn print(text: impl AsRef<str>) -> Result<(), String> {
     let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match out.write_all(text.as_ref().as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(format!("standard output: {error}"))
         }

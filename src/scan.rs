@@ -124,10 +124,8 @@ impl Sums<'_> {
                 }
             };
             match SFlag::from_bits_truncate(found.st_mode) & SFlag::S_IFMT {
-                SFlag::S_IFREG => {
-                    if !self.file(&name.to_string_lossy(), &found) {
-                        return false;
-                    }
+                SFlag::S_IFREG if !self.file(&name.to_string_lossy(), &found) => {
+                    return false;
                 }
                 SFlag::S_IFDIR if depth >= limits::SCAN_DEPTH_MAX => self.miss("folders too deep".to_owned()),
                 SFlag::S_IFDIR => {

@@ -128,6 +128,8 @@ impl ScanState {
     }
 }
 
+type Read = fn(&ScanState) -> f64;
+
 /// The families of what the engine and the feed count, as text, sorted by name.
 pub fn engine_blocks(engine: &Engine, producers: usize, scans: &Scans, now: f64) -> Vec<Block> {
     let mut families = Families::default();
@@ -176,7 +178,6 @@ pub fn engine_blocks(engine: &Engine, producers: usize, scans: &Scans, now: f64)
         "When state was last saved, Unix seconds, 0: never",
         [(vec![], 0.0)],
     );
-    type Read = fn(&ScanState) -> f64;
     let gauges: [(&str, &str, Read); 6] = [
         ("scan_bytes", "Size of the files of the latest complete scan", |scan| scan.bytes),
         ("scan_files", "Number of files of the latest complete scan", |scan| scan.files),

@@ -76,7 +76,6 @@ fn parse_one(text: &str) -> Result<Effect<'_>, String> {
 }
 
 /// Reads `label="value",…}` and returns what is behind it.
-#[expect(clippy::type_complexity, reason = "a pair of a list and the rest, used once")]
 fn parse_braces(mut text: &str) -> Option<(Vec<(&str, &str)>, &str)> {
     let mut braces = Vec::new();
     loop {

@@ -108,18 +108,15 @@ impl Planner<'_> {
     }
 
     fn field_used(&mut self, name: &str, used: FieldUse) -> FieldIndex {
-        match self.plan.fields.iter().position(|field| field.name == name) {
-            Some(index) => {
-                let field = &mut self.plan.fields[index];
-                if used == FieldUse::Required || field.used == FieldUse::Override {
-                    field.used = used;
-                }
-                index
+        if let Some(index) = self.plan.fields.iter().position(|field| field.name == name) {
+            let field = &mut self.plan.fields[index];
+            if used == FieldUse::Required || field.used == FieldUse::Override {
+                field.used = used;
             }
-            None => {
-                self.plan.fields.push(FieldDef { name: name.to_owned(), used });
-                self.plan.fields.len() - 1
-            }
+            index
+        } else {
+            self.plan.fields.push(FieldDef { name: name.to_owned(), used });
+            self.plan.fields.len() - 1
         }
     }
 
@@ -314,13 +311,13 @@ impl Planner<'_> {
             Some(owner) => Some(self.owner_place(key, owner)?),
             None => None,
         };
-        if let (Verb::Follow(source), Some(owner)) = (verb, def.owner) {
-            if !source.is_some_and(|source| self.reach(source, owner).is_some()) {
-                return Err(fault(
-                    key,
-                    format!("{name}: expected the event's entity to be its owner or within it"),
-                ));
-            }
+        if let (Verb::Follow(source), Some(owner)) = (verb, def.owner)
+            && source.is_none_or(|source| self.reach(source, owner).is_none())
+        {
+            return Err(fault(
+                key,
+                format!("{name}: expected the event's entity to be its owner or within it"),
+            ));
         }
         let set = self.effect_set(key, metric, effect)?;
         let amount = match (&effect.value, matches!(verb, Verb::Inc | Verb::Mark | Verb::Zero)) {

@@ -97,9 +97,9 @@ pub fn parse(words: impl IntoIterator<Item = std::ffi::OsString>) -> Result<(Com
             Value(word) => {
                 let word = word.into_string().map_err(|_| "expected UTF-8 text; see --help".to_owned())?;
                 if command.is_none() {
-                    command = Some(word)
+                    command = Some(word);
                 } else {
-                    rest.push(word)
+                    rest.push(word);
                 }
                 continue;
             }

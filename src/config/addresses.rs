@@ -46,12 +46,11 @@ impl Networks {
 
 fn canonical(network: IpNetwork) -> IpNetwork {
     const MAPPED_PREFIX: u8 = 96;
-    if let IpNetwork::V6(v6) = network {
-        if let (IpAddr::V4(ip), true) = (IpAddr::V6(v6.ip()).to_canonical(), v6.prefix() >= MAPPED_PREFIX) {
-            if let Ok(v4) = Ipv4Network::new(ip, v6.prefix() - MAPPED_PREFIX) {
-                return v4.into();
-            }
-        }
+    if let IpNetwork::V6(v6) = network
+        && let (IpAddr::V4(ip), true) = (IpAddr::V6(v6.ip()).to_canonical(), v6.prefix() >= MAPPED_PREFIX)
+        && let Ok(v4) = Ipv4Network::new(ip, v6.prefix() - MAPPED_PREFIX)
+    {
+        return v4.into();
     }
     network
 }

@@ -121,10 +121,10 @@ impl Reader<'_> {
             ("logs", "level") => settings.log_level = parse_level(value)?,
             ("http", "listen") => settings.listen = list(value, parse_listen)?,
             ("app", "trustedproxies") => {
-                settings.trusted_proxies = networks(value)?.unwrap_or_else(Networks::none)
+                settings.trusted_proxies = networks(value)?.unwrap_or_else(Networks::none);
             }
             ("stats", "allowed_ips") => {
-                settings.allowed_ips = networks(value)?.unwrap_or_else(Networks::loopback)
+                settings.allowed_ips = networks(value)?.unwrap_or_else(Networks::loopback);
             }
             ("stats", "aliases") => settings.aliases = yes_no(value)?,
             ("events", "socket") => settings.socket = path(value)?,

@@ -126,7 +126,7 @@ impl Scanner<'_> {
     fn string(&mut self, unescaped: &mut String) -> Result<Value, Expected> {
         self.take(b'"', "a string in double quotes")?;
         let start = self.at;
-        self.to_special();
+        self.skip_plain();
         if self.peek() == Some(b'"') {
             let text = self.text(start);
             self.at += 1;
@@ -135,7 +135,7 @@ impl Scanner<'_> {
         while self.peek() == Some(b'\\') {
             // The byte behind a backslash belongs to it, whatever it is.
             self.at = (self.at + 2).min(self.bytes.len());
-            self.to_special();
+            self.skip_plain();
         }
         self.take(b'"', "the end of a string, without control characters in it")?;
         let raw = &self.line[start - 1..self.at];
@@ -151,7 +151,7 @@ impl Scanner<'_> {
     }
 
     /// Goes on to the next quote, backslash or control character, eight bytes at a time.
-    fn to_special(&mut self) {
+    fn skip_plain(&mut self) {
         const ONES: u64 = 0x0101_0101_0101_0101;
         const HIGHS: u64 = ONES << 7;
         let has_zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
@@ -332,7 +332,7 @@ mod tests {
     proptest! {
         #[test]
         fn accepts_what_serde_json_accepts(line in r#"[ -~]{0,4}\{("[a-z\\"]{1,3}"|[a-z0-9:,"{}\[\]. \\-]){0,20}\}?"#) {
-            let oracle = serde_json::from_str::<std::collections::BTreeMap<String, IgnoredAny>>(&line);
+            let oracle = serde_json::from_str::<std::collections::HashMap<String, serde_json::Value>>(&line);
             prop_assert_eq!(shown(&line).is_ok(), oracle.is_ok(), "{}", line);
         }
 

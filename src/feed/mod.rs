@@ -384,10 +384,10 @@ impl Feed {
         let line = line.strip_suffix('\r').unwrap_or(line);
         if line.len() > self.max_line {
             self.reject_too_long(line.as_bytes());
-        } else if !is_blank(line.as_bytes()) {
-            if let Err(rejection) = self.parts.engine.apply(line, arrived) {
-                self.rejections.note(&rejection, line.as_bytes(), Instant::now());
-            }
+        } else if !is_blank(line.as_bytes())
+            && let Err(rejection) = self.parts.engine.apply(line, arrived)
+        {
+            self.rejections.note(&rejection, line.as_bytes(), Instant::now());
         }
     }
 

@@ -38,12 +38,11 @@ impl FeedSocket {
 
     /// Removes the file, unless it has become another's.
     pub fn remove_file(&self) {
-        if let Some((path, identity)) = &self.file {
-            if fs::symlink_metadata(path).is_ok_and(|now| (now.dev(), now.ino()) == *identity) {
-                if let Err(error) = fs::remove_file(path) {
-                    log::warn!("{}: cannot be removed: {error}", path.display());
-                }
-            }
+        if let Some((path, identity)) = &self.file
+            && fs::symlink_metadata(path).is_ok_and(|now| (now.dev(), now.ino()) == *identity)
+            && let Err(error) = fs::remove_file(path)
+        {
+            log::warn!("{}: cannot be removed: {error}", path.display());
         }
     }
 }

@@ -131,7 +131,7 @@ mod tests {
         }
     }
 
-    /// Every shape of `X-Forwarded-For`: headers in, client out. The proxies are 10.0.0.0/8 and fd00::/8.
+    /// Every shape of `X-Forwarded-For`: headers in, client out. The proxies are 10.0.0.0/8 and `fd00::/8`.
     #[test]
     fn the_client_is_the_right_most_entry_that_is_no_proxy() {
         let access = access("203.0.113.0/24, 2001:db8::/32", "10.0.0.0/8, fd00::/8");

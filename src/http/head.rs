@@ -174,7 +174,7 @@ mod tests {
             (many.as_str(), 431),
         ];
         for (text, status) in cases {
-            assert_eq!(parse(text.as_bytes()), Head::Refused(status), "{:.40}", text);
+            assert_eq!(parse(text.as_bytes()), Head::Refused(status), "{text:.40}");
         }
         for partial in ["", "G", "GET / HTTP/1.1\r\n", "GET / HTTP/1.1\r\nHost: x\r\n"] {
             assert_eq!(parse(partial.as_bytes()), Head::Partial);

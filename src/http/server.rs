@@ -328,7 +328,7 @@ impl Server {
             Phase::Sending { .. } => self.continue_sending(token),
             Phase::Lingering { .. } => self.drain(token),
             Phase::Working if flags.intersects(EpollFlags::EPOLLHUP | EpollFlags::EPOLLERR) => {
-                self.close(token)
+                self.close(token);
             }
             Phase::Working => {}
         }
@@ -452,10 +452,10 @@ impl Server {
                 lingering.push((*since, index));
             }
         }
-        if lingering.len() > limits::HTTP_LINGERING_MAX {
-            if let Some((_, oldest)) = lingering.into_iter().min() {
-                self.connections[oldest] = None;
-            }
+        if lingering.len() > limits::HTTP_LINGERING_MAX
+            && let Some((_, oldest)) = lingering.into_iter().min()
+        {
+            self.connections[oldest] = None;
         }
     }
 

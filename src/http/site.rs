@@ -36,7 +36,7 @@ impl Site {
     pub(super) fn respond(&self, request: &Request) -> Response {
         let answer: fn(&Site, &Request) -> Response = match request.path.as_str() {
             "/metrics" => Site::metrics,
-            "/" => Site::page,
+            "/" => |_, request| page(request),
             "/-/healthy" => Site::healthy,
             "/-/ready" => Site::ready,
             _ => return Response::plain(404, "404: not here; try /metrics"),
@@ -98,17 +98,17 @@ impl Site {
             if self.ready.load(Ordering::Relaxed) { (200, "ready\n") } else { (503, "not yet ready\n") };
         text_response(status, text.to_owned(), request)
     }
+}
 
-    fn page(&self, request: &Request) -> Response {
-        let about = About {
-            status: 200,
-            content_type: HTML_TYPE,
-            headers: &[("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")],
-            head_only: request.method == Method::Head,
-        };
-        let page = include_str!("page.html").replace("{version}", env!("CARGO_PKG_VERSION"));
-        Response::new(&about, page.into_bytes())
-    }
+fn page(request: &Request) -> Response {
+    let about = About {
+        status: 200,
+        content_type: HTML_TYPE,
+        headers: &[("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")],
+        head_only: request.method == Method::Head,
+    };
+    let page = include_str!("page.html").replace("{version}", env!("CARGO_PKG_VERSION"));
+    Response::new(&about, page.into_bytes())
 }
 
 fn text_response(status: u16, text: String, request: &Request) -> Response {

@@ -332,15 +332,15 @@ impl Scratch {
         system: &System,
         context: &mut Context<'_>,
     ) -> Result<Resolved, Rejection> {
-        if let Some((field, wanted)) = &change.condition {
-            if self.field_text(event, *field)? != Some(wanted) {
-                return Ok(Resolved::Skip);
-            }
+        if let Some((field, wanted)) = &change.condition
+            && self.field_text(event, *field)? != Some(wanted)
+        {
+            return Ok(Resolved::Skip);
         }
-        if let Verb::Count(handle) = change.verb {
-            if self.handles[handle].is_none() {
-                return Ok(Resolved::Skip);
-            }
+        if let Verb::Count(handle) = change.verb
+            && self.handles[handle].is_none()
+        {
+            return Ok(Resolved::Skip);
         }
         let amount = match &change.amount {
             None => 1.0,
@@ -555,10 +555,10 @@ impl Scratch {
             return;
         };
         let series = SeriesRef { metric: change.metric as u16, slot: slot.slot() };
-        if let Some(owner) = owner {
-            if system.entities.own(owner, series) {
-                family.own(series.slot);
-            }
+        if let Some(owner) = owner
+            && system.entities.own(owner, series)
+        {
+            family.own(series.slot);
         }
         match change.verb {
             Verb::Inc | Verb::Add => family.add(series.slot, amount),
@@ -602,12 +602,11 @@ fn place(
 fn count(system: &mut System, id: EntityId, series: SeriesRef) {
     let counted = &mut system.entities.get_mut(id).counted;
     let former = counted.iter().position(|other| other.metric == series.metric);
-    let former = match former {
-        Some(position) => Some(std::mem::replace(&mut counted[position], series)),
-        None => {
-            counted.push(series);
-            None
-        }
+    let former = if let Some(position) = former {
+        Some(std::mem::replace(&mut counted[position], series))
+    } else {
+        counted.push(series);
+        None
     };
     let family = &mut system.families[series.metric as usize];
     family.add(series.slot, 1.0);
@@ -658,13 +657,12 @@ fn read_number(
         Value::Number(text) => event.fields.text(event.line, text).parse::<f64>().ok(),
         _ => None,
     };
-    match number.filter(|number| number.is_finite() && !(not_negative && *number < 0.0)) {
-        Some(number) => Ok(number),
-        None => {
-            let name = &event.plan.fields[field].name;
-            let kind = if not_negative { "a finite number, not negative" } else { "a finite number" };
-            Err(Rejection::new(Reason::BadValue, format!("{name}: expected {kind}")))
-        }
+    if let Some(number) = number.filter(|number| number.is_finite() && !(not_negative && *number < 0.0)) {
+        Ok(number)
+    } else {
+        let name = &event.plan.fields[field].name;
+        let kind = if not_negative { "a finite number, not negative" } else { "a finite number" };
+        Err(Rejection::new(Reason::BadValue, format!("{name}: expected {kind}")))
     }
 }
 

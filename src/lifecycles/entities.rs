@@ -185,7 +185,7 @@ impl Entities {
         }
         // A child of two parents may have been found before its other parent's own parent; its depth decides.
         let mut depths: Vec<(usize, EntityId)> = found.iter().map(|&id| (self.depth(id), id)).collect();
-        depths.sort_by(|a, b| b.0.cmp(&a.0));
+        depths.sort_by_key(|(depth, _)| std::cmp::Reverse(*depth));
         depths.into_iter().map(|(_, id)| id).collect()
     }
 

@@ -45,10 +45,10 @@ impl Names {
     fn remember(&mut self, ip: IpAddr, name: Option<String>) {
         if self.known.insert(ip, name).is_none() {
             self.oldest_first.push_back(ip);
-            if self.oldest_first.len() > limits::NAMES_MAX {
-                if let Some(oldest) = self.oldest_first.pop_front() {
-                    self.known.remove(&oldest);
-                }
+            if self.oldest_first.len() > limits::NAMES_MAX
+                && let Some(oldest) = self.oldest_first.pop_front()
+            {
+                self.known.remove(&oldest);
             }
         }
     }

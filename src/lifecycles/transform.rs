@@ -89,10 +89,10 @@ fn address(value: &str, privacy: Privacy, names: &mut Names) -> String {
             }
         };
     }
-    if !privacy.numeric {
-        if let Some(name) = names.known_or_wanted(ip) {
-            return format!("{name}{port}");
-        }
+    if !privacy.numeric
+        && let Some(name) = names.known_or_wanted(ip)
+    {
+        return format!("{name}{port}");
     }
     value.to_owned()
 }

@@ -1,0 +1,257 @@
+//! A running exporter for tests: its own directory, a free port, and waiting for conditions instead of sleeping.
+
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// How long a condition may take to come true on a slow machine.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The binary under test.
+pub fn binary() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_lifecycle-exporter"))
+}
+
+/// A running exporter. Ends, and takes its files with it, when it is dropped.
+pub struct Exporter {
+    pub directory: TempDir,
+    pub child: Child,
+    pub address: SocketAddr,
+    pub socket: PathBuf,
+    log: Arc<Mutex<String>>,
+}
+
+impl Exporter {
+    /// Starts one with this configuration.
+    pub fn start(config: &str) -> Self {
+        Self::start_with(config, |_| {})
+    }
+
+    /// Starts one; `prepare` may put files into its directory before.
+    pub fn start_with(config: &str, prepare: impl FnOnce(&Path)) -> Self {
+        Self::start_by(config, prepare, binary())
+    }
+
+    /// Starts one by another command, such as a shell that sets limits first.
+    pub fn start_by(config: &str, prepare: impl FnOnce(&Path), mut command: Command) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        prepare(directory.path());
+        let socket = directory.path().join("events.sock");
+        let config = config.replace("{directory}", &directory.path().display().to_string());
+        fs::write(directory.path().join("exporter.conf"), config).unwrap();
+        let mut child = command
+            .args(["--listen", "127.0.0.1:0", "--config"])
+            .arg(directory.path().join("exporter.conf"))
+            .arg("--socket")
+            .arg(&socket)
+            .env_remove("JOURNAL_STREAM")
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = Arc::new(Mutex::new(String::new()));
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let written = Arc::clone(&log);
+        thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                let mut log = written.lock().unwrap();
+                log.push_str(&line);
+                log.push('\n');
+            }
+        });
+        let mut exporter =
+            Exporter { directory, child, address: "127.0.0.1:1".parse().unwrap(), socket, log };
+        exporter.wait_for_log("metrics on ");
+        let log = exporter.log();
+        let address = log.split("metrics on ").nth(1).unwrap().split_whitespace().next().unwrap();
+        exporter.address = address.parse().unwrap();
+        exporter
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// Waits until the log holds a text.
+    pub fn wait_for_log(&self, text: &str) {
+        wait_until(|| self.log().contains(text), || format!("no {text:?} in the log:\n{}", self.log()));
+    }
+
+    /// Writes lines to the feed over a connection of their own.
+    pub fn feed(&self, lines: impl AsRef<[u8]>) {
+        let mut stream = UnixStream::connect(&self.socket).unwrap();
+        stream.write_all(lines.as_ref()).unwrap();
+    }
+
+    /// One request; the whole response.
+    pub fn get(&self, target: &str) -> Response {
+        Response::of(self.address, format!("GET {target} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes())
+    }
+
+    /// The text of `/metrics`, which shows what was written to the feed before.
+    pub fn metrics(&self) -> String {
+        let response = self.get("/metrics");
+        assert_eq!(response.status, 200, "{response:?}");
+        response.body
+    }
+
+    /// The metrics of one system.
+    pub fn system(&self, name: &str) -> String {
+        let response = self.get(&format!("/metrics?system={name}"));
+        assert_eq!(response.status, 200, "{response:?}");
+        response.body
+    }
+
+    /// The value of a series, by all that stands before it on its line.
+    pub fn value(&self, series: &str) -> Option<f64> {
+        value(&self.metrics(), series)
+    }
+
+    /// Waits until a series has a value.
+    pub fn wait_for(&self, series: &str, expected: f64) {
+        let reached = || self.value(series) == Some(expected);
+        wait_until(reached, || format!("{series} is {:?}, not {expected}", self.value(series)));
+    }
+
+    /// Every line read was applied or rejected.
+    pub fn assert_law(&self, lines: u64) {
+        let metrics = self.metrics();
+        let (applied, rejected) = (
+            sum(&metrics, "lifecycle_exporter_events_total"),
+            sum(&metrics, "lifecycle_exporter_events_rejected_total"),
+        );
+        assert!(
+            (applied + rejected - lines as f64).abs() < 0.5,
+            "{lines} lines read, {applied} applied + {rejected} rejected"
+        );
+    }
+
+    pub fn signal(&self, signal: &str) {
+        let status =
+            Command::new("kill").args([&format!("-{signal}"), &self.child.id().to_string()]).status();
+        assert!(status.unwrap().success());
+    }
+
+    /// Stops it by SIGTERM. Returns its exit code and its log.
+    pub fn stop(mut self) -> (Option<i32>, String) {
+        self.signal("TERM");
+        let code = wait_for_exit(&mut self.child);
+        self.wait_for_log("stopping");
+        (code, self.log())
+    }
+}
+
+impl Drop for Exporter {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Waits for a process to end by itself.
+pub fn wait_for_exit(child: &mut Child) -> Option<i32> {
+    let mut code = None;
+    wait_until(
+        || match child.try_wait().unwrap() {
+            Some(status) => {
+                code = status.code();
+                true
+            }
+            None => false,
+        },
+        || "the process does not end".to_owned(),
+    );
+    code
+}
+
+/// Waits for a condition; `why` says what is wrong if it does not come true in time.
+pub fn wait_until(mut condition: impl FnMut() -> bool, why: impl Fn() -> String) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "{}", why());
+        thread::yield_now();
+        thread::park_timeout(Duration::from_millis(2));
+    }
+}
+
+/// A response read to its end.
+#[derive(Debug)]
+pub struct Response {
+    pub status: u16,
+    pub head: String,
+    pub body: String,
+    pub raw_body: Vec<u8>,
+}
+
+impl Response {
+    /// Sends these bytes and reads until the server closes.
+    pub fn of(address: SocketAddr, request: &[u8]) -> Self {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        // A refusal may come before all is written.
+        let _ = stream.write_all(request);
+        Self::read(&mut stream)
+    }
+
+    /// Reads a response until the server closes.
+    pub fn read(stream: &mut TcpStream) -> Self {
+        let mut bytes = Vec::new();
+        let mut chunk = [0; 65_536];
+        while let Ok(count @ 1..) = stream.read(&mut chunk) {
+            bytes.extend_from_slice(&chunk[..count]);
+        }
+        let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").map_or(bytes.len(), |at| at + 4);
+        let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
+        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
+        let raw_body = bytes[end..].to_vec();
+        Response { status, head, body: String::from_utf8_lossy(&raw_body).into_owned(), raw_body }
+    }
+}
+
+/// The value of a series in an exposition.
+pub fn value(metrics: &str, series: &str) -> Option<f64> {
+    let line =
+        metrics.lines().find(|line| line.strip_prefix(series).is_some_and(|rest| rest.starts_with(' ')))?;
+    line[series.len()..].trim().parse().ok()
+}
+
+/// The sum over all series of a metric.
+pub fn sum(metrics: &str, name: &str) -> f64 {
+    let of = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']));
+    metrics.lines().filter(of).filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+}
+
+/// Compares with a golden file, or writes it where `UPDATE_GOLDEN` is set.
+pub fn assert_golden(file: &str, actual: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(file);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        fs::write(&path, actual).unwrap();
+    }
+    let expected = fs::read_to_string(&path).unwrap_or_default();
+    let first = expected.lines().zip(actual.lines()).find(|(a, b)| a != b);
+    assert!(
+        expected == actual,
+        "{file} differs, first at {first:?}; UPDATE_GOLDEN=1 writes it anew. Now:\n{actual}"
+    );
+}
+
+/// Whether a program is there. Without it a test says so and ends, unless `CI` is set: then that is a failure.
+pub fn has_program(name: &str) -> bool {
+    let found =
+        Command::new("sh").args(["-c", &format!("command -v {name}")]).output().unwrap().status.success();
+    assert!(found || std::env::var_os("CI").is_none(), "{name} is missing, and CI is set");
+    if !found {
+        println!("skipped: {name} is not on this machine");
+    }
+    found
+}
