@@ -2,7 +2,7 @@
 
 use crate::limits;
 
-/// What is needed of a request.
+/// What is needed of a request to answer it, and who asks.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Request {
     pub(super) method: Method,

@@ -6,6 +6,7 @@
 pub mod access;
 mod head;
 pub mod listen;
+mod queue;
 mod response;
 pub mod server;
 pub mod site;

@@ -5,6 +5,8 @@
 //! `tiny_http` is not used, because its server must not face a network: a large `Content-Length` aborts the process,
 //! nothing has a time-out or a bound, and an accept error ends it.
 
+use std::sync::Arc;
+
 use tiny_http::{HTTPVersion, Header, Response as Printed, StatusCode};
 
 /// A response, ready to be sent: first the head, then the body.
@@ -12,7 +14,8 @@ use tiny_http::{HTTPVersion, Header, Response as Printed, StatusCode};
 pub(super) struct Response {
     pub(super) status: u16,
     pub(super) head: Vec<u8>,
-    pub(super) body: Vec<u8>,
+    /// Shared by all who asked for the same at the same time.
+    pub(super) body: Arc<Vec<u8>>,
 }
 
 /// What is said about a body.
@@ -49,7 +52,11 @@ impl Response {
         printed
             .raw_print(&mut head, HTTPVersion(1, 0), &[], true, None)
             .expect("writing to memory cannot fail");
-        Response { status: about.status, head, body: if about.head_only { Vec::new() } else { body } }
+        Response {
+            status: about.status,
+            head,
+            body: Arc::new(if about.head_only { Vec::new() } else { body }),
+        }
     }
 
     /// A status with a line that says what it means.

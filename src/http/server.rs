@@ -13,12 +13,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use crossbeam_channel::{Receiver, Sender};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use super::access::{Access, AtAccept};
 use super::head::{self, Head, Request};
+use super::queue::Queue;
 use super::response::Response;
 use super::site::Site;
 use crate::limits;
@@ -32,13 +33,14 @@ pub struct Shared {
     /// Set to end it.
     pub stop: AtomicBool,
     wake: EventFd,
+    jobs: Queue<Request, Token>,
 }
 
 impl Shared {
     /// To be shared.
     pub fn new(access: Access) -> io::Result<Self> {
         let wake = EventFd::from_value_and_flags(0, EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)?;
-        Ok(Shared { access: RwLock::new(access), stop: AtomicBool::new(false), wake })
+        Ok(Shared { access: RwLock::new(access), stop: AtomicBool::new(false), wake, jobs: Queue::new() })
     }
 
     /// Lets the polling thread look up.
@@ -51,12 +53,6 @@ impl Shared {
     }
 }
 
-/// A request on its way to a worker.
-pub struct Job {
-    place: Token,
-    request: Request,
-}
-
 /// A response on its way back.
 pub struct Done {
     place: Token,
@@ -65,7 +61,7 @@ pub struct Done {
 
 /// A connection's place, and which of its tenants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Token {
+pub(super) struct Token {
     index: u32,
     tenant: u32,
 }
@@ -96,8 +92,9 @@ pub struct Server {
     connections: Vec<Option<Connection>>,
     tenants: u32,
     connections_max: usize,
-    jobs: Sender<Job>,
     done: Receiver<Done>,
+    /// All places are taken by requests that are about to be answered: newcomers wait in the kernel's queue.
+    full: bool,
     accept_paused_until: Option<Instant>,
 }
 
@@ -112,7 +109,7 @@ impl Server {
         shared: Arc<Shared>,
         telemetry: Arc<Telemetry>,
         heart: Heart,
-        (jobs, done): (Sender<Job>, Receiver<Done>),
+        done: Receiver<Done>,
         connections_max: usize,
     ) -> io::Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
@@ -131,8 +128,8 @@ impl Server {
             connections,
             tenants: 0,
             connections_max,
-            jobs,
             done,
+            full: false,
             accept_paused_until: None,
         })
     }
@@ -191,6 +188,10 @@ impl Server {
             }
         }
         self.keep_deadlines();
+        if self.full && !self.is_full_for_a_moment() && !self.shared.stop.load(Ordering::Relaxed) {
+            self.full = false;
+            self.listen(true);
+        }
         Ok(())
     }
 
@@ -217,6 +218,11 @@ impl Server {
 
     fn accept(&mut self, index: usize) {
         for _ in 0..limits::POLL_EVENTS_MAX {
+            if self.is_full_for_a_moment() {
+                self.full = true;
+                self.listen(false);
+                return;
+            }
             match self.listeners[index].accept() {
                 Ok((stream, address)) => self.admit(stream, address.ip()),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
@@ -293,6 +299,13 @@ impl Server {
     /// Connections that count against the limit.
     fn serving(&self) -> usize {
         self.connections.iter().flatten().filter(|c| !matches!(c.phase, Phase::Lingering { .. })).count()
+    }
+
+    /// No place is free or can be freed, but one will be as soon as a worker is done.
+    fn is_full_for_a_moment(&self) -> bool {
+        self.serving() >= self.connections_max
+            && self.longest_idle().is_none()
+            && self.connections.iter().flatten().any(|connection| matches!(connection.phase, Phase::Working))
     }
 
     /// Whoever has kept us waiting longest for its head, those without a byte of it first.
@@ -374,9 +387,9 @@ impl Server {
         connection.phase = Phase::Working;
         connection.deadline = Instant::now() + limits::HTTP_RESPONSE_TIME_MAX;
         self.interest(token, EpollFlags::empty());
-        if self.jobs.try_send(Job { place: token, request }).is_err() {
-            self.refuse(token, 503);
-        }
+        // Who asks is settled, so it must not keep equal requests apart.
+        let request = Request { forwarded: Vec::new(), ..request };
+        self.shared.jobs.join(request, token);
     }
 
     fn interest(&mut self, token: Token, flags: EpollFlags) {
@@ -486,26 +499,17 @@ impl Token {
     }
 }
 
-/// A worker: makes responses until the polling thread is gone.
-pub fn work(
-    site: &Site,
-    jobs: &Receiver<Job>,
-    done: &Sender<Done>,
-    shared: &Shared,
-    heart: &Heart,
-) -> Result<(), String> {
-    loop {
+/// A worker: makes responses until the process stops.
+pub fn work(site: &Site, done: &Sender<Done>, shared: &Shared, heart: &Heart) {
+    while !shared.stop.load(Ordering::Relaxed) {
         heart.beat();
-        match jobs.recv_timeout(limits::ROLE_IDLE_MAX) {
-            Ok(Job { place, request }) => {
-                let response = site.respond(&request);
-                if done.send(Done { place, response }).is_err() {
-                    return Ok(());
-                }
-                shared.wake();
+        let Some((request, places)) = shared.jobs.take(limits::ROLE_IDLE_MAX / 4) else { continue };
+        let response = site.respond(&request);
+        for place in places {
+            if done.send(Done { place, response: response.clone() }).is_err() {
+                return;
             }
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return Ok(()),
         }
+        shared.wake();
     }
 }

@@ -154,14 +154,13 @@ impl Roles {
         .map_err(|error| fault("the feed cannot be polled", &error))?;
 
         let shared = Arc::new(Shared::new(Access::from(&*settings)).map_err(|error| fault("http", &error))?);
-        let (jobs_sender, jobs) = bounded(limits::HTTP_CONNECTIONS_MAX);
         let (done_sender, done) = unbounded();
         let server = Server::new(
             listeners,
             Arc::clone(&shared),
             Arc::clone(&telemetry),
             http_heart.clone(),
-            (jobs_sender, done),
+            done,
             shares.http,
         )
         .map_err(|error| fault("HTTP cannot be polled", &error))?;
@@ -176,10 +175,10 @@ impl Roles {
                 hearts: hearts.clone(),
                 ready: Arc::clone(&ready),
             };
-            let (jobs, done, shared, heart) =
-                (jobs.clone(), done_sender.clone(), Arc::clone(&shared), heart.clone());
+            let (done, shared, heart) = (done_sender.clone(), Arc::clone(&shared), heart.clone());
             http_threads.push(spawn(&ended.0, heart.name(), move || {
-                server::work(&site, &jobs, &done, &shared, &heart)
+                server::work(&site, &done, &shared, &heart);
+                Ok(())
             })?);
         }
         let names_control = control.clone();

@@ -1,6 +1,6 @@
 //! A running exporter for tests: its own directory, a free port, and waiting for conditions instead of sleeping.
 
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};

@@ -1,0 +1,300 @@
+//! The process: commands, configuration, reload, signals, sockets and notifications of systemd.
+
+mod support;
+
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use support::{Exporter, binary, has_program, value, wait_until};
+
+fn run(args: &[&str]) -> Output {
+    binary().args(args).output().unwrap()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+#[test]
+fn usage_errors_end_with_2_and_one_line() {
+    for args in [&["fly"][..], &["--what"], &["send"], &["check", "--client", "home"], &["--listen", "x"]] {
+        let output = run(args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        assert_eq!(said(&output).lines().count(), 1, "{args:?}: {}", said(&output));
+    }
+    assert_eq!(run(&["--help"]).status.code(), Some(0));
+    assert!(said(&run(&["--version"])).starts_with("lifecycle-exporter 0."));
+}
+
+#[test]
+fn a_faulty_configuration_stops_the_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("c.conf");
+    let cases = [
+        (
+            "[stats]\nallowed_ips = 10.0.0.1, home\n",
+            "c.conf: line 2: [stats] allowed_ips: \"home\": expected",
+        ),
+        ("[systems]\nenabled = x\n", "[systems] enabled: \"x\": unknown system, expected one of recording"),
+        ("[startup]\nevent = recording.flown\n", "[startup] event: \"recording.flown\": unknown event"),
+        ("[startup]\nevent = recording.started backend=b\n", "expected recording=…"),
+        ("[scan x]\ndirectory = /tmp\nsystem = y\n", "[scan x] system: \"y\": unknown system"),
+        (
+            "[events]\nallowed_groups = no-such-group\n",
+            "[events] allowed_groups: \"no-such-group\": expected",
+        ),
+    ];
+    for (text, expected) in cases {
+        fs::write(&file, text).unwrap();
+        for command in ["check", "serve"] {
+            let output =
+                binary().args([command, "--listen", "127.0.0.1:0", "--config"]).arg(&file).output().unwrap();
+            assert_eq!(output.status.code(), Some(1), "{text}");
+            assert!(said(&output).contains(expected), "{command} {text}: {}", said(&output));
+        }
+    }
+    let output = binary().args(["check", "--config", "/nonexistent/file"]).output().unwrap();
+    assert!(said(&output).contains("/nonexistent/file: cannot be read"), "{}", said(&output));
+}
+
+#[test]
+fn check_says_who_is_let_in_and_why() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("c.conf");
+    fs::write(&file, "[stats]\nallowed_ips = 10.0.0.0/8\n[app]\ntrustedproxies = 192.168.0.1\n").unwrap();
+    let check = |args: &[&str]| {
+        let output = binary().args(["check", "--config"]).arg(&file).args(args).output().unwrap();
+        (output.status.code(), said(&output))
+    };
+    let (code, text) = check(&["--client", "10.1.1.1"]);
+    assert!(code == Some(0) && text.contains("allowed: 10.1.1.1") && text.contains("10.0.0.0/8"), "{text}");
+    let (code, text) = check(&["--client", "192.168.0.1", "--forwarded-for", "10.1.1.1, 192.168.0.1"]);
+    assert!(code == Some(0) && text.contains("X-Forwarded-For"), "{text}");
+    let (code, text) = check(&["--client", "192.168.0.1"]);
+    assert!(code == Some(1) && text.contains("denied: 192.168.0.1"), "{text}");
+    assert!(check(&[]).1.contains("good: configuration and 5 catalogs"));
+}
+
+#[test]
+fn the_shipped_configuration_holds_every_setting_at_its_default() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/etc/lifecycle-exporter.conf");
+    let text = fs::read_to_string(path).unwrap();
+    assert!(
+        text.lines().all(|line| line.is_empty() || line.starts_with(['#', '['])),
+        "only comments and sections"
+    );
+    let mut settings = String::new();
+    let mut scan = false;
+    for line in text.lines() {
+        let bare = line.strip_prefix('#').unwrap_or(line);
+        scan |= bare.starts_with("[scan");
+        if bare.starts_with('[') || (line.starts_with('#') && !bare.starts_with(' ') && bare.contains(" =")) {
+            // What is given once for all is given as it is; scans and start-up events are examples.
+            if !scan && !bare.starts_with("event =") {
+                settings.push_str(bare);
+                settings.push('\n');
+            }
+        }
+    }
+    let (read, warnings) = lifecycle_exporter::config::read_settings("shipped", &settings).unwrap();
+    assert_eq!((read, warnings), (lifecycle_exporter::config::Settings::default(), vec![]));
+    let keys = settings.lines().filter(|line| line.contains('=')).count();
+    assert_eq!(keys, 5 + 8 + 2 + 3 + 2 + 2, "a setting is missing or new:\n{settings}");
+    let uncommented: String = text
+        .lines()
+        .map(|line| {
+            line.strip_prefix('#').filter(|rest| !rest.starts_with(' ') && !rest.is_empty()).unwrap_or(line)
+        })
+        .fold(String::new(), |all, line| all + line + "\n");
+    lifecycle_exporter::config::read_settings("shipped", &uncommented).unwrap();
+}
+
+#[test]
+fn the_recording_servers_own_file_is_taken_as_it_is() {
+    let config = "[logs]\nlevel = 20\n[http]\nlisten = 127.0.0.1:8000\n[app]\ntrustedproxies =\n[backend]\nallowall = false\n\
+                  secret = 'a \"quoted\" one\n[ffmpeg]\ncommon = ffmpeg -loglevel level+warning -n\n  -continued\n\
+                  [recording]\nbrowser = firefox\n[stats]\nallowed_ips = 127.0.0.1\n";
+    let exporter = Exporter::start(config);
+    assert_eq!(exporter.get("/metrics").status, 200);
+    assert!(exporter.log().contains("are ignored: [backend], [ffmpeg], [recording]"), "{}", exporter.log());
+}
+
+#[test]
+fn a_reload_takes_all_or_nothing() {
+    let exporter = Exporter::start("[stats]\nallowed_ips = 127.0.0.1\n");
+    let file = exporter.directory.path().join("exporter.conf");
+    fs::write(&file, "[stats]\nallowed_ips = home\n").unwrap();
+    exporter.signal("HUP");
+    exporter.wait_for_log("the former one stays in force");
+    exporter.wait_for("lifecycle_exporter_config_last_reload_successful", 0.0);
+    fs::write(&file, "[stats]\nallowed_ips = 127.0.0.1\n[systems]\nenabled = vlog\n[startup]\nevent = vlog.queue.changed size=7\n[events]\nmax_line = 300\n").unwrap();
+    exporter.signal("HUP");
+    exporter.wait_for("lifecycle_exporter_config_last_reload_successful", 1.0);
+    exporter.wait_for("vlog_transcoding_queue_size", 7.0);
+    exporter.feed(format!("{}\n{{\"event\":\"recording.server_started\"}}\n", "x".repeat(301)));
+    exporter.wait_for("lifecycle_exporter_events_rejected_total{reason=\"too_long\"}", 1.0);
+    exporter.wait_for("lifecycle_exporter_events_rejected_total{reason=\"disabled_system\"}", 1.0);
+    fs::write(&file, "[stats]\nallowed_ips = 10.0.0.1\n").unwrap();
+    exporter.signal("HUP");
+    wait_until(|| exporter.get("/").status == 403, || "still allowed".to_owned());
+}
+
+#[test]
+fn send_takes_words_and_lines() {
+    let exporter = Exporter::start("");
+    let send = |args: &[&str], input: &str| {
+        let mut child = binary()
+            .arg("send")
+            .args(["--config", "/dev/null", "--socket"])
+            .arg(&exporter.socket)
+            .args(args)
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        child.wait_with_output().unwrap().status.code()
+    };
+    assert_eq!(send(&["recording.started", "backend=https://x/?a=b", "recording=r 1"], ""), Some(0));
+    assert_eq!(
+        send(&["recording.stopped", "backend=https://x/?a=b", "recording=r 1", "duration=2.5"], ""),
+        Some(0)
+    );
+    assert_eq!(
+        send(
+            &["-"],
+            "{\"event\":\"proxy.load.changed\",\"load\":3}\n{\"event\":\"proxy.session.created\",\"session\":\"s\"}\n"
+        ),
+        Some(0)
+    );
+    exporter.wait_for("recording_recordings_duration_seconds{backend=\"https://x/?a=b\"}", 2.5);
+    exporter.wait_for("signaling_proxy_load", 3.0);
+    exporter.assert_law(4);
+    assert_eq!(send(&["recording.started", "backend"], ""), Some(1));
+    let output = run(&["send", "--config", "/dev/null", "--socket", "/nonexistent.sock", "a.b"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said(&output).contains("is the exporter running?"), "{}", said(&output));
+}
+
+#[test]
+fn the_demo_moves_numbers_of_all_systems() {
+    let exporter = Exporter::start_by("", |_| {}, {
+        let mut command = binary();
+        command.args(["demo", "--speed", "20"]);
+        command
+    });
+    let moving = |metrics: &str| {
+        [
+            "recording.started",
+            "signaling.message.received",
+            "proxy.session.created",
+            "edumeet.producer.stats",
+            "vlog.http.request_finished",
+        ]
+        .iter()
+        .all(|event| {
+            value(metrics, &format!("lifecycle_exporter_events_total{{event=\"{event}\"}}")) > Some(0.0)
+        })
+    };
+    wait_until(|| moving(&exporter.metrics()), || exporter.metrics());
+    let metrics = exporter.metrics();
+    assert!(support::sum(&metrics, "lifecycle_exporter_events_rejected_total") < 0.5, "{}", exporter.log());
+}
+
+#[test]
+fn scans_show_what_is_there_and_tell_their_system() {
+    let exporter = Exporter::start_with(
+        "[scan videos]\ndirectory = {directory}/videos\nsystem = vlog\n[scan gone]\ndirectory = {directory}/none\n",
+        |directory| {
+            fs::create_dir(directory.join("videos")).unwrap();
+            fs::write(directory.join("videos/a"), [0; 1_234]).unwrap();
+        },
+    );
+    exporter.wait_for("lifecycle_exporter_scan_bytes{scan=\"videos\"}", 1_234.0);
+    exporter.wait_for("lifecycle_exporter_scan_status{scan=\"videos\"}", 1.0);
+    exporter.wait_for("lifecycle_exporter_scan_status{scan=\"gone\"}", 0.0);
+    exporter.wait_for("vlog_storage_videos_bytes", 1_234.0);
+    exporter.wait_for("vlog_storage_reconciliation_status", 1.0);
+    exporter.wait_for("vlog_background_task_duration_seconds_count{task_name=\"storage_reconcile\"}", 1.0);
+}
+
+#[test]
+fn systemd_is_told_and_its_watchdog_is_fed() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(support::PATIENCE)).unwrap();
+    let receive = |wanted: &str| {
+        let mut buffer = [0; 4_096];
+        loop {
+            let count = socket.recv(&mut buffer).unwrap_or_else(|error| panic!("no {wanted}: {error}"));
+            let text = String::from_utf8_lossy(&buffer[..count]).into_owned();
+            if text.contains(wanted) {
+                return text;
+            }
+        }
+    };
+    let exporter = Exporter::start_by("", |_| {}, {
+        let mut command = binary();
+        command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "600000");
+        command
+    });
+    assert!(receive("READY=1").contains("STATUS=events on "));
+    receive("WATCHDOG=1");
+    exporter.signal("HUP");
+    assert!(receive("RELOADING=1").contains("MONOTONIC_USEC="));
+    receive("READY=1");
+    let (code, _) = exporter.stop();
+    assert_eq!(code, Some(0));
+    receive("STOPPING=1");
+}
+
+#[test]
+fn under_systemd_lines_carry_priorities() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut child = binary()
+        .args(["--listen", "127.0.0.1:0", "--config", "/dev/null", "--socket"])
+        .arg(directory.path().join("s"))
+        .env("JOURNAL_STREAM", "1:2")
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut first = [0; 3];
+    child.stderr.take().unwrap().read_exact(&mut first).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(&first, b"<6>");
+}
+
+/// systemd passes sockets by number; a small Python program stands in for it.
+#[test]
+fn sockets_passed_by_systemd_are_taken() {
+    if !has_program("python3") {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let launcher = r"
+import os, socket, sys
+events = socket.socket(socket.AF_UNIX); events.bind(sys.argv[1]); events.listen()
+http = socket.socket(); http.bind(('127.0.0.1', 0)); http.listen()
+pair = (os.dup(http.fileno()), os.dup(events.fileno()))
+for number, descriptor in zip((3, 4), [os.dup2(d, n + 100) and n + 100 for n, d in zip((3, 4), pair)]):
+    os.dup2(descriptor, number, inheritable=True)
+os.environ.update(LISTEN_FDS='2', LISTEN_PID=str(os.getpid()), LISTEN_FDNAMES='http:events')
+os.execv(sys.argv[2], sys.argv[2:])
+";
+    let passed = directory.path().join("passed.sock");
+    let mut command = Command::new("python3");
+    command.args(["-c", launcher]).arg(&passed).arg(env!("CARGO_BIN_EXE_lifecycle-exporter"));
+    let exporter = Exporter::start_by("", |_| {}, command);
+    assert!(exporter.log().contains("passed.sock (from systemd)"), "{}", exporter.log());
+    let mut stream = std::os::unix::net::UnixStream::connect(&passed).unwrap();
+    stream.write_all(b"{\"event\":\"signaling.session.resume_failed\"}\n").unwrap();
+    exporter.wait_for("signaling_hub_sessions_resume_failed_total", 1.0);
+    let (code, _) = exporter.stop();
+    assert_eq!(code, Some(0));
+    assert!(passed.exists(), "the file is systemd's");
+}
