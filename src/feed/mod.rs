@@ -6,6 +6,7 @@
 //! and directories are scanned by roles of their own.
 
 mod connection;
+mod pace;
 pub mod peers;
 mod rejections;
 pub mod socket;
@@ -34,6 +35,7 @@ use crate::telemetry::{
 };
 
 use connection::{Batch, Connection};
+use pace::Pace;
 use peers::Peers;
 use rejections::Rejections;
 use socket::FeedSocket;
@@ -73,6 +75,13 @@ pub struct Feed {
     refused_uids: HashSet<u32>,
     accept_paused_until: Option<Instant>,
     full_logged: bool,
+    pace: Pace,
+    /// The size of the latest text of a scrape, and some more.
+    text_bytes: usize,
+    /// Bytes read in this round.
+    round_bytes: usize,
+    /// Holds the wake-up alone, to rest on.
+    urgent: Epoll,
 }
 
 const LISTENER: u64 = u64::MAX;
@@ -84,6 +93,8 @@ impl Feed {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         epoll.add(&parts.socket.listener, EpollEvent::new(EpollFlags::EPOLLIN, LISTENER))?;
         epoll.add(parts.control.wake.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, WAKE))?;
+        let urgent = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        urgent.add(parts.control.wake.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, WAKE))?;
         let mut feed = Feed {
             parts,
             epoll,
@@ -99,6 +110,10 @@ impl Feed {
             refused_uids: HashSet::new(),
             accept_paused_until: None,
             full_logged: false,
+            pace: Pace::new(Instant::now()),
+            round_bytes: 0,
+            text_bytes: 0,
+            urgent,
         };
         feed.take_settings(reload);
         for (line, rejection) in feed.parts.engine.start(clock::unix_seconds()) {
@@ -150,12 +165,24 @@ impl Feed {
 
     /// One poll, and a turn for everyone who is ready.
     fn round(&mut self, timeout: EpollTimeout) -> io::Result<Round> {
+        self.round_bytes = 0;
         let woken = self.poll_once(timeout)?.1;
         if self.accept_paused_until.is_some_and(|until| Instant::now() >= until) {
             self.accept_paused_until = None;
             self.listen(true);
         }
-        if woken { self.answer() } else { Ok(Round::Go) }
+        if woken {
+            return self.answer();
+        }
+        if let Some(rest) = self.pace.rest(self.round_bytes, Instant::now()) {
+            // A request ends the rest at once.
+            let timeout = EpollTimeout::try_from(rest).unwrap_or(EpollTimeout::ZERO);
+            match self.urgent.wait(&mut [EpollEvent::empty()], timeout) {
+                Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(Round::Go)
     }
 
     /// Polls and serves connections. Returns how many were ready and whether there are requests.
@@ -207,10 +234,16 @@ impl Feed {
 
     fn scrape(&mut self, scrape: &Scrape) {
         let now = clock::unix_seconds();
-        let own = telemetry::engine_blocks(&self.parts.engine, self.open, &self.scans, now);
-        let blocks = telemetry::merge(own, scrape.blocks.clone());
-        let mut text = Vec::new();
+        let blocks = if scrape.systems.is_empty() {
+            let own = telemetry::engine_blocks(&self.parts.engine, self.open, &self.scans, now);
+            telemetry::merge(own, scrape.blocks.clone())
+        } else {
+            Vec::new()
+        };
+        // As much as last time, so that the text need not move while it grows.
+        let mut text = Vec::with_capacity(self.text_bytes);
         let result = self.parts.engine.render(&scrape.systems, &blocks, now, &mut text);
+        self.text_bytes = text.len() + text.len() / 16;
         // A worker that has given up waiting is no concern here.
         let _ = scrape.reply.send(result.map(|()| text));
     }
@@ -329,6 +362,7 @@ impl Feed {
         match connection.read(&mut buffer, self.max_line) {
             Batch::Nothing => go_on = false,
             Batch::Lines(lines) => {
+                self.round_bytes += lines.block.len();
                 self.apply_block(lines.block, arrived);
                 if let Some(line) = lines.too_long {
                     self.reject_too_long(line);

@@ -105,10 +105,9 @@ impl Scenario {
         self.cues.push(Reverse((at, self.next, what)));
     }
 
-    /// Times between random arrivals have an exponential distribution.
+    /// A random time with this mean, in milliseconds.
     fn pause(&mut self, mean: f64) -> u64 {
-        let uniform = self.random.f64().max(1e-9);
-        (-uniform.ln() * mean * 1_000.0) as u64 + 1
+        (2.0 * self.random.f64() * mean * 1_000.0) as u64 + 1
     }
 
     fn cue_arrival(&mut self, kind: usize, now: u64) {
