@@ -252,10 +252,7 @@ impl Families {
         });
         let mut metrics: Vec<Metric> = metrics.collect();
         metrics.sort_by(|a, b| {
-            let values = |metric: &Metric| {
-                metric.get_label().iter().map(|pair| pair.value().to_owned()).collect::<Vec<_>>()
-            };
-            values(a).cmp(&values(b))
+            a.get_label().iter().map(LabelPair::value).cmp(b.get_label().iter().map(LabelPair::value))
         });
         let mut family = MetricFamily::default();
         family.set_name(format!("lifecycle_exporter_{name}"));

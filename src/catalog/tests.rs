@@ -1,1 +1,41 @@
+use super::*;
+use model::FieldUse;
 
+#[test]
+fn the_built_in_catalogs_are_without_fault() {
+    let names: Vec<String> = load(None).unwrap().iter().map(|catalog| catalog.name.clone()).collect();
+    assert_eq!(names, ["recording", "signaling", "proxy", "edumeet", "vlog"]);
+}
+
+#[test]
+fn a_directory_that_is_not_there_holds_no_catalogs() {
+    assert_eq!(load(Some(Path::new("/nonexistent"))).unwrap().len(), 5);
+}
+
+/// Fields that an event needs and may have, as its users see them.
+#[test]
+fn fields_are_worked_out_from_the_effects() {
+    let catalogs = load(None).unwrap();
+    let cases = [
+        ("recording.started", "backend recording", ""),
+        ("recording.stopped", "backend recording", "duration"),
+        ("signaling.session.joined", "session backend clienttype", "country"),
+        ("signaling.session.resumed", "session", ""),
+        ("signaling.room.joined", "backend room session", ""),
+        ("signaling.backend_request.finished", "backend duration", "error"),
+        ("proxy.publisher.created", "publisher type session", ""),
+        ("edumeet.producer.stats", "id type byte_count score", ""),
+        ("vlog.http.request_finished", "request method endpoint status_code", "duration"),
+        ("vlog.worker.heartbeat", "worker_id result", ""),
+    ];
+    for (name, fields, optional) in cases {
+        let event =
+            catalogs.iter().flat_map(|catalog| &catalog.events).find(|event| event.name == name).unwrap();
+        let list = |used| event.fields_used_as(used).collect::<Vec<_>>().join(" ");
+        assert_eq!(
+            (list(FieldUse::Required).as_str(), list(FieldUse::Optional).as_str()),
+            (fields, optional),
+            "{name}"
+        );
+    }
+}

@@ -1,1 +1,328 @@
+//! Laws over random sequences of events, held against a model that keeps plain sets, and single cases as examples.
 
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::catalog::{self, read_catalog};
+
+fn engine() -> Engine {
+    let mut engine = Engine::new(&catalog::load(None).unwrap(), Rules::from(&Settings::default()));
+    engine.start(0.0);
+    engine
+}
+
+fn shown(engine: &mut Engine) -> String {
+    let mut out = Vec::new();
+    engine.render(&[], &[], 1_000.0, &mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+fn sum(text: &str, metric: &str) -> f64 {
+    let of = |line: &&str| line.strip_prefix(metric).is_some_and(|rest| rest.starts_with(['{', ' ']));
+    text.lines().filter(of).map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
+}
+
+/// What a signaling server tells, with few names, so that events meet.
+#[derive(Debug, Clone)]
+enum Event {
+    Join(u8),
+    Leave(u8),
+    OpenRoom(u8),
+    CloseRoom(u8),
+    JoinRoom(u8, u8),
+    LeaveRoom(u8, u8),
+    JoinCall(u8, u8),
+    LeaveCall(u8, u8),
+    Restart,
+}
+
+fn events() -> impl Strategy<Value = Vec<Event>> {
+    let event = prop_oneof![
+        8 => (0_u8..5).prop_map(Event::Join),
+        4 => (0_u8..5).prop_map(Event::Leave),
+        6 => (0_u8..3).prop_map(Event::OpenRoom),
+        2 => (0_u8..3).prop_map(Event::CloseRoom),
+        16 => (0_u8..3, 0_u8..5).prop_map(|(room, session)| Event::JoinRoom(room, session)),
+        4 => (0_u8..3, 0_u8..5).prop_map(|(room, session)| Event::LeaveRoom(room, session)),
+        16 => (0_u8..3, 0_u8..5).prop_map(|(room, session)| Event::JoinCall(room, session)),
+        4 => (0_u8..3, 0_u8..5).prop_map(|(room, session)| Event::LeaveCall(room, session)),
+        1 => Just(Event::Restart),
+    ];
+    prop::collection::vec(event, 0..120)
+}
+
+/// The same in plain sets.
+#[derive(Debug, Default, Clone, PartialEq)]
+struct Model {
+    sessions: BTreeSet<u8>,
+    rooms: BTreeSet<u8>,
+    in_room: BTreeSet<(u8, u8)>,
+    in_call: BTreeSet<(u8, u8)>,
+}
+
+impl Model {
+    /// Whether the event is applied.
+    fn apply(&mut self, event: &Event) -> bool {
+        match *event {
+            Event::Join(session) => self.sessions.insert(session),
+            Event::Leave(session) => {
+                self.in_room.retain(|(_, other)| *other != session);
+                self.in_call.retain(|(_, other)| *other != session);
+                self.sessions.remove(&session)
+            }
+            Event::OpenRoom(room) => self.rooms.insert(room),
+            Event::CloseRoom(room) => {
+                self.in_room.retain(|(other, _)| *other != room);
+                self.in_call.retain(|(other, _)| *other != room);
+                self.rooms.remove(&room)
+            }
+            Event::JoinRoom(room, session) => {
+                self.rooms.contains(&room)
+                    && self.sessions.contains(&session)
+                    && self.in_room.insert((room, session))
+            }
+            Event::LeaveRoom(room, session) => {
+                self.in_call.remove(&(room, session));
+                self.in_room.remove(&(room, session))
+            }
+            Event::JoinCall(room, session) => {
+                self.in_room.contains(&(room, session)) && self.in_call.insert((room, session))
+            }
+            Event::LeaveCall(room, session) => self.in_call.remove(&(room, session)),
+            Event::Restart => {
+                *self = Model::default();
+                true
+            }
+        }
+    }
+}
+
+fn line(event: &Event) -> String {
+    let about = |name: &str, room: u8, session: u8| {
+        format!(
+            "{{\"event\":\"signaling.{name}\",\"backend\":\"b\",\"room\":\"{room}\",\"session\":\"{session}\"}}"
+        )
+    };
+    match *event {
+        Event::Join(session) => {
+            let kind = if session % 2 == 0 { "client" } else { "internal" };
+            format!(
+                "{{\"event\":\"signaling.session.joined\",\"session\":\"{session}\",\"backend\":\"b\",\"clienttype\":\"{kind}\"}}"
+            )
+        }
+        Event::Leave(session) => about("session.left", 0, session),
+        Event::OpenRoom(room) => about("room.opened", room, 0),
+        Event::CloseRoom(room) => about("room.closed", room, 0),
+        Event::JoinRoom(room, session) => about("room.joined", room, session),
+        Event::LeaveRoom(room, session) => about("room.left", room, session),
+        Event::JoinCall(room, session) => about("call.joined", room, session),
+        Event::LeaveCall(room, session) => about("call.left", room, session),
+        Event::Restart => "{\"event\":\"signaling.server_started\"}".to_owned(),
+    }
+}
+
+proptest! {
+    #[test]
+    fn live_gauges_equal_open_entities_and_a_rejected_event_changes_nothing(events in events()) {
+        let (mut engine, mut model) = (engine(), Model::default());
+        for event in &events {
+            let before = shown(&mut engine);
+            let applied = engine.apply(&line(event), 1.0);
+            prop_assert_eq!(applied.is_ok(), model.apply(event), "{:?}: {:?}", event, applied);
+            let text = shown(&mut engine);
+            if applied.is_err() {
+                prop_assert_eq!(&text, &before);
+            }
+            for (metric, open) in [
+                ("signaling_hub_sessions", model.sessions.len()),
+                ("signaling_hub_rooms", model.rooms.len()),
+                ("signaling_room_sessions", model.in_room.len()),
+                ("signaling_call_sessions", model.in_call.len()),
+            ] {
+                prop_assert_eq!(sum(&text, metric) as usize, open, "{} after {:?}", metric, event);
+            }
+            let open: usize = engine.entities(1.0).iter().map(|count| count.open).sum();
+            prop_assert_eq!(open, model.sessions.len() + model.rooms.len() + model.in_room.len() + model.in_call.len());
+        }
+    }
+
+    #[test]
+    fn a_close_leaves_nothing_owned_behind(events in events()) {
+        let mut engine = engine();
+        for event in &events {
+            let _ = engine.apply(&line(event), 1.0);
+        }
+        for room in 0..3 {
+            let _ = engine.apply(&line(&Event::CloseRoom(room)), 1.0);
+        }
+        let text = shown(&mut engine);
+        prop_assert!(!text.contains("signaling_room_sessions") && !text.contains("signaling_call_sessions{"), "{}", text);
+    }
+
+    #[test]
+    fn no_line_panics(line in "\\{\"event\":\"(signaling|vlog|edumeet)\\.[a-z_.]{0,20}\"(,\"[a-z_]{1,8}\":(\"[a-z]{0,3}\"|[0-9e.-]{1,5}|null|\\{\\}))*\\}") {
+        let _ = engine().apply(&line, 1.0);
+    }
+}
+
+/// A catalog whose events do several things to entities at once.
+const SEVERAL: &str = "
+[system]
+name = t
+title = t
+[entity a]
+key = a
+labels = colour
+[entity b]
+key = b
+within = a
+[metric t_a]
+type = gauge
+help = h
+labels = colour
+live = a
+[metric t_b]
+type = gauge
+help = h
+labels = colour, a
+live = b
+owner = a
+[metric t_total]
+type = counter
+help = h
+labels = a
+[metric t_seconds]
+type = counter
+help = h
+[event t.open]
+open = a
+[event t.both]
+open = a, b
+inc = t_total
+[event t.child]
+open = b
+[event t.again]
+close = a
+open = a
+add = t_seconds from elapsed
+[event t.swap]
+close = a
+open = b
+[event t.fresh]
+reset = t
+open = a
+[event t.paint]
+update = a
+";
+
+fn several() -> Engine {
+    let catalog = Arc::new(read_catalog("t.ini", SEVERAL).unwrap());
+    let mut engine = Engine::new(&[catalog], Rules { startup: vec![], ..Rules::from(&Settings::default()) });
+    engine.start(0.0);
+    engine
+}
+
+fn check(steps: &[(&str, Result<(), Reason>)], expected: &str) {
+    let mut engine = several();
+    for (index, (line, result)) in steps.iter().enumerate() {
+        let applied = engine.apply(line, index as f64).map_err(|rejection| rejection.reason);
+        assert_eq!(applied, *result, "{line}");
+    }
+    let text = shown(&mut engine);
+    let values: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
+    assert_eq!(values.join("\n"), expected);
+}
+
+#[test]
+fn an_event_may_open_a_parent_and_its_child() {
+    check(
+        &[(r#"{"event":"t.both","a":"1","b":"2","colour":"red"}"#, Ok(()))],
+        "t_a{colour=\"red\"} 1\nt_b{colour=\"red\",a=\"1\"} 1\nt_seconds 0\nt_total{a=\"1\"} 1",
+    );
+}
+
+#[test]
+fn an_event_may_close_and_open_the_same_key() {
+    check(
+        &[
+            (r#"{"event":"t.again","a":"1","colour":"red"}"#, Err(Reason::NotOpen)),
+            (r#"{"event":"t.open","a":"1","colour":"red"}"#, Ok(())),
+            (r#"{"event":"t.child","a":"1","b":"2"}"#, Ok(())),
+            (r#"{"event":"t.again","a":"1","colour":"blue"}"#, Ok(())),
+        ],
+        "t_a{colour=\"blue\"} 1\nt_a{colour=\"red\"} 0\nt_seconds 2",
+    );
+}
+
+#[test]
+fn what_an_event_has_closed_is_no_parent_for_what_it_opens() {
+    check(
+        &[
+            (r#"{"event":"t.open","a":"1","colour":"red"}"#, Ok(())),
+            (r#"{"event":"t.swap","a":"1","b":"2"}"#, Err(Reason::NotOpen)),
+        ],
+        "t_a{colour=\"red\"} 1\nt_seconds 0",
+    );
+}
+
+#[test]
+fn a_reset_makes_room_for_what_follows_it() {
+    check(
+        &[
+            (r#"{"event":"t.both","a":"1","b":"2","colour":"red"}"#, Ok(())),
+            (r#"{"event":"t.fresh","a":"1","colour":"blue"}"#, Ok(())),
+        ],
+        "t_a{colour=\"blue\"} 1\nt_seconds 0",
+    );
+}
+
+#[test]
+fn an_update_moves_the_live_gauge() {
+    check(
+        &[
+            (r#"{"event":"t.open","a":"1","colour":"red"}"#, Ok(())),
+            (r#"{"event":"t.open","a":"2","colour":"red"}"#, Ok(())),
+            (r#"{"event":"t.paint","a":"1","colour":"blue"}"#, Ok(())),
+            (r#"{"event":"t.paint","a":"1"}"#, Ok(())),
+            (r#"{"event":"t.child","a":"1","b":"1"}"#, Ok(())),
+        ],
+        "t_a{colour=\"blue\"} 1\nt_a{colour=\"red\"} 1\nt_b{colour=\"blue\",a=\"1\"} 1\nt_seconds 0",
+    );
+}
+
+#[test]
+fn names_of_addresses_merge_series_that_become_one() {
+    let privacy = Privacy { numeric: false, quiet: true, ..Privacy::default() };
+    let rules = Rules { privacy, ..Rules::from(&Settings::default()) };
+    let mut engine = Engine::new(&catalog::load(None).unwrap(), rules);
+    let lines = [
+        r#"{"event":"edumeet.room.opened","room_id":"r"}"#,
+        r#"{"event":"edumeet.peer.joined","room_id":"r","peer_id":"p"}"#,
+        r#"{"event":"edumeet.transport.connected","peer_id":"p","transport_id":"1","pid":1,"proto":"udp","local_addr":"l","remote_addr":"10.0.0.1:5"}"#,
+        r#"{"event":"edumeet.transport.connected","peer_id":"p","transport_id":"2","pid":1,"proto":"udp","local_addr":"l","remote_addr":"10.0.0.2:5"}"#,
+        r#"{"event":"edumeet.producer.created","transport_id":"1","id":"a","kind":"k","codec":"c"}"#,
+        r#"{"event":"edumeet.producer.created","transport_id":"2","id":"b","kind":"k","codec":"c"}"#,
+        r#"{"event":"edumeet.producer.stats","id":"a","type":"t","byte_count":10,"score":1}"#,
+        r#"{"event":"edumeet.producer.stats","id":"b","type":"t","byte_count":100,"score":1}"#,
+    ];
+    for line in lines {
+        assert_eq!(engine.apply(line, 1.0), Ok(()), "{line}");
+    }
+    for ip in engine.take_wanted_names() {
+        engine.learn_name(ip, "host");
+    }
+    let stats = r#"{"event":"edumeet.producer.stats","id":"a","type":"t","byte_count":15,"score":1}"#;
+    assert_eq!(engine.apply(stats, 1.0), Ok(()));
+    let text = shown(&mut engine);
+    assert!(text.contains("remote_addr=\"host:5\"") && !text.contains("10.0.0"), "{text}");
+    assert!((sum(&text, "mediasoup_producer_byte_count_bytes") - 115.0).abs() < 0.1, "{text}");
+    for id in ["a", "b"] {
+        assert_eq!(
+            engine.apply(&format!("{{\"event\":\"edumeet.producer.closed\",\"id\":\"{id}\"}}"), 1.0),
+            Ok(())
+        );
+    }
+    assert!(!shown(&mut engine).contains("mediasoup_producer"));
+}
