@@ -1,5 +1,12 @@
 //! Catalogs of the operator: a sixth system without a change of the program, and what is said of faulty ones.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::format_collect,
+    clippy::print_stdout,
+    reason = "a failure here is a failed test"
+)]
+
 mod support;
 
 use std::fs;

@@ -1,5 +1,12 @@
 //! The feed before hostile producers: every rejection, cut lines, floods, stalls, socket files, credentials, limits.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::format_collect,
+    clippy::print_stdout,
+    reason = "a failure here is a failed test"
+)]
+
 mod support;
 
 use std::io::{Read, Write};

@@ -1,5 +1,12 @@
 //! HTTP before hostile clients. During each attack a good scrape is answered within a second.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::format_collect,
+    clippy::print_stdout,
+    reason = "a failure here is a failed test"
+)]
+
 mod support;
 
 use std::io::{Read, Write};

@@ -1,5 +1,12 @@
 //! The process: commands, configuration, reload, signals, sockets and notifications of systemd.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::format_collect,
+    clippy::print_stdout,
+    reason = "a failure here is a failed test"
+)]
+
 mod support;
 
 use std::fs;

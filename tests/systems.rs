@@ -1,6 +1,13 @@
 //! The five systems, event by event: NDJSON in, golden `/metrics` out, through the real binary.
 //! `UPDATE_GOLDEN=1 cargo test` writes the goldens anew.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::format_collect,
+    clippy::print_stdout,
+    reason = "a failure here is a failed test"
+)]
+
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -206,7 +206,7 @@ impl Response {
     /// Reads a response until the server closes.
     pub fn read(stream: &mut TcpStream) -> Self {
         let mut bytes = Vec::new();
-        let mut chunk = [0; 65_536];
+        let mut chunk = vec![0; 65_536];
         while let Ok(count @ 1..) = stream.read(&mut chunk) {
             bytes.extend_from_slice(&chunk[..count]);
         }
