@@ -221,7 +221,7 @@ fn a_live_socket_is_an_error_and_a_stale_one_is_replaced() {
     second.stderr.take().unwrap().read_to_string(&mut said).unwrap();
     assert!(said.contains("events.sock: another process listens there"), "{said}");
     let stale = Exporter::start_with("", |directory| {
-        drop(UnixListener::bind(directory.join("events.sock")).unwrap())
+        drop(UnixListener::bind(directory.join("events.sock")).unwrap());
     });
     stale.feed("{\"event\":\"signaling.session.resume_failed\"}\n");
     stale.wait_for("signaling_hub_sessions_resume_failed_total", 1.0);

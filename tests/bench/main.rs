@@ -3,6 +3,7 @@
 #![allow(
     clippy::print_stdout,
     clippy::unwrap_used,
+    clippy::format_collect,
     clippy::cast_possible_truncation,
     reason = "a program for a terminal"
 )]
