@@ -1,0 +1,94 @@
+//! Applying one event to its system, all of it or nothing.
+//!
+//! First [`Scratch::resolve`] works out every step without changing anything: keys are looked up, labels are
+//! filled, values are read. Whatever can be refused is refused there. Then [`Scratch::commit`] does the steps in
+//! the order written, and nothing in it can fail. An event may open and close several entities; what its earlier
+//! steps will have done is kept beside the state until then. This file holds what the two share.
+
+mod commit;
+mod resolve;
+
+use hashbrown::DefaultHashBuilder;
+
+use super::entities::EntityId;
+use super::names::Names;
+use super::system::System;
+use crate::catalog::model::{EntityIndex, EventPlan};
+use crate::config::Privacy;
+use crate::event::line::{Fields, Value};
+
+/// One event on its way into the state.
+#[derive(Clone, Copy)]
+pub(super) struct Event<'a> {
+    pub(super) plan: &'a EventPlan,
+    pub(super) line: &'a str,
+    pub(super) fields: &'a Fields,
+    /// Unix seconds.
+    pub(super) time: f64,
+}
+
+/// What resolving needs beside the system.
+pub(super) struct Context<'a> {
+    pub(super) privacy: Privacy,
+    pub(super) names: &'a mut Names,
+    pub(super) hasher: &'a DefaultHashBuilder,
+    /// Open entities of all systems.
+    pub(super) entities_open: usize,
+    pub(super) entities_max: usize,
+}
+
+/// An entity that an event touches.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Handle {
+    /// Open before the event.
+    Existing(EntityId),
+    /// Opened by it: an index into [`Scratch::openings`].
+    New(usize),
+}
+
+/// A range of [`Scratch::keys`] or [`Scratch::texts`].
+type Range = std::ops::Range<usize>;
+
+struct Opening {
+    kind: EntityIndex,
+    text: Range,
+    key_bytes: usize,
+    /// A range of [`Scratch::parents`].
+    parents: Range,
+}
+
+#[derive(Clone)]
+enum Set {
+    NotYet,
+    Lacking,
+    Ready(Range, u64),
+}
+
+/// A step worked out.
+#[derive(Clone, Copy)]
+enum Resolved {
+    /// It lacks an optional field, or its condition does not hold.
+    Skip,
+    Do,
+    Change {
+        amount: f64,
+        owner: Option<Handle>,
+    },
+}
+
+/// Memory of one event, reused for the next.
+#[derive(Default)]
+pub(super) struct Scratch {
+    values: Vec<Option<Value>>,
+    keys: Vec<u8>,
+    texts: Vec<u8>,
+    value: Vec<u8>,
+    sets: Vec<Set>,
+    handles: Vec<Option<Handle>>,
+    openings: Vec<Opening>,
+    parents: Vec<Handle>,
+    closed: Vec<Handle>,
+    reset: bool,
+    resolved: Vec<Resolved>,
+    opened: Vec<EntityId>,
+}
