@@ -32,7 +32,7 @@ pub struct Scrape {
     /// Names of systems; empty: everything.
     pub systems: Vec<String>,
     /// Metrics of other roles, name and text, sorted by name.
-    pub blocks: Vec<(String, String)>,
+    pub blocks: Vec<(String, Vec<u8>)>,
     /// Where the text goes, or why there is none.
     pub reply: Sender<Result<Vec<u8>, String>>,
 }

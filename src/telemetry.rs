@@ -5,15 +5,16 @@
 
 use std::collections::BTreeMap;
 
-use prometheus::proto::{Counter, Gauge as GaugeValue, LabelPair, Metric, MetricFamily, MetricType};
+use prometheus::proto::MetricFamily;
 use prometheus::{Gauge, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
 
 use crate::control::ScanReport;
 use crate::control::ScanStatus;
 use crate::lifecycles::Engine;
+use crate::series::{number, text};
 
 /// A family's name and its text.
-pub type Block = (String, String);
+pub type Block = (String, Vec<u8>);
 
 /// Counters and gauges that any role may touch.
 pub struct Telemetry {
@@ -133,33 +134,33 @@ type Read = fn(&ScanState) -> f64;
 /// The families of what the engine and the feed count, as text, sorted by name.
 pub fn engine_blocks(engine: &Engine, producers: usize, scans: &Scans, now: f64) -> Vec<Block> {
     let mut families = Families::default();
-    let applied = engine.applied().map(|(event, count)| (vec![("event", event.to_owned())], count as f64));
+    let applied = engine.applied().map(|(event, count)| (vec![("event", event)], count as f64));
     families.counter("events_total", "Events applied, by event", applied);
-    let rejected =
-        engine.rejected().map(|(reason, count)| (vec![("reason", reason.name().to_owned())], count as f64));
+    let rejected = engine.rejected().map(|(reason, count)| (vec![("reason", reason.name())], count as f64));
     families.counter("events_rejected_total", "Lines rejected, by reason", rejected);
     let entities = engine.entities(now);
-    let pair =
-        |system: &str, entity: &str| vec![("system", system.to_owned()), ("entity", entity.to_owned())];
     families.gauge(
         "entities",
         "Entities open, by system and entity",
-        entities.iter().map(|count| (pair(count.system, count.entity), count.open as f64)),
+        entities
+            .iter()
+            .map(|count| (vec![("system", count.system), ("entity", count.entity)], count.open as f64)),
     );
     families.gauge(
         "oldest_entity_age_seconds",
         "How long the oldest open entity has been open, 0 where none is",
-        entities.iter().map(|count| (pair(count.system, count.entity), count.oldest_age_seconds)),
+        entities.iter().map(|count| {
+            (vec![("system", count.system), ("entity", count.entity)], count.oldest_age_seconds)
+        }),
     );
     families.counter(
         "abandoned_total",
         "Entities abandoned by their producer, by system and entity",
-        entities.iter().map(|count| (pair(count.system, count.entity), 0.0)),
+        entities.iter().map(|count| (vec![("system", count.system), ("entity", count.entity)], 0.0)),
     );
-    let series = engine.series().map(|(system, count)| (vec![("system", system.to_owned())], count as f64));
+    let series = engine.series().map(|(system, count)| (vec![("system", system)], count as f64));
     families.gauge("series", "Series shown, by system", series);
-    let overflowed =
-        engine.overflowed().map(|(metric, count)| (vec![("metric", metric.to_owned())], count as f64));
+    let overflowed = engine.overflowed().map(|(metric, count)| (vec![("metric", metric)], count as f64));
     families.counter(
         "series_overflow_total",
         "Changes that found their metric at its limit of series, by metric",
@@ -202,10 +203,10 @@ pub fn engine_blocks(engine: &Engine, producers: usize, scans: &Scans, now: f64)
         families.gauge(
             name,
             help,
-            scans.iter().map(|(scan, state)| (vec![("scan", scan.clone())], read(state))),
+            scans.iter().map(|(scan, state)| (vec![("scan", scan.as_str())], read(state))),
         );
     }
-    families.blocks()
+    families.0
 }
 
 /// Merges two lists of blocks that are sorted by name.
@@ -215,62 +216,47 @@ pub fn merge(mut blocks: Vec<Block>, more: Vec<Block>) -> Vec<Block> {
     blocks
 }
 
+/// Families as text, in the order they were added.
 #[derive(Default)]
-struct Families(Vec<MetricFamily>);
+struct Families(Vec<Block>);
 
-type Series = (Vec<(&'static str, String)>, f64);
+/// Labels and value.
+type Series<'a> = (Vec<(&'static str, &'a str)>, f64);
 
 impl Families {
-    fn counter(&mut self, name: &str, help: &str, series: impl IntoIterator<Item = Series>) {
-        self.add(name, help, MetricType::COUNTER, series);
+    fn counter<'a>(&mut self, name: &str, help: &str, all: impl IntoIterator<Item = Series<'a>>) {
+        self.add(name, help, "counter", all);
     }
 
-    fn gauge(&mut self, name: &str, help: &str, series: impl IntoIterator<Item = Series>) {
-        self.add(name, help, MetricType::GAUGE, series);
+    fn gauge<'a>(&mut self, name: &str, help: &str, all: impl IntoIterator<Item = Series<'a>>) {
+        self.add(name, help, "gauge", all);
     }
 
-    fn add(&mut self, name: &str, help: &str, kind: MetricType, series: impl IntoIterator<Item = Series>) {
-        let metrics = series.into_iter().map(|(labels, value)| {
-            let mut metric = Metric::default();
-            let pairs = labels.into_iter().map(|(name, value)| {
-                let mut pair = LabelPair::default();
-                pair.set_name(name.to_owned());
-                pair.set_value(value);
-                pair
-            });
-            metric.set_label(pairs.collect());
-            if kind == MetricType::COUNTER {
-                let mut counter = Counter::default();
-                counter.set_value(value);
-                metric.set_counter(counter);
-            } else {
-                let mut gauge = GaugeValue::default();
-                gauge.set_value(value);
-                metric.set_gauge(gauge);
-            }
-            metric
-        });
-        let mut metrics: Vec<Metric> = metrics.collect();
-        metrics.sort_by(|a, b| {
-            a.get_label().iter().map(LabelPair::value).cmp(b.get_label().iter().map(LabelPair::value))
-        });
-        let mut family = MetricFamily::default();
-        family.set_name(format!("lifecycle_exporter_{name}"));
-        family.set_help(help.to_owned());
-        family.set_field_type(kind);
-        family.set_metric(metrics);
-        if !family.get_metric().is_empty() {
-            self.0.push(family);
+    fn add<'a>(&mut self, name: &str, help: &str, kind: &str, all: impl IntoIterator<Item = Series<'a>>) {
+        let mut rows: Vec<(Vec<u8>, f64)> =
+            all.into_iter().map(|(labels, value)| (text::of(&labels), value)).collect();
+        if rows.is_empty() {
+            return;
         }
-    }
-
-    fn blocks(mut self) -> Vec<Block> {
-        self.0.sort_by(|a, b| a.name().cmp(b.name()));
-        self.0.iter().map(block).collect()
+        rows.sort_by(|a, b| text::compare(&a.0, &b.0));
+        let name = format!("lifecycle_exporter_{name}");
+        let mut out = format!("# HELP {name} {help}\n# TYPE {name} {kind}\n").into_bytes();
+        for (labels, value) in rows {
+            out.extend_from_slice(name.as_bytes());
+            if !labels.is_empty() {
+                out.push(b'{');
+                out.extend_from_slice(&labels);
+                out.push(b'}');
+            }
+            out.push(b' ');
+            number::push(&mut out, value);
+            out.push(b'\n');
+        }
+        self.0.push((name, out));
     }
 }
 
 fn block(family: &MetricFamily) -> Block {
     let text = TextEncoder::new().encode_to_string(std::slice::from_ref(family)).unwrap_or_default();
-    (family.name().to_owned(), text)
+    (family.name().to_owned(), text.into_bytes())
 }

@@ -34,7 +34,7 @@ impl Engine {
     pub fn render(
         &mut self,
         systems: &[String],
-        blocks: &[(String, String)],
+        blocks: &[(String, Vec<u8>)],
         now: f64,
         out: &mut Vec<u8>,
     ) -> Result<(), String> {
@@ -45,7 +45,7 @@ impl Engine {
         let mut blocks = if systems.is_empty() { blocks.iter().peekable() } else { [].iter().peekable() };
         for shown in &self.shown {
             while let Some((_, text)) = blocks.next_if(|(name, _)| *name < shown.name) {
-                out.extend_from_slice(text.as_bytes());
+                out.extend_from_slice(text);
             }
             let system = &mut self.systems[shown.system];
             let wanted = systems.is_empty() || systems.contains(&system.catalog.name);
@@ -56,7 +56,7 @@ impl Engine {
             }
         }
         for (_, text) in blocks {
-            out.extend_from_slice(text.as_bytes());
+            out.extend_from_slice(text);
         }
         Ok(())
     }

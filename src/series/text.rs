@@ -17,10 +17,24 @@ pub fn push_escaped(out: &mut Vec<u8>, value: &[u8]) {
     out.extend_from_slice(rest);
 }
 
+/// The text of a tuple of names and values.
+pub fn of(labels: &[(&str, &str)]) -> Vec<u8> {
+    let mut text = Vec::new();
+    for (index, (name, value)) in labels.iter().enumerate() {
+        if index > 0 {
+            text.push(b',');
+        }
+        text.extend_from_slice(name.as_bytes());
+        text.extend_from_slice(b"=\"");
+        push_escaped(&mut text, value.as_bytes());
+        text.push(b'"');
+    }
+    text
+}
+
 /// The text of a tuple whose values are all the same.
 pub fn uniform(labels: &[String], value: &str) -> Vec<u8> {
-    let pairs: Vec<String> = labels.iter().map(|label| format!("{label}=\"{value}\"")).collect();
-    pairs.join(",").into_bytes()
+    of(&labels.iter().map(|label| (label.as_str(), value)).collect::<Vec<_>>())
 }
 
 /// The value (unescaped) of one label of a tuple's text.
@@ -102,13 +116,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn tuple(values: &[String]) -> Vec<u8> {
-        let mut text = Vec::new();
-        for (index, value) in values.iter().enumerate() {
-            text.extend_from_slice(if index == 0 { b"a=\"" } else { b",b=\"" });
-            push_escaped(&mut text, value.as_bytes());
-            text.push(b'"');
-        }
-        text
+        of(&["a", "b"].into_iter().zip(values.iter().map(String::as_str)).collect::<Vec<_>>())
     }
 
     proptest! {
