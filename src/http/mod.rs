@@ -1,7 +1,8 @@
 //! HTTP before hostile clients: one thread that polls all connections, and a few workers that make responses.
 //!
 //! The polling thread (`server`) accepts, reads heads, sends responses and keeps every deadline; it never waits for a client
-//! or for a response to be made. What a head means is `head`'s, who may ask is `access`', what is served is `site`'s.
+//! or for a response to be made. What a head means is `head`'s, who may ask is `access`', what is served is `site`'s,
+//! which runs on the workers (`worker`).
 
 pub mod access;
 mod head;
@@ -10,3 +11,4 @@ mod queue;
 mod response;
 pub mod server;
 pub mod site;
+pub mod worker;

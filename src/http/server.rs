@@ -1,4 +1,4 @@
-//! The polling thread and its workers.
+//! The polling thread.
 //!
 //! A connection goes through four phases, each with an absolute deadline: its head is read, a worker makes the
 //! response, the response is sent, and what the client still sends is drained, because closing with unread bytes
@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::Receiver;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
@@ -21,7 +21,6 @@ use super::access::{Access, AtAccept};
 use super::head::{self, Head, Request};
 use super::queue::Queue;
 use super::response::Response;
-use super::site::Site;
 use crate::limits;
 use crate::process::heart::Heart;
 use crate::telemetry::Telemetry;
@@ -33,7 +32,8 @@ pub struct Shared {
     /// Set to end it.
     pub stop: AtomicBool,
     wake: EventFd,
-    jobs: Queue<Request, Token>,
+    /// Requests that wait for a worker.
+    pub(super) jobs: Queue<Request, Token>,
 }
 
 impl Shared {
@@ -55,8 +55,8 @@ impl Shared {
 
 /// A response on its way back.
 pub struct Done {
-    place: Token,
-    response: Response,
+    pub(super) place: Token,
+    pub(super) response: Response,
 }
 
 /// A connection's place, and which of its tenants.
@@ -496,20 +496,5 @@ impl Server {
 impl Token {
     fn data(self) -> u64 {
         u64::from(self.tenant) << 32 | u64::from(self.index)
-    }
-}
-
-/// A worker: makes responses until the process stops.
-pub fn work(site: &Site, done: &Sender<Done>, shared: &Shared, heart: &Heart) {
-    while !shared.stop.load(Ordering::Relaxed) {
-        heart.beat();
-        let Some((request, places)) = shared.jobs.take(limits::ROLE_IDLE_MAX / 4) else { continue };
-        let response = site.respond(&request);
-        for place in places {
-            if done.send(Done { place, response: response.clone() }).is_err() {
-                return;
-            }
-        }
-        shared.wake();
     }
 }

@@ -25,8 +25,9 @@ use crate::feed::socket::FeedSocket;
 use crate::feed::{Feed, FeedParts, peers, socket};
 use crate::http::access::Access;
 use crate::http::listen;
-use crate::http::server::{self, Server, Shared};
+use crate::http::server::{Server, Shared};
 use crate::http::site::Site;
+use crate::http::worker;
 use crate::lifecycles::{Engine, Rules};
 use crate::limits;
 use crate::telemetry::Telemetry;
@@ -177,7 +178,7 @@ impl Roles {
             };
             let (done, shared, heart) = (done_sender.clone(), Arc::clone(&shared), heart.clone());
             http_threads.push(spawn(&ended.0, heart.name(), move || {
-                server::work(&site, &done, &shared, &heart);
+                worker::work(&site, &done, &shared, &heart);
                 Ok(())
             })?);
         }
