@@ -68,6 +68,22 @@ fn a_faulty_configuration_stops_the_start() {
 }
 
 #[test]
+fn a_start_that_fails_leaves_no_socket_behind() {
+    let exporter = Exporter::start("");
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("s");
+    let listen = exporter.address.to_string();
+    let output = binary()
+        .args(["--config", "/dev/null", "--listen", &listen, "--socket"])
+        .arg(&socket)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said(&output).contains("choose another with --listen"), "{}", said(&output));
+    assert!(!socket.exists());
+}
+
+#[test]
 fn check_says_who_is_let_in_and_why() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("c.conf");

@@ -153,7 +153,6 @@ impl Feed {
             self.rejections.summarize(Instant::now());
         };
         self.drain();
-        self.parts.socket.remove_file();
         result
     }
 

@@ -35,13 +35,14 @@ impl FeedSocket {
             .map_or("a socket from systemd".to_owned(), |path| format!("{} (from systemd)", path.display()));
         Ok(FeedSocket { listener, file: None, shown })
     }
+}
 
+impl Drop for FeedSocket {
     /// Removes the file, unless it has become another's.
-    pub fn remove_file(&self) {
-        if let Some((path, identity)) = &self.file
-            && fs::symlink_metadata(path).is_ok_and(|now| (now.dev(), now.ino()) == *identity)
-            && let Err(error) = fs::remove_file(path)
-        {
+    fn drop(&mut self) {
+        let Some((path, identity)) = &self.file else { return };
+        let still_ours = fs::symlink_metadata(path).is_ok_and(|now| (now.dev(), now.ino()) == *identity);
+        if still_ours && let Err(error) = fs::remove_file(path) {
             log::warn!("{}: cannot be removed: {error}", path.display());
         }
     }
@@ -172,8 +173,10 @@ mod tests {
         let error = bind(&path, 0o640, None).err().unwrap();
         assert!(error.contains("another process listens there"), "{error}");
         drop(first);
+        assert!(!path.exists());
+        drop(UnixListener::bind(&path).unwrap());
         let second = bind(&path, 0o600, None).unwrap();
-        second.remove_file();
+        drop(second);
         assert!(!path.exists());
     }
 
@@ -193,7 +196,7 @@ mod tests {
         let socket = bind(&path, 0o600, None).unwrap();
         fs::remove_file(&path).unwrap();
         fs::write(&path, "another's").unwrap();
-        socket.remove_file();
+        drop(socket);
         assert!(path.exists());
     }
 }
