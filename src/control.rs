@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
-use crate::catalog::Catalog;
+use crate::catalog::Catalogs;
 use crate::config::Settings;
 use crate::limits;
 
@@ -42,7 +42,7 @@ pub struct Reload {
     /// The whole configuration.
     pub settings: Arc<Settings>,
     /// All catalogs.
-    pub catalogs: Vec<Arc<Catalog>>,
+    pub catalogs: Catalogs,
     /// Who may connect.
     pub peers: crate::feed::peers::Peers,
 }
@@ -104,6 +104,11 @@ impl ControlSender {
             // The counter is at its limit only if a wake-up is pending already.
             let _ = self.wake.write(1);
         }
+    }
+
+    /// Wakes the feed without a request: there is news for it elsewhere.
+    pub fn nudge(&self) {
+        let _ = self.wake.write(1);
     }
 }
 

@@ -9,6 +9,7 @@
 
 pub mod clock;
 pub mod limits;
+pub mod image;
 
 pub mod ini;
 pub mod config;
@@ -18,6 +19,8 @@ pub mod event;
 pub mod catalog;
 pub mod lifecycles;
 pub mod series;
+pub mod state;
+pub mod journal;
 pub mod http;
 
 pub mod scan;

@@ -10,10 +10,29 @@ pub const ENTITY_PARTS_MAX: usize = 32;
 pub const EVENT_FIELDS_MAX: usize = 64;
 /// Buckets of one histogram.
 pub const BUCKETS_MAX: usize = 200;
+/// Numbers of entities of one system; more than `[limits] entities` can ask for at once.
+pub const ENTITY_IDS_MAX: usize = 100_000_000;
 /// Seconds that an event's own time may lie off the clock.
 pub const EVENT_TIME_SKEW_SECONDS_MAX: f64 = 86_400.0;
 /// Running totals that one entity may be the source of.
 pub const TOTALS_PER_ENTITY_MAX: usize = 64;
+
+/// Bytes of a producer's name, and of an instance's.
+pub const PRODUCER_NAME_BYTES_MAX: usize = 200;
+/// Sessions whose positions are kept, connected or not; beyond it the one away for longest is forgotten.
+pub const SESSIONS_MAX: usize = 16_384;
+/// How long the position of a session is kept after its connection ended.
+pub const SESSION_KEPT: Duration = Duration::from_secs(86_400);
+/// Lines acknowledged at once.
+pub const ACK_LINES_MAX: u64 = 1_024;
+/// With `sync = always`, how long acknowledgements are gathered for one sync.
+pub const ACK_GATHER_MAX: Duration = Duration::from_millis(15);
+/// Batches that are still read of a connection whose session another one takes over; more than a socket holds.
+pub const TAKE_OVER_BATCHES_MAX: usize = 16;
+/// Bytes of replies that wait for a producer; with more of them nothing is read from it.
+pub const REPLY_BYTES_MAX: usize = 65_536;
+/// A producer that has not read its replies for this long gets no more rejections until it does.
+pub const REPLY_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Bytes read from one producer before the others have their turn.
 pub const BATCH_BYTES: usize = 65_536;
@@ -39,6 +58,25 @@ pub const REJECTIONS_SUMMARY_EVERY: Duration = Duration::from_secs(60);
 pub const LOGGED_LINE_CHARS_MAX: usize = 200;
 /// User ids whose refusal is remembered so that it is logged once.
 pub const REFUSED_UIDS_MAX: usize = 1_024;
+
+/// Bytes of the journal from which on a snapshot is taken.
+pub const JOURNAL_BYTES_SNAPSHOT: u64 = 32 << 20;
+/// Bytes of the journal that it never passes: before that the feed waits for the snapshot.
+pub const JOURNAL_BYTES_MAX: u64 = 64 << 20;
+/// Journals in a row from which on a snapshot is taken.
+pub const JOURNALS_MAX: usize = 8;
+/// Time after which a snapshot is taken if there is anything new.
+pub const SNAPSHOT_EVERY: Duration = Duration::from_secs(600);
+/// Bytes of an image in one frame of a snapshot.
+pub const SNAPSHOT_PIECE_BYTES: usize = 1 << 20;
+/// Memory that the journal keeps between two entries.
+pub const JOURNAL_BUFFER_BYTES: usize = 131_072;
+/// With `sync = interval`, the journal is forced to the disk this long after the first entry that is not there.
+pub const SYNC_INTERVAL: Duration = Duration::from_secs(1);
+/// After a failure to write state, until it is tried again; doubled each time.
+pub const JOURNAL_RETRY_FIRST: Duration = Duration::from_millis(500);
+/// The longest of these pauses.
+pub const JOURNAL_RETRY_MAX: Duration = Duration::from_secs(5);
 
 /// HTTP connections at once.
 pub const HTTP_CONNECTIONS_MAX: usize = 64;

@@ -129,10 +129,24 @@ impl ScanState {
     }
 }
 
+/// What the feed knows beside the engine.
+pub struct FeedFigures {
+    /// Connections of producers.
+    pub connections: usize,
+    /// Producers with sessions, by name, and whether they are connected.
+    pub producers: BTreeMap<String, bool>,
+    /// Size of the journal.
+    pub journal_bytes: u64,
+    /// Failures to write state.
+    pub journal_errors: u64,
+    /// Unix seconds; 0: never.
+    pub snapshot_at: f64,
+}
+
 type Read = fn(&ScanState) -> f64;
 
 /// The families of what the engine and the feed count, as text, sorted by name.
-pub fn engine_blocks(engine: &Engine, producers: usize, scans: &Scans, now: f64) -> Vec<Block> {
+pub fn engine_blocks(engine: &Engine, feed: &FeedFigures, scans: &Scans, now: f64) -> Vec<Block> {
     let mut families = Families::default();
     let applied = engine.applied().map(|(event, count)| (vec![("event", event)], count as f64));
     families.counter("events_total", "Events applied, by event", applied);
@@ -156,7 +170,9 @@ pub fn engine_blocks(engine: &Engine, producers: usize, scans: &Scans, now: f64)
     families.counter(
         "abandoned_total",
         "Entities abandoned by their producer, by system and entity",
-        entities.iter().map(|count| (vec![("system", count.system), ("entity", count.entity)], 0.0)),
+        entities
+            .iter()
+            .map(|count| (vec![("system", count.system), ("entity", count.entity)], count.abandoned as f64)),
     );
     let series = engine.series().map(|(system, count)| (vec![("system", system)], count as f64));
     families.gauge("series", "Series shown, by system", series);
@@ -166,18 +182,32 @@ pub fn engine_blocks(engine: &Engine, producers: usize, scans: &Scans, now: f64)
         "Changes that found their metric at its limit of series, by metric",
         overflowed,
     );
-    families.gauge("producers", "Producers connected", [(vec![], producers as f64)]);
+    families.gauge("producers", "Producers connected", [(vec![], feed.connections as f64)]);
+    let connected = feed.producers.iter();
+    families.gauge(
+        "producer_connected",
+        "Whether a producer with a session is connected, 1 or 0, by producer",
+        connected.map(|(producer, on)| (vec![("producer", producer.as_str())], f64::from(u8::from(*on)))),
+    );
     families.counter(
         "event_times_ignored_total",
         "Event times that were more than a day off the clock",
         [(vec![], engine.times_ignored() as f64)],
     );
-    families.gauge("journal_bytes", "Size of the journal, 0 without a state directory", [(vec![], 0.0)]);
-    families.counter("journal_errors_total", "Failures to write state to disk", [(vec![], 0.0)]);
+    families.gauge(
+        "journal_bytes",
+        "Size of the journal, 0 without a state directory",
+        [(vec![], feed.journal_bytes as f64)],
+    );
+    families.counter(
+        "journal_errors_total",
+        "Failures to write state to disk",
+        [(vec![], feed.journal_errors as f64)],
+    );
     families.gauge(
         "snapshot_timestamp_seconds",
         "When state was last saved, Unix seconds, 0: never",
-        [(vec![], 0.0)],
+        [(vec![], feed.snapshot_at)],
     );
     let gauges: [(&str, &str, Read); 6] = [
         ("scan_bytes", "Size of the files of the latest complete scan", |scan| scan.bytes),

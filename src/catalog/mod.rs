@@ -8,15 +8,36 @@ pub mod model;
 mod plan;
 mod read;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fs, io};
 
+use serde::{Deserialize, Serialize};
+
 pub use model::Catalog;
 pub use read::{CatalogError, read_catalog};
 
 use model::MetricKind;
+
+/// The text of a catalog, and what it is called in errors.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CatalogText {
+    /// The file, or `built-in NAME`.
+    pub file: Cow<'static, str>,
+    /// The whole file.
+    pub text: Cow<'static, str>,
+}
+
+/// All catalogs in force, and the texts they were read from.
+#[derive(Debug, Clone, Default)]
+pub struct Catalogs {
+    /// In the order of `all`.
+    pub texts: Arc<[CatalogText]>,
+    /// Checked.
+    pub all: Vec<Arc<Catalog>>,
+}
 
 /// The catalogs compiled in: a name for errors, and the text.
 const BUILT_IN: [(&str, &str); 5] = [
@@ -30,28 +51,28 @@ const BUILT_IN: [(&str, &str); 5] = [
 /// Reads the catalogs compiled in and every `*.ini` of the operator's directory, in the order of their names.
 ///
 /// A directory that is not there holds no catalogs. A catalog with the name of another replaces nothing: it is an error.
-pub fn load(directory: Option<&Path>) -> Result<Vec<Arc<Catalog>>, CatalogError> {
-    let mut files: Vec<(String, String)> =
-        BUILT_IN.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+pub fn load(directory: Option<&Path>) -> Result<Catalogs, CatalogError> {
+    let built_in = BUILT_IN.map(|(file, text)| CatalogText { file: file.into(), text: text.into() });
+    let mut texts = Vec::from(built_in);
     if let Some(directory) = directory {
         for path in ini_files(directory).map_err(|error| file_error(directory, &error))? {
             let text = fs::read_to_string(&path).map_err(|error| file_error(&path, &error))?;
-            files.push((path.display().to_string(), text));
+            texts.push(CatalogText { file: path.display().to_string().into(), text: text.into() });
         }
     }
-    load_texts(&files)
+    read_texts(texts.into())
 }
 
 /// Reads catalogs from their texts and checks them against each other.
-fn load_texts(files: &[(String, String)]) -> Result<Vec<Arc<Catalog>>, CatalogError> {
-    let mut catalogs = Vec::new();
+pub fn read_texts(texts: Arc<[CatalogText]>) -> Result<Catalogs, CatalogError> {
+    let mut all = Vec::new();
     let mut taken = Taken::default();
-    for (file, text) in files {
+    for CatalogText { file, text } in &*texts {
         let catalog = read_catalog(file, text)?;
         taken.add(file, &catalog)?;
-        catalogs.push(Arc::new(catalog));
+        all.push(Arc::new(catalog));
     }
-    Ok(catalogs)
+    Ok(Catalogs { texts, all })
 }
 
 fn file_error(path: &Path, error: &io::Error) -> CatalogError {

@@ -3,19 +3,19 @@ use model::FieldUse;
 
 #[test]
 fn the_built_in_catalogs_are_without_fault() {
-    let names: Vec<String> = load(None).unwrap().iter().map(|catalog| catalog.name.clone()).collect();
+    let names: Vec<String> = load(None).unwrap().all.iter().map(|catalog| catalog.name.clone()).collect();
     assert_eq!(names, ["recording", "signaling", "proxy", "edumeet", "vlog"]);
 }
 
 #[test]
 fn a_directory_that_is_not_there_holds_no_catalogs() {
-    assert_eq!(load(Some(Path::new("/nonexistent"))).unwrap().len(), 5);
+    assert_eq!(load(Some(Path::new("/nonexistent"))).unwrap().all.len(), 5);
 }
 
 /// Fields that an event needs and may have, as its users see them.
 #[test]
 fn fields_are_worked_out_from_the_effects() {
-    let catalogs = load(None).unwrap();
+    let catalogs = load(None).unwrap().all;
     let cases = [
         ("recording.started", "backend recording", ""),
         ("recording.stopped", "backend recording", "duration"),

@@ -17,7 +17,7 @@ pub fn run(overrides: &Overrides, client: Option<IpAddr>, forwarded: &[String]) 
         let verdict = Access::from(&loaded.settings).decide(client, forwarded.iter().map(String::as_str));
         return if verdict.allowed { Ok(format!("{out}{verdict}\n")) } else { Err(verdict.to_string()) };
     }
-    let systems: Vec<&str> = loaded.catalogs.iter().map(|catalog| catalog.name.as_str()).collect();
+    let systems: Vec<&str> = loaded.catalogs.all.iter().map(|catalog| catalog.name.as_str()).collect();
     out.push_str(&format!("good: configuration and {} catalogs ({})\n", systems.len(), systems.join(", ")));
     Ok(out)
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::Overrides;
 use crate::catalog::model::FieldUse;
-use crate::catalog::{self, Catalog};
+use crate::catalog::{self, Catalog, Catalogs};
 use crate::config::{Settings, read_settings};
 use crate::feed::peers::Peers;
 
@@ -19,7 +19,7 @@ pub struct Loaded {
     /// With the command line's own above them.
     pub settings: Settings,
     /// All catalogs.
-    pub catalogs: Vec<Arc<Catalog>>,
+    pub catalogs: Catalogs,
     /// Who may connect.
     pub peers: Peers,
     /// For the log.
@@ -63,7 +63,7 @@ pub fn load(overrides: &Overrides) -> Result<Loaded, String> {
     let (settings, warnings) = load_settings(overrides)?;
     let catalogs = catalog::load(settings.catalog_directory.as_deref()).map_err(|error| error.to_string())?;
     let peers = Peers::look_up(&settings)?;
-    check_against(&settings, &catalogs)?;
+    check_against(&settings, &catalogs.all)?;
     Ok(Loaded { settings, catalogs, peers, warnings })
 }
 

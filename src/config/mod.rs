@@ -13,6 +13,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 pub use addresses::Networks;
 pub use read::{parse_listen, read_settings};
 
@@ -66,7 +68,7 @@ pub struct Settings {
 }
 
 /// `[privacy]`: what addresses and ids show.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Privacy {
     /// Only the last two parts of an address.
     pub deidentify: bool,
@@ -91,6 +93,17 @@ pub enum Sync {
     Interval,
     /// When the system likes.
     Never,
+}
+
+impl Sync {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Sync::Always => "always",
+            Sync::Interval => "interval",
+            Sync::Never => "never",
+        }
+    }
 }
 
 /// An event that is applied at start and after a reset of its system.

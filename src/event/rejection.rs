@@ -2,8 +2,10 @@
 
 use std::fmt;
 
-/// The `reason` label of `lifecycle_exporter_events_rejected_total`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+use serde::{Deserialize, Serialize};
+
+/// The `reason` label of `lifecycle_exporter_events_rejected_total`. Journals hold the order: new ones go to the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Reason {
     /// No flat JSON object in UTF-8, or a field that the event uses stands twice.
     Malformed,

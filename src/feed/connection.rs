@@ -2,8 +2,13 @@
 
 use std::io::{self, Read};
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 
+use nix::sys::epoll::EpollFlags;
+
+use super::replies::Replies;
 use crate::limits;
+use crate::state::sessions::{SessionId, SessionName};
 
 /// What one read brought.
 pub(super) enum Batch<'a> {
@@ -11,8 +16,8 @@ pub(super) enum Batch<'a> {
     Nothing,
     /// Whole lines, with their ends; may be empty.
     Lines(Lines<'a>),
-    /// The producer has closed the connection, or it broke. Holds the unfinished last line.
-    End(&'a [u8]),
+    /// The producer has closed the connection, or it broke.
+    End,
 }
 
 /// The lines of one read.
@@ -23,9 +28,79 @@ pub(super) struct Lines<'a> {
     pub(super) too_long: Option<&'a [u8]>,
 }
 
+/// What kind of conversation a connection holds. Its first line decides.
+pub(super) enum Talk {
+    /// Nothing has been said yet.
+    Unknown,
+    /// Events, and no replies.
+    Plain,
+    /// A session.
+    Session(Box<Conversation>),
+}
+
+/// A session on its connection.
+pub(super) struct Conversation {
+    pub(super) id: SessionId,
+    pub(super) name: Arc<SessionName>,
+    /// How far it had come when it said hello.
+    pub(super) begun: u64,
+    /// The latest acknowledgement; `None`: not even the hello has been answered.
+    pub(super) acked: Option<u64>,
+    pub(super) replies: Replies,
+    /// It is on the list of those that wait for an acknowledgement.
+    pub(super) awaits: bool,
+    pub(super) bye: Bye,
+    /// What is polled for.
+    pub(super) polled: EpollFlags,
+}
+
+/// Whether a session ends in good order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Bye {
+    No,
+    /// Nothing more is read from it.
+    Said,
+    /// Its last acknowledgement was given.
+    Answered,
+}
+
+impl Conversation {
+    /// A session whose hello has just been read. Nothing of it is polled for but input.
+    pub(super) fn new(id: SessionId, name: Arc<SessionName>, begun: u64) -> Self {
+        let (replies, polled) = (Replies::default(), EpollFlags::EPOLLIN);
+        Conversation { id, name, begun, acked: None, replies, awaits: false, bye: Bye::No, polled }
+    }
+
+    /// Whether there is something to acknowledge, having come so far.
+    pub(super) fn is_owed(&self, position: u64) -> bool {
+        self.acked != Some(position) || self.bye == Bye::Said
+    }
+
+    /// Acknowledges all lines up to this one, in steps that are not too long.
+    pub(super) fn acknowledge(&mut self, position: u64) {
+        let mut acked = self.acked.unwrap_or_else(|| {
+            self.replies.greet(self.begun);
+            self.begun
+        });
+        let repeated = self.bye == Bye::Said && acked == position;
+        while acked < position || repeated {
+            acked = position.min(acked + limits::ACK_LINES_MAX);
+            self.replies.acknowledge(acked);
+            if acked == position {
+                break;
+            }
+        }
+        self.acked = Some(position);
+        if self.bye == Bye::Said {
+            self.bye = Bye::Answered;
+        }
+    }
+}
+
 /// A producer's connection.
 pub(super) struct Connection {
     pub(super) stream: UnixStream,
+    pub(super) talk: Talk,
     /// The beginning of a line whose end has not arrived.
     partial: Vec<u8>,
     /// Inside a line that is too long, until its end.
@@ -37,12 +112,20 @@ const PARTIAL_KEPT_BYTES: usize = 1_024;
 
 impl Connection {
     pub(super) fn new(stream: UnixStream) -> Self {
-        Connection { stream, partial: Vec::new(), skipping: false }
+        Connection { stream, talk: Talk::Unknown, partial: Vec::new(), skipping: false }
     }
 
     /// The beginning of a line whose end has not arrived.
     pub(super) fn unfinished(&self) -> &[u8] {
         &self.partial
+    }
+
+    /// The session that it is, if it is one.
+    pub(super) fn session(&mut self) -> Option<&mut Conversation> {
+        match &mut self.talk {
+            Talk::Session(conversation) => Some(conversation),
+            Talk::Unknown | Talk::Plain => None,
+        }
     }
 
     /// Reads once, into a buffer that all connections share.
@@ -53,12 +136,12 @@ impl Connection {
         }
         buffer[..kept].copy_from_slice(&self.partial);
         let end = match self.stream.read(&mut buffer[kept..kept + limits::BATCH_BYTES]) {
-            Ok(0) => return Batch::End(&buffer[..kept]),
+            Ok(0) => return Batch::End,
             Ok(count) => kept + count,
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
                 return Batch::Nothing;
             }
-            Err(_) => return Batch::End(&buffer[..kept]),
+            Err(_) => return Batch::End,
         };
         Batch::Lines(self.split(&buffer[..end], kept, line_max))
     }
@@ -115,8 +198,8 @@ mod tests {
                     }
                     out.extend(lines.too_long.map(|_| "too long".to_owned()));
                 }
-                Batch::End(rest) => {
-                    out.push(format!("end:{}", String::from_utf8_lossy(rest)));
+                Batch::End => {
+                    out.push(format!("end:{}", String::from_utf8_lossy(connection.unfinished())));
                     return;
                 }
             }

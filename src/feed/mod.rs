@@ -1,40 +1,44 @@
 //! The feed: the one thread that reads all producers and owns the state that their lines make.
 //!
 //! It polls every connection and gives each in turn one batch, so a flood or a stall delays the others by no more than
-//! that. It applies what it reads at once; when it is behind, producers wait in their `write`. Requests of
-//! other roles come as messages (`control`). It never waits for anybody: replies go into channels, names are looked up
-//! and directories are scanned by roles of their own.
+//! that. What it reads is appended to the journal and applied at once; when it is behind, producers wait in their `write`.
+//! `admission` lets connections in, `session` holds the conversations of those that began with a hello, `requests`
+//! answers other roles. It never waits for anybody: replies that are not read are kept or dropped, names are looked up,
+//! directories are scanned and snapshots are written by roles of their own.
 
+mod admission;
+mod attendance;
 mod connection;
 mod pace;
 pub mod peers;
 mod rejections;
+mod replies;
+mod requests;
+mod session;
 pub mod socket;
 
 use std::collections::HashSet;
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::AsFd;
-use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
-use nix::sys::socket::{getsockopt, sockopt};
 
 use crate::clock;
-use crate::control::{Control, ControlReceiver, Reload, ScanReport, ScanStatus, Scrape};
+use crate::control::{ControlReceiver, Reload};
 use crate::event::rejection::{Reason, Rejection};
-use crate::event::words::EventWords;
-use crate::lifecycles::{Engine, Rules};
+use crate::journal::Journal;
 use crate::limits;
 use crate::process::heart::Heart;
-use crate::telemetry::{
-    self, REFUSED_MAX_CONNECTIONS, REFUSED_PEER_CREDENTIALS, ScanState, Scans, Telemetry,
-};
+use crate::state::entry::Entry;
+use crate::state::{self, Note, State};
+use crate::telemetry::{Scans, Telemetry};
 
-use connection::{Batch, Connection};
+use attendance::Attendance;
+use connection::{Batch, Bye, Connection, Talk};
 use pace::Pace;
 use peers::Peers;
 use rejections::Rejections;
@@ -46,8 +50,6 @@ pub struct FeedParts {
     pub socket: FeedSocket,
     /// Requests of other roles.
     pub control: ControlReceiver,
-    /// The state.
-    pub engine: Engine,
     /// Shared counters.
     pub telemetry: Arc<Telemetry>,
     /// Where addresses go whose names are wanted.
@@ -61,6 +63,9 @@ pub struct FeedParts {
 /// The feed's thread.
 pub struct Feed {
     parts: FeedParts,
+    state: State,
+    /// Where state outlives the process; none where it need not.
+    journal: Option<Journal>,
     epoll: Epoll,
     connections: Vec<Option<Connection>>,
     free: Vec<usize>,
@@ -69,7 +74,14 @@ pub struct Feed {
     buffer: Vec<u8>,
     max_connections: usize,
     max_line: usize,
+    grace: Duration,
     peers: Peers,
+    attendance: Attendance,
+    /// Sessions that wait for an acknowledgement, and since when the first of them does.
+    unconfirmed: Vec<usize>,
+    unconfirmed_since: Instant,
+    /// Sessions from which nothing is read since they do not read either.
+    paused: Vec<usize>,
     scans: Scans,
     rejections: Rejections,
     refused_uids: HashSet<u32>,
@@ -86,17 +98,44 @@ pub struct Feed {
 
 const LISTENER: u64 = u64::MAX;
 const WAKE: u64 = u64::MAX - 1;
+/// The other end is closed.
+const GONE: EpollFlags = EpollFlags::EPOLLHUP.union(EpollFlags::EPOLLERR);
+
+/// What a round ended with.
+enum Round {
+    Go,
+    Stop,
+}
+
+/// What a connection's turn ended with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// There may be more to read.
+    More,
+    /// There is nothing for now.
+    Wait,
+    /// It is over.
+    End,
+}
 
 impl Feed {
-    /// Makes the poll set. `reload` holds the settings to begin with.
-    pub fn new(parts: FeedParts, reload: &Reload) -> io::Result<Self> {
+    /// Makes the poll set. `reload` holds the settings to begin with; `state` is what the journal has kept.
+    pub fn new(
+        parts: FeedParts,
+        state: State,
+        journal: Option<Journal>,
+        reload: &Reload,
+    ) -> io::Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         epoll.add(&parts.socket.listener, EpollEvent::new(EpollFlags::EPOLLIN, LISTENER))?;
         epoll.add(parts.control.wake.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, WAKE))?;
         let urgent = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         urgent.add(parts.control.wake.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, WAKE))?;
+        let now = Instant::now();
         let mut feed = Feed {
             parts,
+            state,
+            journal,
             epoll,
             connections: Vec::new(),
             free: Vec::new(),
@@ -104,20 +143,25 @@ impl Feed {
             buffer: Vec::new(),
             max_connections: 0,
             max_line: 0,
+            grace: Duration::ZERO,
             peers: Peers::default(),
+            attendance: Attendance::default(),
+            unconfirmed: Vec::new(),
+            unconfirmed_since: now,
+            paused: Vec::new(),
             scans: Scans::new(),
             rejections: Rejections::default(),
             refused_uids: HashSet::new(),
             accept_paused_until: None,
             full_logged: false,
-            pace: Pace::new(Instant::now()),
+            pace: Pace::new(now),
             round_bytes: 0,
             text_bytes: 0,
             urgent,
         };
-        feed.take_settings(reload);
-        for (line, rejection) in feed.parts.engine.start(clock::unix_seconds()) {
-            log::error!("[startup] event {line}: {rejection}");
+        feed.reload(reload);
+        for (id, _) in feed.state.sessions.iter() {
+            feed.attendance.leave(id, feed.grace, now);
         }
         Ok(feed)
     }
@@ -133,7 +177,11 @@ impl Feed {
             );
         }
         self.max_line = settings.max_line;
+        self.grace = settings.grace;
         self.peers = reload.peers.clone();
+        if let Some(journal) = &mut self.journal {
+            journal.set_sync(settings.sync);
+        }
         let former = std::mem::take(&mut self.scans);
         for scan in &settings.scans {
             let state = former.get(&scan.name).cloned().unwrap_or_default();
@@ -150,15 +198,21 @@ impl Feed {
                 Ok(Round::Stop) => break Ok(()),
                 Err(error) => break Err(format!("polling the producers failed: {error}")),
             }
-            self.rejections.summarize(Instant::now());
         };
         self.drain();
         result
     }
 
     fn timeout(&self) -> EpollTimeout {
-        let wait =
-            if self.accept_paused_until.is_some() { limits::ACCEPT_PAUSE } else { limits::ROLE_IDLE_MAX };
+        let mut wait = limits::ROLE_IDLE_MAX;
+        if self.accept_paused_until.is_some() {
+            wait = limits::ACCEPT_PAUSE;
+        }
+        if let Some(next) = self.attendance.next() {
+            // Rounded up, so that it does not wake just before.
+            let left = next.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
+            wait = wait.min(left);
+        }
         EpollTimeout::try_from(wait).unwrap_or(EpollTimeout::ZERO)
     }
 
@@ -166,10 +220,12 @@ impl Feed {
     fn round(&mut self, timeout: EpollTimeout) -> io::Result<Round> {
         self.round_bytes = 0;
         let woken = self.poll_once(timeout)?.1;
-        if self.accept_paused_until.is_some_and(|until| Instant::now() >= until) {
+        let now = Instant::now();
+        if self.accept_paused_until.is_some_and(|until| now >= until) {
             self.accept_paused_until = None;
             self.listen(true);
         }
+        self.upkeep(now);
         if woken {
             return self.answer();
         }
@@ -198,246 +254,168 @@ impl Feed {
                 LISTENER => self.accept(),
                 WAKE => woken = true,
                 index => {
-                    self.serve(index as usize);
+                    self.serve(index as usize, event.events());
                 }
             }
         }
+        self.settle();
         Ok((count - usize::from(woken), woken))
     }
 
-    fn answer(&mut self) -> io::Result<Round> {
-        // Emptied before the queue is, so that no request is missed.
-        let _ = self.parts.control.wake.read();
-        while let Ok(control) = self.parts.control.queue.try_recv() {
-            match control {
-                Control::Scrape(scrape) => {
-                    self.catch_up()?;
-                    self.scrape(&scrape);
-                }
-                Control::Scanned(report) => self.scanned(&report),
-                Control::Named(ip, Some(name)) => self.parts.engine.learn_name(ip, &name),
-                Control::Named(_, None) => {}
-                Control::Reload(reload) => self.reload(&reload),
-                Control::Stop => return Ok(Round::Stop),
-            }
+    /// What has to be done from time to time.
+    fn upkeep(&mut self, now: Instant) {
+        self.rejections.summarize(now);
+        self.give_up(now);
+        self.unpause(now);
+        let Some(journal) = &mut self.journal else { return };
+        journal.collect();
+        if journal.wants_snapshot(now) {
+            journal.snapshot(clock::unix_seconds(), || self.state.save());
         }
-        Ok(Round::Go)
+        // State may have become durable just now.
+        self.settle();
     }
 
-    /// A scrape shows what was written before it was asked for, unless producers are far ahead.
-    fn catch_up(&mut self) -> io::Result<()> {
-        let until = Instant::now() + limits::SCRAPE_CATCH_UP_MAX;
-        while self.poll_once(EpollTimeout::ZERO)?.0 > 0 && Instant::now() < until {}
-        Ok(())
+    /// A turn for one connection: one batch of what it has written, and what it takes of its replies.
+    fn serve(&mut self, index: usize, ready: EpollFlags) -> bool {
+        let Some(mut connection) = self.connections.get_mut(index).and_then(Option::take) else {
+            return false;
+        };
+        let mut turn = match connection.session().map(|session| session.bye) {
+            None | Some(Bye::No) if ready.intersects(GONE | EpollFlags::EPOLLIN) => {
+                self.hear(index, &mut connection)
+            }
+            None | Some(Bye::No) => Turn::Wait,
+            Some(Bye::Said | Bye::Answered) if ready.intersects(GONE) => Turn::End,
+            Some(Bye::Said | Bye::Answered) => Turn::Wait,
+        };
+        if turn != Turn::End && connection.session().is_some() {
+            turn = self.converse(index, &mut connection, turn);
+        }
+        self.put_back(index, connection, turn);
+        self.ask_for_names();
+        if !self.unconfirmed.is_empty() && self.should_settle() {
+            self.settle();
+        }
+        turn == Turn::More
     }
 
-    fn scrape(&mut self, scrape: &Scrape) {
-        let now = clock::unix_seconds();
-        let blocks = if scrape.systems.is_empty() {
-            let own = telemetry::engine_blocks(&self.parts.engine, self.open, &self.scans, now);
-            telemetry::merge(own, scrape.blocks.clone())
+    fn put_back(&mut self, index: usize, connection: Connection, turn: Turn) {
+        if turn == Turn::End {
+            self.end(index, connection);
         } else {
-            Vec::new()
-        };
-        // As much as last time, so that the text need not move while it grows.
-        let mut text = Vec::with_capacity(self.text_bytes);
-        let result = self.parts.engine.render(&scrape.systems, &blocks, now, &mut text);
-        self.text_bytes = text.len() + text.len() / 16;
-        // A worker that has given up waiting is no concern here.
-        let _ = scrape.reply.send(result.map(|()| text));
-    }
-
-    fn scanned(&mut self, report: &ScanReport) {
-        let Some(state) = self.scans.get_mut(&report.name) else { return };
-        ScanState::note(state, report);
-        let Some(events) = report.system.as_deref().and_then(|system| self.parts.engine.scan_events(system))
-        else {
-            return;
-        };
-        let templates = match report.status {
-            ScanStatus::Succeeded => &events.succeeded,
-            ScanStatus::Partial => &events.partial,
-            ScanStatus::Failed => &events.failed,
-        };
-        for template in templates.clone() {
-            let words = template
-                .replace("{bytes}", &report.bytes.to_string())
-                .replace("{files}", &report.files.to_string())
-                .replace("{duration}", &report.duration_seconds.to_string());
-            let Ok(event) = EventWords::parse(&words) else { continue };
-            if let Err(rejection) = self.parts.engine.apply(&event.to_line(), report.ended) {
-                log::warn!("[scan {}]: {words}: {rejection}", report.name);
-            }
+            self.connections[index] = Some(connection);
         }
     }
 
-    fn reload(&mut self, reload: &Reload) {
-        self.take_settings(reload);
-        let rules = Rules::from(&*reload.settings);
-        for dropped in self.parts.engine.reconfigure(&reload.catalogs, rules, clock::unix_seconds()) {
-            log::warn!("{dropped}");
-        }
-    }
-
-    fn listen(&self, on: bool) {
-        let flags = if on { EpollFlags::EPOLLIN } else { EpollFlags::empty() };
-        if let Err(error) =
-            self.epoll.modify(&self.parts.socket.listener, &mut EpollEvent::new(flags, LISTENER))
-        {
-            log::error!("accepting producers cannot be switched: {error}");
-        }
-    }
-
-    /// Takes the connections that wait, a bounded number at a time.
-    fn accept(&mut self) {
-        for _ in 0..limits::POLL_EVENTS_MAX {
-            match self.parts.socket.listener.accept() {
-                Ok((stream, _)) => self.admit(stream),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted
-                    ) => {}
-                Err(error) => {
-                    if self.accept_paused_until.is_none() {
-                        log::error!("a producer cannot be accepted: {error}; trying again");
-                    }
-                    self.accept_paused_until = Some(Instant::now() + limits::ACCEPT_PAUSE);
-                    self.listen(false);
-                    return;
-                }
-            }
-        }
-    }
-
-    fn admit(&mut self, stream: UnixStream) {
-        let refused =
-            |reason: &str| self.parts.telemetry.connections_refused.with_label_values(&[reason]).inc();
-        let peer = getsockopt(&stream, sockopt::PeerCredentials).ok();
-        if !peer.is_some_and(|peer| self.peers.allow(peer.uid(), peer.gid())) {
-            refused(REFUSED_PEER_CREDENTIALS);
-            let uid = peer.map_or(u32::MAX, |peer| peer.uid());
-            if self.refused_uids.len() < limits::REFUSED_UIDS_MAX && self.refused_uids.insert(uid) {
-                log::warn!(
-                    "a producer of user id {uid} was refused ([events] allowed_users, allowed_groups); logged once"
-                );
-            }
-            return;
-        }
-        if self.open >= self.max_connections {
-            refused(REFUSED_MAX_CONNECTIONS);
-            if !std::mem::replace(&mut self.full_logged, true) {
-                log::warn!("a producer was refused: {} are connected ([events] max_connections)", self.open);
-            }
-            return;
-        }
-        let index = self.free.pop().unwrap_or(self.connections.len());
-        let polled = stream.set_nonblocking(true).and_then(|()| {
-            Ok(self.epoll.add(&stream, EpollEvent::new(EpollFlags::EPOLLIN, index as u64))?)
-        });
-        if let Err(error) = polled {
-            log::error!("a producer cannot be polled: {error}");
-            if index < self.connections.len() {
-                self.free.push(index);
-            }
-            return;
-        }
-        let connection = Some(Connection::new(stream));
-        if index == self.connections.len() {
-            self.connections.push(connection);
-        } else {
-            self.connections[index] = connection;
-        }
-        self.open += 1;
-    }
-
-    /// One batch of one producer.
-    fn serve(&mut self, index: usize) -> bool {
-        let Some(connection) = self.connections.get_mut(index).and_then(Option::as_mut) else { return false };
+    /// Reads and applies one batch.
+    fn hear(&mut self, index: usize, connection: &mut Connection) -> Turn {
         let mut buffer = std::mem::take(&mut self.buffer);
-        let arrived = clock::unix_seconds();
-        let mut go_on = true;
-        match connection.read(&mut buffer, self.max_line) {
-            Batch::Nothing => go_on = false,
+        let at = clock::unix_seconds();
+        let turn = match connection.read(&mut buffer, self.max_line) {
+            Batch::Nothing => Turn::Wait,
+            Batch::End => Turn::End,
             Batch::Lines(lines) => {
                 self.round_bytes += lines.block.len();
-                self.apply_block(lines.block, arrived);
-                if let Some(line) = lines.too_long {
-                    self.reject_too_long(line);
+                let block = match connection.talk {
+                    Talk::Unknown if lines.too_long.is_none() && state::is_blank(lines.block) => {
+                        Ok(lines.block)
+                    }
+                    Talk::Unknown => self.begin(index, connection, lines.block, at),
+                    Talk::Plain | Talk::Session(_) => Ok(lines.block),
+                };
+                match block {
+                    Ok(block) => {
+                        self.apply(connection, block, at);
+                        if let Some(line) = lines.too_long {
+                            self.reject(connection, &state::too_long(self.max_line), line);
+                        }
+                        Turn::More
+                    }
+                    Err(()) => Turn::End,
                 }
             }
-            Batch::End(rest) => {
-                self.end(index, rest);
-                go_on = false;
-            }
-        }
+        };
         self.buffer = buffer;
-        self.ask_for_names();
-        go_on
+        turn
     }
 
-    fn end(&mut self, index: usize, rest: &[u8]) {
-        if !is_blank(rest) {
-            let what = "the connection ended within the line, expected its end, \\n";
-            self.reject(&Rejection::new(Reason::Truncated, what), rest);
-        }
-        self.close(index);
-    }
-
-    fn close(&mut self, index: usize) {
-        if let Some(connection) = self.connections[index].take() {
-            // Closing the descriptor takes it out of the poll set.
-            drop(connection);
-            self.free.push(index);
-            self.open -= 1;
-            self.full_logged = false;
-        }
-    }
-
-    /// Applies whole lines. UTF-8 is checked for all of them at once, and line by line only where that fails.
-    fn apply_block(&mut self, block: &[u8], arrived: f64) {
-        if let Ok(text) = std::str::from_utf8(block) {
-            let mut start = 0;
-            for end in memchr::memchr_iter(b'\n', block) {
-                self.apply_line(&text[start..end], arrived);
-                start = end + 1;
-            }
+    /// Records and applies whole lines.
+    fn apply(&mut self, connection: &mut Connection, block: &[u8], at: f64) {
+        if block.is_empty() {
             return;
         }
-        for line in block.split_inclusive(|&byte| byte == b'\n') {
-            match std::str::from_utf8(line) {
-                Ok(line) => self.apply_line(line.trim_end_matches('\n'), arrived),
-                Err(_) => self.reject(&Rejection::new(Reason::Malformed, "expected UTF-8"), line),
+        let session = connection.session();
+        let name = session.as_ref().map(|session| Arc::clone(&session.name));
+        let place = match (&session, &name) {
+            (Some(session), Some(name)) => Some(self.place(session.id, name)),
+            _ => None,
+        };
+        let entry = Entry::Lines { at, place, block };
+        if let Some(journal) = &mut self.journal {
+            journal.append(&entry, &self.parts.heart);
+        }
+        let mut replies = session;
+        let (rejections, mut now) = (&mut self.rejections, None);
+        let applied = self.state.apply(&entry, &mut |note| match note {
+            Note::Rejected { number, rejection, line } => {
+                rejections.note(rejection, line, *now.get_or_insert_with(Instant::now));
+                if let (Some(session), Some(number)) = (&mut replies, number) {
+                    session.replies.reject(number, rejection);
+                }
             }
+            Note::Said(text) => log::warn!("{text}"),
+        });
+        match applied {
+            Ok(false) => {}
+            Ok(true) => {
+                if let Some(session) = replies {
+                    session.bye = Bye::Said;
+                }
+            }
+            Err(misfit) => log::error!("lines do not go with the state: {}", misfit.0),
         }
     }
 
-    fn apply_line(&mut self, line: &str, arrived: f64) {
-        let line = line.strip_suffix('\r').unwrap_or(line);
-        if line.len() > self.max_line {
-            self.reject_too_long(line.as_bytes());
-        } else if !is_blank(line.as_bytes())
-            && let Err(rejection) = self.parts.engine.apply(line, arrived)
-        {
-            self.rejections.note(&rejection, line.as_bytes(), Instant::now());
+    /// Records a line that was not whole.
+    fn reject(&mut self, connection: &mut Connection, rejection: &Rejection, line: &[u8]) {
+        let mut session = connection.session();
+        let name = session.as_ref().map(|session| Arc::clone(&session.name));
+        let place = match (&session, &name) {
+            (Some(session), Some(name)) => Some(self.place(session.id, name)),
+            _ => None,
+        };
+        if let (Some(place), Some(session)) = (&place, &mut session) {
+            session.replies.reject(place.first, rejection);
         }
-    }
-
-    fn reject_too_long(&mut self, line: &[u8]) {
-        let what = format!("expected at most {} bytes ([events] max_line)", self.max_line);
-        self.reject(&Rejection::new(Reason::TooLong, what), line);
-    }
-
-    fn reject(&mut self, rejection: &Rejection, line: &[u8]) {
-        self.parts.engine.count_rejection(rejection.reason);
+        self.record_own(&Entry::Rejected { place, reason: rejection.reason }, "");
         self.rejections.note(rejection, line, Instant::now());
     }
 
+    /// A connection has ended.
+    fn end(&mut self, index: usize, mut connection: Connection) {
+        if let Some(session) = connection.session() {
+            if self.attendance.connection(session.id) == Some(index) {
+                self.attendance.leave(session.id, self.grace, Instant::now());
+            }
+        } else {
+            let rest = connection.unfinished().to_vec();
+            if !state::is_blank(&rest) {
+                let what = "the connection ended within the line, expected its end, \\n";
+                self.reject(&mut connection, &Rejection::new(Reason::Truncated, what), &rest);
+            }
+        }
+        // Closing the descriptor takes it out of the poll set.
+        drop(connection);
+        self.free.push(index);
+        self.open -= 1;
+        self.full_logged = false;
+    }
+
     fn ask_for_names(&mut self) {
-        for ip in self.parts.engine.take_wanted_names() {
+        for ip in self.state.engine.take_wanted_names() {
             if self.parts.wanted_names.try_send(ip).is_err() {
-                self.parts.engine.forget_name(ip);
+                self.state.engine.forget_name(ip);
             }
         }
     }
@@ -449,26 +427,20 @@ impl Feed {
         let mut busy: Vec<usize> = (0..self.connections.len()).collect();
         while !busy.is_empty() && Instant::now() < until {
             self.parts.heart.beat();
-            busy.retain(|&index| self.serve(index));
+            busy.retain(|&index| self.serve(index, EpollFlags::EPOLLIN));
         }
+        self.settle();
         let mut cut = 0;
         for index in 0..self.connections.len() {
-            let Some(connection) = &self.connections[index] else { continue };
-            let rest = connection.unfinished().to_vec();
-            cut += usize::from(!is_blank(&rest));
-            self.end(index, &rest);
+            let Some(connection) = self.connections[index].take() else { continue };
+            cut += usize::from(!state::is_blank(connection.unfinished()));
+            self.end(index, connection);
         }
         if cut > 0 || Instant::now() >= until {
             log::warn!("stopped with {cut} unfinished lines; producers may have sent more than was read");
         }
+        if let Some(journal) = &mut self.journal {
+            journal.finish(clock::unix_seconds(), || self.state.save(), &self.parts.heart);
+        }
     }
-}
-
-enum Round {
-    Go,
-    Stop,
-}
-
-fn is_blank(line: &[u8]) -> bool {
-    line.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'))
 }

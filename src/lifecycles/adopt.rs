@@ -100,6 +100,11 @@ impl System {
             let position = old.events.iter().position(|other| other.name == event.name);
             *count = position.map_or(0, |position| former.applied[position]);
         }
+        for (old, new) in kinds.iter().enumerate() {
+            if let Some(new) = *new {
+                self.abandoned[new] = former.abandoned[old];
+            }
+        }
         self.shown = former.shown;
     }
 }

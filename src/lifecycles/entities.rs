@@ -3,12 +3,16 @@
 //! Parents know their children and children their place among them, so that opening and closing cost the same
 //! however many siblings there are. Which series count or belong to an entity is noted here and acted on by `apply`.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
+use serde::{Deserialize, Serialize};
 use std::hash::BuildHasher;
 
-use crate::catalog::model::EntityIndex;
+use crate::catalog::model::{EntityDef, EntityIndex};
+use crate::event::words::EventWords;
+use crate::limits;
 
 /// Separates the parts of an entity's text. No UTF-8 text holds this byte.
 pub(super) const PART_END: u8 = 0xff;
@@ -16,15 +20,21 @@ pub(super) const PART_END: u8 = 0xff;
 /// An open entity: an index, valid until it closes.
 pub(super) type EntityId = u32;
 
+/// Who opened an entity: the number of a producer's session, or [`NOBODY`].
+pub type Opener = u32;
+
+/// The opener of what is never abandoned.
+pub const NOBODY: Opener = Opener::MAX;
+
 /// A series of the entity's system: the metric and the slot in its family.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct SeriesRef {
     pub(super) metric: u16,
     pub(super) slot: u32,
 }
 
 /// A running total kept elsewhere, and what it was when last heard of.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Total {
     pub(super) series: SeriesRef,
     /// The label text, where the series is shared with others because its family was full.
@@ -46,6 +56,23 @@ pub(super) struct Entity {
     pub(super) totals: Vec<Total>,
 }
 
+/// One open entity in an image.
+#[derive(Serialize, Deserialize)]
+pub(super) struct EntityImage<'a> {
+    pub(super) id: EntityId,
+    pub(super) kind: u16,
+    pub(super) opener: Opener,
+    /// Unix seconds.
+    opened: f64,
+    key_bytes: u32,
+    #[serde(borrow, with = "serde_bytes")]
+    text: &'a [u8],
+    pub(super) parents: Cow<'a, [EntityId]>,
+    pub(super) counted: Cow<'a, [SeriesRef]>,
+    pub(super) owned: Cow<'a, [SeriesRef]>,
+    pub(super) totals: Cow<'a, [Total]>,
+}
+
 /// A parent, and the place among its children.
 #[derive(Debug, Clone, Copy)]
 struct Link {
@@ -63,6 +90,7 @@ pub(super) struct Entities {
     /// Beside `entities`, so that looking for the oldest touches little memory.
     kinds: Vec<u16>,
     opened: Vec<f64>,
+    openers: Vec<Opener>,
     free: Vec<EntityId>,
     /// Closed by the event that is being applied: not to be taken again before its end.
     closed: Vec<EntityId>,
@@ -80,6 +108,7 @@ impl Entities {
             entities: Vec::new(),
             kinds: Vec::new(),
             opened: Vec::new(),
+            openers: Vec::new(),
             free: Vec::new(),
             closed: Vec::new(),
             owners: HashSet::with_hasher(hasher.clone()),
@@ -128,6 +157,10 @@ impl Entities {
         self.opened[id as usize]
     }
 
+    pub(super) fn opener(&self, id: EntityId) -> Opener {
+        self.openers[id as usize]
+    }
+
     pub(super) fn parent(&self, id: EntityId, index: usize) -> EntityId {
         self.entities[id as usize].parents[index].parent
     }
@@ -144,33 +177,95 @@ impl Entities {
         key_bytes: usize,
         parents: &[EntityId],
         opened: f64,
+        opener: Opener,
     ) -> EntityId {
         let id = self.free.pop().unwrap_or(self.entities.len() as EntityId);
+        let entity = Entity { text: text.into(), key_bytes: key_bytes as u32, ..Entity::default() };
+        if id as usize == self.entities.len() {
+            self.entities.push(entity);
+            self.kinds.push(kind as u16);
+            self.opened.push(opened);
+            self.openers.push(opener);
+        } else {
+            self.entities[id as usize] = entity;
+            self.kinds[id as usize] = kind as u16;
+            self.opened[id as usize] = opened;
+            self.openers[id as usize] = opener;
+        }
+        self.insert(kind, id);
+        if !parents.is_empty() {
+            self.link(id, parents);
+        }
+        id
+    }
+
+    /// Makes an entity findable by its key.
+    fn insert(&mut self, kind: EntityIndex, id: EntityId) {
+        let (hasher, entities) = (&self.hasher, &self.entities);
+        let hash = |id: &EntityId| hasher.hash_one(entities[*id as usize].key());
+        self.index[kind].insert_unique(hash(&id), id, hash);
+    }
+
+    /// Puts an entity within its parents.
+    pub(super) fn link(&mut self, id: EntityId, parents: &[EntityId]) {
         let mut links = Vec::with_capacity(parents.len());
         for &parent in parents {
             let siblings = &mut self.entities[parent as usize].children;
             links.push(Link { parent, position: siblings.len() as u32 });
             siblings.push(id);
         }
-        let entity = Entity {
-            text: text.into(),
-            key_bytes: key_bytes as u32,
-            parents: links.into(),
-            ..Entity::default()
-        };
-        if id as usize == self.entities.len() {
-            self.entities.push(entity);
-            self.kinds.push(kind as u16);
-            self.opened.push(opened);
-        } else {
-            self.entities[id as usize] = entity;
-            self.kinds[id as usize] = kind as u16;
-            self.opened[id as usize] = opened;
+        self.entities[id as usize].parents = links.into();
+    }
+
+    /// All open entities, in rising order.
+    pub(super) fn all(&self) -> impl Iterator<Item = EntityId> {
+        (0..self.entities.len() as EntityId).filter(|&id| self.is_open(id))
+    }
+
+    /// An entity as an image holds it.
+    pub(super) fn image(&self, id: EntityId) -> EntityImage<'_> {
+        let entity = self.get(id);
+        EntityImage {
+            id,
+            kind: self.kinds[id as usize],
+            opener: self.openers[id as usize],
+            opened: self.opened[id as usize],
+            key_bytes: entity.key_bytes,
+            text: &entity.text,
+            parents: Cow::Owned(self.parents(id).collect()),
+            counted: Cow::Borrowed(&entity.counted),
+            owned: Cow::Borrowed(&entity.owned),
+            totals: Cow::Borrowed(&entity.totals),
         }
-        let hash = self.hasher.hash_one(&text[..key_bytes]);
-        let (hasher, entities) = (&self.hasher, &self.entities);
-        self.index[kind].insert_unique(hash, id, |&id| hasher.hash_one(entities[id as usize].key()));
-        id
+    }
+
+    /// Opens an entity of an image, still without its parents. Says whether that is possible: ids rise, and no key
+    /// is open twice.
+    pub(super) fn put(&mut self, image: EntityImage<'_>) -> bool {
+        let (id, kind) = (image.id as usize, image.kind as EntityIndex);
+        let Some(key) = image.text.get(..image.key_bytes as usize) else { return false };
+        if id < self.entities.len() || id > limits::ENTITY_IDS_MAX || self.find(kind, key).is_some() {
+            return false;
+        }
+        self.free.extend(self.entities.len() as EntityId..image.id);
+        self.entities.resize_with(id, Entity::default);
+        self.kinds.resize(id, FREE);
+        self.opened.resize(id, f64::INFINITY);
+        self.openers.resize(id, NOBODY);
+        self.owners.extend(image.owned.iter().map(|series| (image.id, *series)));
+        self.entities.push(Entity {
+            text: image.text.into(),
+            key_bytes: image.key_bytes,
+            counted: image.counted.into(),
+            owned: image.owned.into(),
+            totals: image.totals.into(),
+            ..Entity::default()
+        });
+        self.kinds.push(image.kind);
+        self.opened.push(image.opened);
+        self.openers.push(image.opener);
+        self.insert(kind, image.id);
+        true
     }
 
     /// The kinds and ids of an entity and all within it, children before their parents.
@@ -214,6 +309,7 @@ impl Entities {
         }
         self.kinds[id as usize] = FREE;
         self.opened[id as usize] = f64::INFINITY;
+        self.openers[id as usize] = NOBODY;
         self.closed.push(id);
         entity
     }
@@ -248,6 +344,20 @@ impl Entities {
     /// Gives an entity other values for its carried labels.
     pub(super) fn retext(&mut self, id: EntityId, text: &[u8]) {
         self.entities[id as usize].text = text.into();
+    }
+
+    /// What one session has opened, children before their parents. The order does not depend on ids, so that a
+    /// state that was saved and restored goes the same way.
+    pub(super) fn opened_by(&self, opener: Opener) -> Vec<(EntityIndex, Box<[u8]>)> {
+        let ids = self.openers.iter().enumerate().filter(|(_, other)| **other == opener);
+        let mut found: Vec<(usize, EntityIndex, Box<[u8]>)> = ids
+            .map(|(id, _)| {
+                let key = self.entities[id].key().into();
+                (self.depth(id as EntityId), self.kinds[id] as EntityIndex, key)
+            })
+            .collect();
+        found.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| (a.1, &a.2).cmp(&(b.1, &b.2))));
+        found.into_iter().map(|(_, kind, key)| (kind, key)).collect()
     }
 
     /// Closes all at once.
@@ -308,6 +418,16 @@ impl Entities {
 impl Entity {
     pub(super) fn key(&self) -> &[u8] {
         &self.text[..self.key_bytes as usize]
+    }
+
+    /// An event about it, with all it carries; labels that it lacks are left out.
+    pub(super) fn to_line(&self, event: &str, def: &EntityDef) -> String {
+        let parts: Vec<String> =
+            self.parts().map(|part| String::from_utf8_lossy(part).into_owned()).collect();
+        let names = def.key.iter().chain(&def.labels).map(String::as_str);
+        let fields = names.zip(parts.iter().map(String::as_str)).enumerate();
+        let fields = fields.filter(|(index, (_, text))| *index < def.key.len() || !text.is_empty());
+        EventWords { event, fields: fields.map(|(_, field)| field).collect() }.to_line()
     }
 
     /// One part of key and labels, keys first.

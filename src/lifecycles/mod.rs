@@ -8,6 +8,7 @@
 mod adopt;
 mod apply;
 mod entities;
+mod image;
 mod names;
 mod render;
 mod system;
@@ -18,6 +19,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use hashbrown::DefaultHashBuilder;
+use serde::{Deserialize, Serialize};
 
 use crate::catalog::Catalog;
 use crate::catalog::model::Transform;
@@ -27,13 +29,15 @@ use crate::event::rejection::{Reason, Rejection};
 use crate::limits;
 use crate::series;
 
+pub use entities::{NOBODY, Opener};
+
 use apply::{Context, Event, Scratch};
 use names::Names;
 use render::Shown;
 use system::System;
 
 /// The settings that the engine goes by.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Rules {
     /// `[limits] series_per_metric`.
     pub series_max: usize,
@@ -47,6 +51,8 @@ pub struct Rules {
     pub enabled: Vec<String>,
     /// `[startup] event`, as lines of the feed.
     pub startup: Vec<String>,
+    /// `[events] max_line`, bytes without the line's end.
+    pub line_max: usize,
 }
 
 impl From<&Settings> for Rules {
@@ -58,6 +64,7 @@ impl From<&Settings> for Rules {
             aliases: settings.aliases,
             enabled: settings.enabled.clone(),
             startup: settings.startup.iter().map(|event| event.line.clone()).collect(),
+            line_max: settings.max_line,
         }
     }
 }
@@ -88,53 +95,56 @@ pub struct EntityCount<'a> {
     pub entity: &'a str,
     /// How many are open.
     pub open: usize,
+    /// How many were ever abandoned.
+    pub abandoned: u64,
     /// Seconds since the oldest was opened; 0 where none is open.
     pub oldest_age_seconds: f64,
 }
 
-impl Engine {
-    /// An engine without state. Call [`Engine::start`] before the first event.
-    pub fn new(catalogs: &[Arc<Catalog>], rules: Rules) -> Self {
+impl Default for Engine {
+    /// One that knows no catalog yet.
+    fn default() -> Self {
         let hasher = DefaultHashBuilder::default();
-        let systems = catalogs
-            .iter()
-            .map(|catalog| System::new(Arc::clone(catalog), rules.series_max, &hasher))
-            .collect();
-        let mut engine = Engine {
-            rules,
+        Engine {
+            rules: Rules { startup: Vec::new(), ..Rules::from(&Settings::default()) },
             events: HashMap::with_hasher(hasher.clone()),
             hasher,
-            systems,
+            systems: Vec::new(),
             shown: Vec::new(),
             names: Names::default(),
             rejected: [0; Reason::ALL.len()],
             times_ignored: 0,
             fields: Fields::default(),
             scratch: Scratch::default(),
-        };
-        engine.index();
-        engine
+        }
     }
+}
 
-    /// Shows the enabled systems and applies the start-up events. Returns those that were rejected.
-    pub fn start(&mut self, now: f64) -> Vec<(String, Rejection)> {
-        self.show_enabled();
-        let startup = self.rules.startup.clone();
-        self.apply_own(startup, now)
-    }
-
-    /// Goes on with other catalogs and rules. What no longer fits is dropped and named in the result.
-    pub fn reconfigure(&mut self, catalogs: &[Arc<Catalog>], rules: Rules, now: f64) -> Vec<String> {
-        let dropped = self.adopt(catalogs, &rules);
+impl Engine {
+    /// Goes on, or begins, with these catalogs and rules: what is there and no longer fits is dropped, the enabled
+    /// systems are shown, and start-up events that are new are applied. Returns what was dropped or rejected.
+    pub fn configure(&mut self, catalogs: &[Arc<Catalog>], rules: Rules, now: f64) -> Vec<String> {
         let startup: Vec<String> =
             rules.startup.iter().filter(|line| !self.rules.startup.contains(line)).cloned().collect();
-        self.rules = rules;
-        self.index();
+        let dropped = self.prepare(catalogs, rules);
         self.show_enabled();
         let rejected = self.apply_own(startup, now);
         let rejected =
-            rejected.into_iter().map(|(line, rejection)| format!("start-up event {line}: {rejection}"));
+            rejected.into_iter().map(|(line, rejection)| format!("[startup] event {line}: {rejection}"));
         dropped.into_iter().chain(rejected).collect()
+    }
+
+    /// The same without showing systems or applying events.
+    pub fn prepare(&mut self, catalogs: &[Arc<Catalog>], rules: Rules) -> Vec<String> {
+        let dropped = self.adopt(catalogs, &rules);
+        self.rules = rules;
+        self.index();
+        dropped
+    }
+
+    /// The rules in force.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
     }
 
     fn index(&mut self) {
@@ -162,22 +172,50 @@ impl Engine {
             .collect()
     }
 
-    /// Applies one line, without its end. `arrived` is Unix seconds. Whatever comes of it is counted.
+    /// Applies one line, without its end, on nobody's behalf. `arrived` is Unix seconds. Whatever comes of it is counted.
     pub fn apply(&mut self, line: &str, arrived: f64) -> Result<(), Rejection> {
+        self.apply_for(line, arrived, NOBODY).inspect_err(|rejection| self.count_rejection(rejection.reason))
+    }
+
+    /// Applies one line whose entities will belong to a session. A rejection is not counted.
+    pub fn apply_for(&mut self, line: &str, arrived: f64, opener: Opener) -> Result<(), Rejection> {
         let mut fields = std::mem::take(&mut self.fields);
-        let result = fields.scan(line).and_then(|()| self.apply_fields(line, &fields, arrived));
+        let result = fields.scan(line).and_then(|()| self.apply_fields(line, &fields, arrived, opener));
         self.fields = fields;
-        match result {
-            Ok(None) => Ok(()),
-            Ok(Some(reset)) => {
-                self.after_reset(reset, arrived);
-                Ok(())
-            }
-            Err(rejection) => {
-                self.count_rejection(rejection.reason);
-                Err(rejection)
+        if let Some(reset) = result? {
+            self.after_reset(reset, arrived);
+        }
+        Ok(())
+    }
+
+    /// Gives up what a session has opened, children first: each entity's `abandoned` event is applied, or it is
+    /// closed. Returns what the log should say.
+    pub fn abandon(&mut self, opener: Opener, now: f64) -> Vec<String> {
+        let mut notes = Vec::new();
+        for system in 0..self.systems.len() {
+            let catalog = Arc::clone(&self.systems[system].catalog);
+            for (kind, key) in self.systems[system].entities.opened_by(opener) {
+                let state = &mut self.systems[system];
+                state.abandoned[kind] += 1;
+                // An event before this one may have closed it.
+                let Some(id) = state.entities.find(kind, &key) else { continue };
+                let def = &catalog.entities[kind];
+                if let Some(event) = def.abandoned {
+                    let line = state.entities.get(id).to_line(&catalog.events[event].name, def);
+                    if let Err(rejection) = self.apply_for(&line, now, NOBODY) {
+                        notes.push(format!("{line}: {rejection}; the {} is closed instead", def.name));
+                    }
+                }
+                let state = &mut self.systems[system];
+                if let Some(id) = state.entities.find(kind, &key)
+                    && state.entities.opener(id) == opener
+                {
+                    state.close(id);
+                    state.entities.release();
+                }
             }
         }
+        notes
     }
 
     /// Counts a line that was rejected before it came here.
@@ -191,6 +229,7 @@ impl Engine {
         line: &str,
         fields: &Fields,
         arrived: f64,
+        opener: Opener,
     ) -> Result<Option<usize>, Rejection> {
         let (name, time) = read_head(line, fields)?;
         let Some(&(system_index, event_index)) = self.events.get(name) else {
@@ -215,7 +254,7 @@ impl Engine {
             return Err(about(Rejection::new(Reason::DisabledSystem, what)));
         }
         let trusted = time.filter(|time| (time - arrived).abs() <= limits::EVENT_TIME_SKEW_SECONDS_MAX);
-        let event = Event { plan, line, fields, time: trusted.unwrap_or(arrived) };
+        let event = Event { plan, line, fields, time: trusted.unwrap_or(arrived), opener };
         let mut context = Context {
             privacy: self.rules.privacy,
             names: &mut self.names,
@@ -306,6 +345,7 @@ impl Engine {
                     system: &system.catalog.name,
                     entity: &def.name,
                     open: system.entities.count(kind),
+                    abandoned: system.abandoned[kind],
                     oldest_age_seconds: if oldest[kind].is_finite() {
                         (now - oldest[kind]).max(0.0)
                     } else {

@@ -1,9 +1,10 @@
 //! Names of addresses, where `[privacy] numeric = no` asks for them: what is known, and what is still wanted.
 //!
 //! Looking a name up takes time and is done by a thread of its own; here nothing waits. Bounded: the oldest
-//! names are forgotten, and more wishes than the queue holds are made again by a later event.
+//! names are forgotten, and more wishes than the queue holds are made again by a later event. What is shown depends on the
+//! names learnt alone, not on what was asked for, so it can be saved and restored.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
 
 use crate::limits;
@@ -11,20 +12,25 @@ use crate::limits;
 /// The cache. Its default is empty.
 #[derive(Debug, Default)]
 pub(super) struct Names {
-    /// `None`: asked for, or without a name.
-    known: HashMap<IpAddr, Option<String>>,
+    known: HashMap<IpAddr, String>,
     oldest_first: VecDeque<IpAddr>,
+    /// Asked for, or without a name.
+    asked: HashSet<IpAddr>,
     wanted: Vec<IpAddr>,
 }
 
 impl Names {
     /// The name of an address. One that was never asked for is put on the list.
     pub(super) fn known_or_wanted(&mut self, ip: IpAddr) -> Option<&str> {
-        if !self.known.contains_key(&ip) && self.wanted.len() < limits::NAMES_QUEUE_MAX {
+        let known = self.known.get(&ip).map(String::as_str);
+        if known.is_none() && self.wanted.len() < limits::NAMES_QUEUE_MAX && !self.asked.contains(&ip) {
+            if self.asked.len() >= limits::NAMES_MAX {
+                self.asked.clear();
+            }
+            self.asked.insert(ip);
             self.wanted.push(ip);
-            self.remember(ip, None);
         }
-        self.known.get(&ip)?.as_deref()
+        known
     }
 
     /// The addresses whose names were asked for since the last call.
@@ -34,23 +40,25 @@ impl Names {
 
     /// Puts an address back on the list of those never asked for.
     pub(super) fn forget(&mut self, ip: IpAddr) {
-        self.known.remove(&ip);
+        self.asked.remove(&ip);
     }
 
     /// What the look-up found.
     pub(super) fn learn(&mut self, ip: IpAddr, name: &str) {
-        self.remember(ip, Some(name.to_owned()));
-    }
-
-    fn remember(&mut self, ip: IpAddr, name: Option<String>) {
-        if self.known.insert(ip, name).is_none() {
+        if self.known.insert(ip, name.to_owned()).is_none() {
             self.oldest_first.push_back(ip);
             if self.oldest_first.len() > limits::NAMES_MAX
                 && let Some(oldest) = self.oldest_first.pop_front()
             {
                 self.known.remove(&oldest);
+                self.asked.remove(&oldest);
             }
         }
+    }
+
+    /// All that is known, the oldest first.
+    pub(super) fn known(&self) -> impl Iterator<Item = (IpAddr, &str)> {
+        self.oldest_first.iter().map(|ip| (*ip, self.known.get(ip).map_or("", String::as_str)))
     }
 }
 
@@ -76,7 +84,9 @@ mod tests {
         for index in 0..20_000_u32 {
             names.known_or_wanted(IpAddr::from(index.to_be_bytes()));
             names.take_wanted();
+            names.learn(IpAddr::from(index.to_be_bytes()), "host");
         }
-        assert_eq!(names.known.len(), limits::NAMES_MAX);
+        assert_eq!((names.known.len(), names.known().count()), (limits::NAMES_MAX, limits::NAMES_MAX));
+        assert!(names.asked.len() <= limits::NAMES_MAX);
     }
 }

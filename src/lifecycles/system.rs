@@ -19,6 +19,8 @@ pub(super) struct System {
     pub(super) totals: HashMap<SeriesRef, f64, DefaultHashBuilder>,
     /// Events applied, for each event of the catalog.
     pub(super) applied: Vec<u64>,
+    /// Entities abandoned by their producer, for each kind of the catalog.
+    pub(super) abandoned: Vec<u64>,
     /// Whether its metrics are shown.
     pub(super) shown: bool,
 }
@@ -38,6 +40,7 @@ impl System {
             entities: Entities::new(catalog.entities.len(), hasher.clone()),
             totals: HashMap::with_hasher(hasher.clone()),
             applied: vec![0; catalog.events.len()],
+            abandoned: vec![0; catalog.entities.len()],
             shown: false,
             catalog,
         }

@@ -7,10 +7,14 @@ use proptest::prelude::*;
 use super::*;
 use crate::catalog::{self, read_catalog};
 
-fn engine() -> Engine {
-    let mut engine = Engine::new(&catalog::load(None).unwrap(), Rules::from(&Settings::default()));
-    engine.start(0.0);
+fn engine_with(catalogs: &[Arc<Catalog>], rules: Rules) -> Engine {
+    let mut engine = Engine::default();
+    assert!(engine.configure(catalogs, rules, 0.0).is_empty());
     engine
+}
+
+fn engine() -> Engine {
+    engine_with(&catalog::load(None).unwrap().all, Rules::from(&Settings::default()))
 }
 
 fn shown(engine: &mut Engine) -> String {
@@ -219,9 +223,7 @@ update = a
 
 fn several() -> Engine {
     let catalog = Arc::new(read_catalog("t.ini", SEVERAL).unwrap());
-    let mut engine = Engine::new(&[catalog], Rules { startup: vec![], ..Rules::from(&Settings::default()) });
-    engine.start(0.0);
-    engine
+    engine_with(&[catalog], Rules { startup: vec![], ..Rules::from(&Settings::default()) })
 }
 
 fn check(steps: &[(&str, Result<(), Reason>)], expected: &str) {
@@ -296,7 +298,7 @@ fn an_update_moves_the_live_gauge() {
 fn names_of_addresses_merge_series_that_become_one() {
     let privacy = Privacy { numeric: false, quiet: true, ..Privacy::default() };
     let rules = Rules { privacy, ..Rules::from(&Settings::default()) };
-    let mut engine = Engine::new(&catalog::load(None).unwrap(), rules);
+    let mut engine = engine_with(&catalog::load(None).unwrap().all, rules);
     let lines = [
         r#"{"event":"edumeet.room.opened","room_id":"r"}"#,
         r#"{"event":"edumeet.peer.joined","room_id":"r","peer_id":"p"}"#,

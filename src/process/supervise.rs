@@ -28,8 +28,10 @@ use crate::http::listen;
 use crate::http::server::{Server, Shared};
 use crate::http::site::Site;
 use crate::http::worker;
-use crate::lifecycles::{Engine, Rules};
+use crate::journal::disk::RealDisk;
+use crate::journal::{Journal, Saver};
 use crate::limits;
+use crate::state::State;
 use crate::telemetry::Telemetry;
 use crate::{names, scan};
 
@@ -57,7 +59,6 @@ impl Drop for Guard {
 struct Roles {
     overrides: Overrides,
     settings: Arc<Settings>,
-    catalogs_shown: usize,
     control: ControlSender,
     http: Arc<Shared>,
     scans: Sender<Vec<ScanSettings>>,
@@ -65,6 +66,8 @@ struct Roles {
     hearts: Vec<Heart>,
     ended: (Sender<Ended>, Receiver<Ended>),
     feed: Option<JoinHandle<()>>,
+    /// Ends with the feed, once the state is written.
+    saver: Option<JoinHandle<()>>,
     http_threads: Vec<JoinHandle<()>>,
     /// Runs once everything is up; `demo` plays from here.
     status: String,
@@ -121,6 +124,9 @@ impl Roles {
         telemetry.note_reload(true, clock::unix_seconds());
         let shares = descriptors::share(settings.max_connections);
         let passed = passed::take()?;
+        // First of all: another exporter that has the state has the sockets, too.
+        let (journal, saver, state) = open_state(&settings)?;
+        let where_state_is = state_shown(&settings, journal.as_ref());
         let feed_socket = feed_socket(&settings, passed.events)?;
         let feed_path = feed_socket_path(&feed_socket);
         let listeners =
@@ -144,12 +150,13 @@ impl Roles {
             FeedParts {
                 socket: feed_socket,
                 control: control_receiver,
-                engine: Engine::new(&reload.catalogs, Rules::from(&*settings)),
                 telemetry: Arc::clone(&telemetry),
                 wanted_names,
                 heart: feed_heart.clone(),
                 connections_max: shares.feed,
             },
+            state,
+            journal,
             &reload,
         )
         .map_err(|error| fault("the feed cannot be polled", &error))?;
@@ -166,6 +173,14 @@ impl Roles {
         )
         .map_err(|error| fault("HTTP cannot be polled", &error))?;
 
+        let saver = saver.map(|saver| {
+            let control = control.clone();
+            spawn(&ended.0, "saver", move || {
+                saver.run(|| control.nudge());
+                Ok(())
+            })
+        });
+        let saver = saver.transpose()?;
         let ready = Arc::new(AtomicBool::new(false));
         let feed = spawn(&ended.0, "feed", move || feed.run())?;
         let mut http_threads = vec![spawn(&ended.0, "http", move || server.run())?];
@@ -191,10 +206,9 @@ impl Roles {
         ready.store(true, Ordering::Relaxed);
         log::info!("lifecycle-exporter {}: {status}", env!("CARGO_PKG_VERSION"));
         let metrics = addresses.first().map_or(String::new(), |address| format!("http://{address}/metrics"));
-        log::info!("look at {metrics}; state is in memory only");
+        log::info!("look at {metrics}; {where_state_is}");
         let roles = Roles {
             overrides,
-            catalogs_shown: reload.catalogs.len(),
             settings,
             control,
             http: shared,
@@ -203,6 +217,7 @@ impl Roles {
             hearts,
             ended,
             feed: Some(feed),
+            saver,
             http_threads,
             status,
         };
@@ -275,7 +290,6 @@ impl Roles {
         log::set_max_level(new.log_level);
         *self.http.access.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Access::from(&*new);
         let _ = self.scans.send(new.scans.clone());
-        self.catalogs_shown = loaded.catalogs.len();
         self.settings = Arc::clone(&new);
         let reload = Reload { settings: new, catalogs: loaded.catalogs, peers: loaded.peers };
         self.control.send(Control::Reload(Box::new(reload)));
@@ -292,10 +306,30 @@ impl Roles {
         }
         self.http.stop.store(true, Ordering::Relaxed);
         self.http.wake();
-        for thread in self.http_threads.drain(..) {
+        for thread in self.http_threads.drain(..).chain(self.saver.take()) {
             let _ = thread.join();
         }
         result
+    }
+}
+
+/// The state of a former process, and the journal that keeps it; an empty one where there is no directory for it.
+fn open_state(settings: &Settings) -> Result<(Option<Journal>, Option<Saver>, State), String> {
+    let Some(directory) = &settings.state_directory else {
+        return Ok((None, None, State::default()));
+    };
+    let (journal, saver, state) = Journal::open(directory, settings.sync, Arc::new(RealDisk))?;
+    Ok((Some(journal), Some(saver), state))
+}
+
+/// Where state is, for the log.
+fn state_shown(settings: &Settings, journal: Option<&Journal>) -> String {
+    match (&settings.state_directory, journal) {
+        (Some(directory), Some(journal)) if journal.is_durable() => {
+            format!("state is in {} (sync = {})", directory.display(), settings.sync.name())
+        }
+        (Some(directory), _) => format!("state is in memory, {} cannot be written", directory.display()),
+        (None, _) => "state is in memory only ([state] directory)".to_owned(),
     }
 }
 

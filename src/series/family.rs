@@ -42,27 +42,27 @@ pub struct Family {
     shape: Shape,
     series_max: usize,
     overflow_text: Box<[u8]>,
-    overflow: Option<u32>,
+    pub(super) overflow: Option<u32>,
     /// Changes that found the family full.
-    overflowed: u64,
-    hasher: DefaultHashBuilder,
-    index: HashTable<u32>,
-    slots: Vec<Slot>,
-    free: Vec<u32>,
+    pub(super) overflowed: u64,
+    pub(super) hasher: DefaultHashBuilder,
+    pub(super) index: HashTable<u32>,
+    pub(super) slots: Vec<Slot>,
+    pub(super) free: Vec<u32>,
     /// Removed, but perhaps still in `order`, so not free yet.
     gone: Vec<u32>,
-    order: Order,
+    pub(super) order: Order,
 }
 
-#[derive(Debug)]
-struct Slot {
-    text: Box<[u8]>,
-    value: f64,
+#[derive(Debug, Default)]
+pub(super) struct Slot {
+    pub(super) text: Box<[u8]>,
+    pub(super) value: f64,
     /// Entities to which the series belongs; it goes with the last of them.
-    owners: u32,
-    alive: bool,
+    pub(super) owners: u32,
+    pub(super) alive: bool,
     /// Counts a bucket (the last one is `+Inf`), for histograms; their sum is `value`.
-    buckets: Box<[u64]>,
+    pub(super) buckets: Box<[u64]>,
 }
 
 /// The value of an age that was never marked.
@@ -84,6 +84,11 @@ impl Family {
             gone: Vec::new(),
             order: Order::default(),
         }
+    }
+
+    /// What kind of values its series hold.
+    pub fn shape(&self) -> &Shape {
+        &self.shape
     }
 
     /// Changes how many series it takes. Those that are there stay.
@@ -250,7 +255,10 @@ impl Family {
     /// goes into that one, which has its value added; the pairs of such slots (old, new) are returned.
     pub fn relabel(&mut self, rename: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Vec<(u32, u32)> {
         let mut merged = Vec::new();
-        for slot in 0..self.slots.len() as u32 {
+        // By their texts: sums of several must not depend on which slot a series happens to have.
+        let mut slots: Vec<u32> = (0..self.slots.len() as u32).collect();
+        slots.sort_by(|&a, &b| self.slots[a as usize].text.cmp(&self.slots[b as usize].text));
+        for slot in slots {
             let old = &self.slots[slot as usize];
             let Some(text) = old.alive.then(|| rename(&old.text)).flatten() else { continue };
             let (hash, old_hash) = (self.hasher.hash_one(&*text), self.hasher.hash_one(&*old.text));

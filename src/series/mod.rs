@@ -5,6 +5,7 @@
 //! (`a="x",b="y"`, escaped), so that a scrape copies it. What a change means is `lifecycles`'; no I/O is done here.
 
 mod family;
+mod image;
 pub mod number;
 mod order;
 pub mod text;

@@ -306,7 +306,8 @@ mod tests {
         };
         let lines = play();
         assert!(lines.len() > 20_000 && lines == play(), "{} events", lines.len());
-        let mut engine = Engine::new(&catalog::load(None).unwrap(), Rules::from(&Settings::default()));
+        let mut engine = Engine::default();
+        engine.configure(&catalog::load(None).unwrap().all, Rules::from(&Settings::default()), 0.0);
         for line in &lines {
             assert_eq!(engine.apply(line, 1.0), Ok(()), "{line}");
         }

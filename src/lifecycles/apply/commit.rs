@@ -57,7 +57,8 @@ impl Scratch {
             .filter_map(|&parent| self.id(parent, system))
             .collect();
         let text = &self.keys[opening.text.clone()];
-        let id = system.entities.open(opening.kind, text, opening.key_bytes, &parents, event.time);
+        let id =
+            system.entities.open(opening.kind, text, opening.key_bytes, &parents, event.time, event.opener);
         self.opened.push(id);
     }
 

@@ -10,7 +10,7 @@ mod resolve;
 
 use hashbrown::DefaultHashBuilder;
 
-use super::entities::EntityId;
+use super::entities::{EntityId, Opener};
 use super::names::Names;
 use super::system::System;
 use crate::catalog::model::{EntityIndex, EventPlan};
@@ -25,6 +25,8 @@ pub(super) struct Event<'a> {
     pub(super) fields: &'a Fields,
     /// Unix seconds.
     pub(super) time: f64,
+    /// To whom belongs what it opens.
+    pub(super) opener: Opener,
 }
 
 /// What resolving needs beside the system.

@@ -1,0 +1,131 @@
+//! What other roles ask of the feed: a scrape, a reload, what a scan or a look-up has found.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::io;
+use std::time::Instant;
+
+use nix::sys::epoll::EpollTimeout;
+
+use super::{Feed, Round};
+use crate::clock;
+use crate::control::{Control, Reload, ScanReport, ScanStatus, Scrape};
+use crate::event::words::EventWords;
+use crate::lifecycles::Rules;
+use crate::limits;
+use crate::state::Note;
+use crate::state::entry::Entry;
+use crate::telemetry::{self, FeedFigures, ScanState};
+
+impl Feed {
+    pub(super) fn answer(&mut self) -> io::Result<Round> {
+        // Emptied before the queue is, so that no request is missed.
+        let _ = self.parts.control.wake.read();
+        while let Ok(control) = self.parts.control.queue.try_recv() {
+            match control {
+                Control::Scrape(scrape) => {
+                    self.catch_up()?;
+                    self.scrape(&scrape);
+                }
+                Control::Scanned(report) => self.scanned(&report),
+                Control::Named(ip, Some(name)) => self.record_own(&Entry::Named { ip, name: &name }, ""),
+                Control::Named(_, None) => {}
+                Control::Reload(reload) => self.reload(&reload),
+                Control::Stop => return Ok(Round::Stop),
+            }
+        }
+        Ok(Round::Go)
+    }
+
+    /// A scrape shows what was written before it was asked for, unless producers are far ahead.
+    fn catch_up(&mut self) -> io::Result<()> {
+        let until = Instant::now() + limits::SCRAPE_CATCH_UP_MAX;
+        while self.poll_once(EpollTimeout::ZERO)?.0 > 0 && Instant::now() < until {}
+        Ok(())
+    }
+
+    fn scrape(&mut self, scrape: &Scrape) {
+        let now = clock::unix_seconds();
+        let blocks = if scrape.systems.is_empty() {
+            let own = telemetry::engine_blocks(&self.state.engine, &self.figures(), &self.scans, now);
+            telemetry::merge(own, scrape.blocks.clone())
+        } else {
+            Vec::new()
+        };
+        // As much as last time, so that the text need not move while it grows.
+        let mut text = Vec::with_capacity(self.text_bytes);
+        let result = self.state.engine.render(&scrape.systems, &blocks, now, &mut text);
+        self.text_bytes = text.len() + text.len() / 16;
+        // A worker that has given up waiting is no concern here.
+        let _ = scrape.reply.send(result.map(|()| text));
+    }
+
+    fn figures(&self) -> FeedFigures {
+        let mut sessions: BTreeMap<String, bool> = BTreeMap::new();
+        for (id, session) in self.state.sessions.iter() {
+            let connected = self.attendance.connection(id).is_some();
+            *sessions.entry(session.name.producer.clone()).or_default() |= connected;
+        }
+        let journal = self.journal.as_ref();
+        FeedFigures {
+            connections: self.open,
+            producers: sessions,
+            journal_bytes: journal.map_or(0, super::super::journal::Journal::bytes),
+            journal_errors: journal.map_or(0, super::super::journal::Journal::errors),
+            snapshot_at: journal.map_or(0.0, super::super::journal::Journal::snapshot_at),
+        }
+    }
+
+    fn scanned(&mut self, report: &ScanReport) {
+        let Some(state) = self.scans.get_mut(&report.name) else { return };
+        ScanState::note(state, report);
+        let Some(events) = report.system.as_deref().and_then(|system| self.state.engine.scan_events(system))
+        else {
+            return;
+        };
+        let templates = match report.status {
+            ScanStatus::Succeeded => &events.succeeded,
+            ScanStatus::Partial => &events.partial,
+            ScanStatus::Failed => &events.failed,
+        };
+        for template in templates.clone() {
+            let words = template
+                .replace("{bytes}", &report.bytes.to_string())
+                .replace("{files}", &report.files.to_string())
+                .replace("{duration}", &report.duration_seconds.to_string());
+            let Ok(event) = EventWords::parse(&words) else { continue };
+            let block = format!("{}\n", event.to_line());
+            let entry = Entry::Lines { at: report.ended, place: None, block: block.as_bytes() };
+            self.record_own(&entry, &format!("[scan {}]: {words}: ", report.name));
+        }
+    }
+
+    /// Records what does not come from a producer. `about` begins a line in the log.
+    pub(super) fn record_own(&mut self, entry: &Entry<'_>, about: &str) {
+        if let Some(journal) = &mut self.journal {
+            journal.append(entry, &self.parts.heart);
+        }
+        let applied = self.state.apply(entry, &mut |note| match note {
+            Note::Rejected { rejection, .. } => log::warn!("{about}{rejection}"),
+            Note::Said(text) => log::warn!("{about}{text}"),
+        });
+        debug_assert!(applied.is_ok(), "{applied:?}");
+    }
+
+    pub(super) fn reload(&mut self, reload: &Reload) {
+        self.take_settings(reload);
+        let rules = Rules::from(&*reload.settings);
+        if self.state.is_configured(&reload.catalogs.texts, &rules) {
+            return;
+        }
+        let at = clock::unix_seconds();
+        if let Some(journal) = &mut self.journal {
+            let catalogs = Cow::Borrowed(&*reload.catalogs.texts);
+            journal
+                .append(&Entry::Configure { at, rules: Cow::Borrowed(&rules), catalogs }, &self.parts.heart);
+        }
+        for said in self.state.configure(&reload.catalogs, rules, at) {
+            log::warn!("{said}");
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! Conversations: producers that began with a hello, and are told how far their lines have come.
+//!
+//! Who has come how far is `state`'s, who is there is `attendance`'s, what waits to be read is `replies`'. Here these
+//! meet: a session begins, is acknowledged as soon as the journal holds its lines, and ends, in good order or not.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use nix::sys::epoll::{EpollEvent, EpollFlags};
+
+use super::attendance::Due;
+use super::connection::{Bye, Connection, Conversation, Talk};
+use super::replies::Replies;
+use super::{Feed, Turn};
+use crate::clock;
+use crate::event::greeting::{Greeting, Hello};
+use crate::event::rejection::Rejection;
+use crate::limits;
+use crate::state;
+use crate::state::entry::{Entry, Place};
+use crate::state::sessions::{SessionId, SessionName};
+
+impl Feed {
+    /// Finds out from the first line what a connection will be. Returns the lines that are left of the block; an error
+    /// means that the connection has to end.
+    pub(super) fn begin<'a>(
+        &mut self,
+        index: usize,
+        connection: &mut Connection,
+        block: &'a [u8],
+        at: f64,
+    ) -> Result<&'a [u8], ()> {
+        connection.talk = Talk::Plain;
+        let mut rest = block;
+        for line in block.split_inclusive(|&byte| byte == b'\n') {
+            rest = &rest[line.len()..];
+            if !state::is_blank(line) {
+                let greeting = (line.len() <= self.max_line + 2)
+                    .then(|| std::str::from_utf8(line).ok())
+                    .flatten()
+                    .filter(|line| line.contains("hello"))
+                    .and_then(|line| Greeting::read(line.trim_end_matches(['\r', '\n'])));
+                return match greeting {
+                    Some(Ok(Greeting::Hello(hello))) => {
+                        self.begin_session(index, connection, &hello, at);
+                        Ok(rest)
+                    }
+                    Some(Err(rejection)) => {
+                        self.reject(connection, &rejection, line);
+                        tell(connection, &rejection);
+                        Err(())
+                    }
+                    Some(Ok(Greeting::Bye)) | None => Ok(block),
+                };
+            }
+        }
+        Ok(block)
+    }
+
+    fn begin_session(&mut self, index: usize, connection: &mut Connection, hello: &Hello, at: f64) {
+        let Hello { producer, instance, owner } = hello;
+        let known = self.state.sessions.find(producer, instance);
+        let same_producer = self.state.sessions.iter().filter(|(id, session)| {
+            Some(*id) == known || (*owner && session.owner && session.name.producer == *producer)
+        });
+        let former: Vec<SessionId> = same_producer.map(|(id, _)| id).collect();
+        // What they have written before counts before.
+        for &id in &former {
+            if let Some(other) = self.attendance.connection(id) {
+                for _ in 0..limits::TAKE_OVER_BATCHES_MAX {
+                    if !self.serve(other, EpollFlags::EPOLLIN) {
+                        break;
+                    }
+                }
+            }
+        }
+        if known.is_none() {
+            self.make_room(at);
+        }
+        self.record_own(
+            &Entry::Hello { at, producer, instance, owner: *owner },
+            &format!("producer {producer}: "),
+        );
+        let Some(id) = self.state.sessions.find(producer, instance) else { return };
+        let Some(session) = self.state.sessions.get(id) else { return };
+        let conversation = Conversation::new(id, Arc::clone(&session.name), session.position);
+        connection.talk = Talk::Session(Box::new(conversation));
+        let taken_over = self.attendance.connection(id);
+        self.attendance.arrive(id, index);
+        for other in former.into_iter().filter(|other| *other != id) {
+            if self.attendance.connection(other).is_some() {
+                log::warn!(
+                    "producer {producer}: instance {instance} says hello while another one is connected; \
+                     what that had open is abandoned (each producer needs a name of its own)"
+                );
+            }
+        }
+        if let Some(other) = taken_over.filter(|other| *other != index)
+            && let Some(connection) = self.connections[other].take()
+        {
+            log::info!(
+                "producer {producer}: instance {instance} has connected again, its former connection is closed"
+            );
+            self.end(other, connection);
+        }
+    }
+
+    /// Forgets the session that has been away for longest if there are too many.
+    fn make_room(&mut self, at: f64) {
+        if self.state.sessions.len() < limits::SESSIONS_MAX {
+            return;
+        }
+        if let Some(id) = self.attendance.longest_away() {
+            self.abandon(id, at);
+            self.forget(id);
+        }
+    }
+
+    /// Does what is due for those who stay away.
+    pub(super) fn give_up(&mut self, now: Instant) {
+        for due in self.attendance.due(now) {
+            match due {
+                Due::Abandon(id) => self.abandon(id, clock::unix_seconds()),
+                Due::Forget(id) => self.forget(id),
+            }
+        }
+    }
+
+    fn abandon(&mut self, id: SessionId, at: f64) {
+        let Some(session) = self.state.sessions.get(id).filter(|session| session.holds()) else { return };
+        let name = Arc::clone(&session.name);
+        let SessionName { producer, instance } = &*name;
+        self.record_own(&Entry::Abandon { at, producer, instance }, &format!("producer {producer}: "));
+        log::info!("producer {producer}: instance {instance} stays away, what it had open is abandoned");
+    }
+
+    fn forget(&mut self, id: SessionId) {
+        self.attendance.forget(id);
+        let Some(session) = self.state.sessions.get(id) else { return };
+        let name = Arc::clone(&session.name);
+        let SessionName { producer, instance } = &*name;
+        self.record_own(&Entry::Forget { producer, instance }, "");
+    }
+
+    /// Where the next line of a session stands.
+    pub(super) fn place<'a>(&self, id: SessionId, name: &'a SessionName) -> Place<'a> {
+        let position = self.state.sessions.get(id).map_or(0, |session| session.position);
+        Place { producer: &name.producer, instance: &name.instance, first: position + 1 }
+    }
+
+    /// Whether the sessions that wait should get their acknowledgements before others have their turn.
+    pub(super) fn should_settle(&self) -> bool {
+        let costs = self.journal.as_ref().is_some_and(super::super::journal::Journal::confirming_takes_long);
+        !costs || self.unconfirmed_since.elapsed() >= limits::ACK_GATHER_MAX
+    }
+
+    /// Acknowledges what the journal holds, to all who wait for it.
+    pub(super) fn settle(&mut self) {
+        if self.unconfirmed.is_empty() || self.journal.as_mut().is_some_and(|journal| !journal.confirm()) {
+            return;
+        }
+        for index in std::mem::take(&mut self.unconfirmed) {
+            let Some(mut connection) = self.connections.get_mut(index).and_then(Option::take) else {
+                continue;
+            };
+            let mut turn = Turn::Wait;
+            if let Some(session) = connection.session()
+                && std::mem::take(&mut session.awaits)
+            {
+                // One that does not read has to wait: an acknowledgement covers all before it.
+                if session.acked.is_none() || !session.replies.are_waiting() {
+                    let known = self.state.sessions.get(session.id);
+                    session.acknowledge(known.map_or(0, |known| known.position));
+                }
+                turn = self.converse(index, &mut connection, turn);
+            }
+            self.put_back(index, connection, turn);
+        }
+    }
+
+    /// Sends what a session takes of its replies, and sees what it waits for.
+    pub(super) fn converse(&mut self, index: usize, connection: &mut Connection, turn: Turn) -> Turn {
+        let Connection { stream, talk: Talk::Session(session), .. } = connection else { return turn };
+        // Rejections wait until the hello has its answer.
+        if session.acked.is_some() && session.replies.send(stream, Instant::now()).is_err() {
+            session.replies.discard();
+            if session.bye != Bye::No {
+                return Turn::End;
+            }
+        }
+        let waiting = session.replies.are_waiting();
+        if session.bye == Bye::Answered && !waiting {
+            // It can know now that all is done: nobody will ask for its position.
+            let id = session.id;
+            self.forget(id);
+            return Turn::End;
+        }
+        let position = self.state.sessions.get(session.id).map_or(0, |known| known.position);
+        if session.is_owed(position) && !(session.acked.is_some() && waiting) && !session.awaits {
+            session.awaits = true;
+            if self.unconfirmed.is_empty() {
+                self.unconfirmed_since = Instant::now();
+            }
+            self.unconfirmed.push(index);
+        }
+        let mut wanted = EpollFlags::empty();
+        wanted.set(EpollFlags::EPOLLOUT, waiting && session.acked.is_some());
+        wanted.set(EpollFlags::EPOLLIN, session.bye == Bye::No && !session.replies.are_too_many());
+        if wanted != session.polled {
+            if let Err(error) = self.epoll.modify(&*stream, &mut EpollEvent::new(wanted, index as u64)) {
+                log::error!("a producer cannot be polled: {error}");
+                return Turn::End;
+            }
+            session.polled = wanted;
+            if session.bye == Bye::No && !wanted.contains(EpollFlags::EPOLLIN) {
+                self.paused.push(index);
+            }
+        }
+        if wanted.contains(EpollFlags::EPOLLIN) { turn } else { Turn::Wait }
+    }
+
+    /// Goes on with those that have not read their replies for too long; they lose some of them.
+    pub(super) fn unpause(&mut self, now: Instant) {
+        for index in std::mem::take(&mut self.paused) {
+            let Some(mut connection) = self.connections.get_mut(index).and_then(Option::take) else {
+                continue;
+            };
+            let mut turn = Turn::Wait;
+            if let Some(session) = connection.session()
+                && !session.polled.contains(EpollFlags::EPOLLIN)
+            {
+                if session.replies.mute(now) {
+                    turn = self.converse(index, &mut connection, turn);
+                } else {
+                    self.paused.push(index);
+                }
+            }
+            self.put_back(index, connection, turn);
+        }
+    }
+}
+
+/// Tells a producer why its hello was not taken, as far as it listens.
+fn tell(connection: &Connection, rejection: &Rejection) {
+    let mut replies = Replies::default();
+    replies.reject(0, rejection);
+    let _ = replies.send(&connection.stream, Instant::now());
+}

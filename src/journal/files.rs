@@ -1,0 +1,115 @@
+//! The files of the state directory: their names, which there are, and the lock.
+//!
+//! `snapshot.N` is the state at the beginning of `journal.N`; `journal.N+1` goes on where `journal.N` ends. A name that
+//! ends in `.new` is being written, one that ends in `.damaged` was set aside; neither is ever read.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use serde::{Deserialize, Serialize};
+
+/// The first line of a journal; the number is the version of all that follows.
+pub(super) const JOURNAL_HEAD: &[u8] = b"lifecycle-exporter journal 1\n";
+/// The first line of a snapshot.
+pub(super) const SNAPSHOT_HEAD: &[u8] = b"lifecycle-exporter snapshot 1\n";
+
+/// No generation is higher; there is always a next one.
+const GENERATION_MAX: u64 = 1 << 60;
+
+/// The first frame of a journal.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct JournalBegin {
+    pub(super) generation: u64,
+    pub(super) after: After,
+}
+
+/// What a journal's entries go on from.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum After {
+    /// From no state at all.
+    Nothing,
+    /// From the snapshot of the same number, and from nothing else.
+    Snapshot,
+    /// From the journal before, whose good frames end at this byte; or from the snapshot of the same number.
+    Journal(u64),
+}
+
+/// The first frame of a snapshot; the frames behind it hold the image, piece by piece.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct SnapshotBegin {
+    pub(super) generation: u64,
+    /// When it was taken, Unix seconds.
+    pub(super) at: f64,
+    pub(super) image_bytes: u64,
+}
+
+pub(super) fn journal(directory: &Path, generation: u64) -> PathBuf {
+    directory.join(format!("journal.{generation}"))
+}
+
+pub(super) fn snapshot(directory: &Path, generation: u64) -> PathBuf {
+    directory.join(format!("snapshot.{generation}"))
+}
+
+/// The same name, marked.
+pub(super) fn marked(path: &Path, mark: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(mark);
+    PathBuf::from(name)
+}
+
+/// The generations of which there are files, in rising order.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Listing {
+    pub(super) snapshots: Vec<u64>,
+    pub(super) journals: Vec<u64>,
+    /// Left behind half-written.
+    pub(super) unfinished: Vec<PathBuf>,
+}
+
+/// A generation, as it is written in a name.
+fn number(text: &str) -> Option<u64> {
+    let number = text.parse().ok().filter(|number| (1..=GENERATION_MAX).contains(number))?;
+    (number.to_string() == text).then_some(number)
+}
+
+pub(super) fn list(directory: &Path) -> io::Result<Listing> {
+    let mut listing = Listing::default();
+    for entry in std::fs::read_dir(directory)? {
+        let path = entry?.path();
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+        match name.split_once('.').map(|(kind, rest)| (kind, number(rest), rest.strip_suffix(".new"))) {
+            Some(("snapshot", Some(generation), _)) => listing.snapshots.push(generation),
+            Some(("journal", Some(generation), _)) => listing.journals.push(generation),
+            Some(("snapshot", None, Some(_))) => listing.unfinished.push(path),
+            _ => {}
+        }
+    }
+    listing.snapshots.sort_unstable();
+    listing.journals.sort_unstable();
+    Ok(listing)
+}
+
+/// Why the directory is not this process's own.
+pub(super) enum Locked {
+    /// Another exporter has it.
+    Elsewhere,
+    /// There can be no lock here, for now.
+    Not(io::Error),
+}
+
+/// Takes the directory for this process alone, as long as the result lives.
+pub(super) fn lock(directory: &Path) -> Result<Flock<File>, Locked> {
+    let path = directory.join("lock");
+    // One that cannot be made, in a directory that is only read, may be there all the same.
+    let made = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
+    let file = made.or_else(|error| File::open(&path).map_err(|_| error)).map_err(Locked::Not)?;
+    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
+        Errno::EWOULDBLOCK => Locked::Elsewhere,
+        errno => Locked::Not(errno.into()),
+    })
+}

@@ -1,0 +1,237 @@
+//! At start: the newest good snapshot, and the journals after it.
+//!
+//! Nothing here is a reason not to start. A torn tail is cut off, what is damaged is set aside, and what goes on from
+//! something that is not there is passed over: its lines were never acknowledged.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use super::disk::Disk;
+use super::files::{self, After, JournalBegin, SnapshotBegin};
+use super::frame::{Frames, Next};
+use crate::state::State;
+use crate::state::entry::Entry;
+
+/// What was found.
+#[derive(Default)]
+pub(super) struct Recovered {
+    pub(super) state: State,
+    /// The first number that no file has.
+    pub(super) generation: u64,
+    /// What the next journal goes on from; `None`: only from a snapshot that is still to be taken.
+    pub(super) after: Option<After>,
+    /// Bytes and number of the journals that were read.
+    pub(super) journal_bytes: u64,
+    pub(super) journals: usize,
+    /// When the snapshot was taken, Unix seconds; 0: there is none.
+    pub(super) snapshot_at: f64,
+    /// Files to be set aside once a snapshot has replaced what was good in them.
+    pub(super) aside: Vec<PathBuf>,
+}
+
+pub(super) fn recover(directory: &Path, disk: &dyn Disk) -> Recovered {
+    let mut recovered = Recovered { generation: 1, after: Some(After::Nothing), ..Recovered::default() };
+    let listing = match files::list(directory) {
+        Ok(listing) => listing,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return recovered,
+        Err(error) => {
+            log::error!("{}: cannot be read: {error}; beginning without state", directory.display());
+            recovered.after = None;
+            return recovered;
+        }
+    };
+    for path in &listing.unfinished {
+        let _ = disk.remove(path);
+    }
+    let newest = listing.snapshots.iter().chain(&listing.journals).max().copied();
+    recovered.generation = newest.map_or(1, |newest| newest + 1);
+    let mut base = None;
+    for &generation in listing.snapshots.iter().rev() {
+        let path = files::snapshot(directory, generation);
+        match read_snapshot(&path, generation) {
+            Ok((state, at)) => {
+                (recovered.state, recovered.snapshot_at) = (state, at);
+                base = Some(generation);
+                break;
+            }
+            Err(error) => {
+                let aside = files::marked(&path, ".damaged");
+                let moved = disk.rename(&path, &aside);
+                let where_to =
+                    moved.map_or_else(|error| error.to_string(), |()| format!("kept as {}", aside.display()));
+                log::error!("{}: damaged: {error}; {where_to}", path.display());
+            }
+        }
+    }
+    recovered.journals_from(directory, base, &listing.journals);
+    recovered
+}
+
+impl Recovered {
+    /// Replays the journals that go on from the snapshot `base`, or from nothing.
+    fn journals_from(&mut self, directory: &Path, base: Option<u64>, all: &[u64]) {
+        let mut rest = all.iter().copied().filter(|generation| base.is_none_or(|base| *generation >= base));
+        let mut before: Option<(u64, u64)> = None;
+        for generation in rest.by_ref() {
+            let path = files::journal(directory, generation);
+            let goes_on = |after: &After| match (base, before) {
+                (Some(base), None) => generation == base,
+                (None, None) => *after == After::Nothing,
+                (_, Some((former, bytes))) => generation == former + 1 && *after == After::Journal(bytes),
+            };
+            let good = match self.replay(&path, generation, goes_on) {
+                Ok(Replayed::Whole(bytes)) => bytes,
+                Ok(Replayed::Torn(bytes)) => {
+                    cut_off(&path, bytes);
+                    bytes
+                }
+                Ok(Replayed::Elsewhere) => {
+                    log::warn!("{}: goes on from what is not there; passed over", path.display());
+                    self.aside.push(path);
+                    break;
+                }
+                Err(error) => {
+                    let aside = files::marked(&path, ".damaged");
+                    let kept = format!("what stands before is taken, it will be kept as {}", aside.display());
+                    log::error!("{}: damaged: {error}; {kept}", path.display());
+                    self.aside.push(path);
+                    break;
+                }
+            };
+            before = Some((generation, good));
+            self.journals += 1;
+            self.journal_bytes += good;
+        }
+        self.aside.extend(rest.map(|generation| files::journal(directory, generation)));
+        match (before, base) {
+            _ if !self.aside.is_empty() => self.after = None,
+            (Some((generation, bytes)), _) => {
+                self.generation = generation + 1;
+                self.after = Some(After::Journal(bytes));
+            }
+            (None, Some(base)) => {
+                self.generation = base;
+                self.after = Some(After::Snapshot);
+            }
+            (None, None) => {}
+        }
+    }
+
+    fn replay(
+        &mut self,
+        path: &Path,
+        generation: u64,
+        goes_on: impl Fn(&After) -> bool,
+    ) -> Result<Replayed, String> {
+        let mut file = open(path, files::JOURNAL_HEAD)?;
+        let read = files::JOURNAL_HEAD.len() as u64;
+        let Some(file) = &mut file else {
+            // Not even its first line was written to its end.
+            return Ok(Replayed::Torn(0));
+        };
+        let mut frames = Frames::new(file, read);
+        match frames.next().map_err(text)? {
+            Next::Payload(payload) => {
+                let begin: JournalBegin = postcard::from_bytes(payload).map_err(text)?;
+                if begin.generation != generation {
+                    return Err(format!("expected journal {generation}, found {}", begin.generation));
+                }
+                if !goes_on(&begin.after) {
+                    return Ok(Replayed::Elsewhere);
+                }
+            }
+            Next::End | Next::Torn => return Ok(Replayed::Torn(0)),
+            Next::Damaged => return Err("its first frame is no frame".to_owned()),
+        }
+        loop {
+            let at = frames.good();
+            match frames.next().map_err(text)? {
+                Next::Payload(payload) => {
+                    let entry: Entry<'_> = postcard::from_bytes(payload).map_err(|e| at_byte(at, &e))?;
+                    self.state.apply(&entry, &mut |_| {}).map_err(|misfit| at_byte(at, &misfit.0))?;
+                }
+                Next::End => return Ok(Replayed::Whole(at)),
+                Next::Torn => return Ok(Replayed::Torn(at)),
+                Next::Damaged => return Err(at_byte(at, &"what stands there is no frame")),
+            }
+        }
+    }
+}
+
+/// How the reading of a journal ended.
+enum Replayed {
+    /// With its last byte, this one.
+    Whole(u64),
+    /// Within the frame behind this byte.
+    Torn(u64),
+    /// At once, since it goes on from something else.
+    Elsewhere,
+}
+
+fn read_snapshot(path: &Path, generation: u64) -> Result<(State, f64), String> {
+    let Some(file) = &mut open(path, files::SNAPSHOT_HEAD)? else {
+        return Err("its first line is missing".to_owned());
+    };
+    let mut frames = Frames::new(file, 0);
+    let Next::Payload(payload) = frames.next().map_err(text)? else {
+        return Err("its first frame is no frame".to_owned());
+    };
+    let begin: SnapshotBegin = postcard::from_bytes(payload).map_err(text)?;
+    if begin.generation != generation {
+        return Err(format!("expected snapshot {generation}, found {}", begin.generation));
+    }
+    let mut image = Vec::new();
+    loop {
+        match frames.next().map_err(text)? {
+            Next::Payload(piece) => image.extend_from_slice(piece),
+            Next::End if image.len() as u64 == begin.image_bytes => break,
+            _ => return Err(format!("{} of {} bytes are good", image.len(), begin.image_bytes)),
+        }
+    }
+    let state = State::restore(&image).map_err(text)?;
+    Ok((state, begin.at))
+}
+
+/// Opens a file behind its first line; `None` where not even that is whole.
+fn open(path: &Path, head: &[u8]) -> Result<Option<BufReader<File>>, String> {
+    let mut file = BufReader::with_capacity(65_536, File::open(path).map_err(text)?);
+    let mut found = Vec::with_capacity(head.len());
+    file.by_ref().take(head.len() as u64).read_to_end(&mut found).map_err(text)?;
+    if found == head {
+        Ok(Some(file))
+    } else if head.starts_with(&found) {
+        Ok(None)
+    } else {
+        let expected = String::from_utf8_lossy(head);
+        Err(format!("expected a file that begins with {:?}", expected.trim_end()))
+    }
+}
+
+/// Removes what was not written to its end. Where that is not possible it does no harm.
+fn cut_off(path: &Path, bytes: u64) {
+    let cut = || -> io::Result<u64> {
+        let file = File::options().write(true).open(path)?;
+        let size = file.metadata()?.len();
+        file.set_len(bytes)?;
+        Ok(size - bytes)
+    };
+    match cut() {
+        Ok(0) => {}
+        Ok(cut) => {
+            log::warn!(
+                "{}: its last {cut} bytes were not written to their end and are cut off",
+                path.display()
+            );
+        }
+        Err(error) => log::warn!("{}: its torn end stays: {error}", path.display()),
+    }
+}
+
+fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
+
+fn at_byte(at: u64, error: &dyn std::fmt::Display) -> String {
+    format!("at byte {at}: {error}")
+}

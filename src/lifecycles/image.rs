@@ -1,0 +1,158 @@
+//! The engine as a part of an image: what was counted and what is open, system by system.
+//!
+//! Entities and series keep their numbers, so links between them need no translation; every number is checked on the
+//! way back. Which catalogs and rules an image belongs to is told beside it.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use super::entities::{Entities, EntityId, EntityImage, SeriesRef};
+use super::system::System;
+use super::{Engine, Opener, Reason};
+use crate::image::{self, Damaged, Reader, ensure};
+
+#[derive(Serialize, Deserialize)]
+struct EngineHead {
+    /// By the reason's name.
+    rejected: Vec<(String, u64)>,
+    times_ignored: u64,
+    names: Vec<(std::net::IpAddr, String)>,
+    systems: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SystemHead<'a> {
+    name: Cow<'a, str>,
+    shown: bool,
+    applied: Cow<'a, [u64]>,
+    abandoned: Cow<'a, [u64]>,
+    totals: Vec<(SeriesRef, f64)>,
+    entities: u32,
+}
+
+impl Engine {
+    /// Appends everything that events have made.
+    pub fn save(&self, out: &mut Vec<u8>) {
+        let head = EngineHead {
+            rejected: self.rejected().map(|(reason, count)| (reason.name().to_owned(), count)).collect(),
+            times_ignored: self.times_ignored,
+            names: self.names.known().map(|(ip, name)| (ip, name.to_owned())).collect(),
+            systems: self.systems.len() as u32,
+        };
+        image::put(out, &head);
+        for system in &self.systems {
+            system.save(out);
+        }
+    }
+
+    /// Takes the state of an image into an engine without state that was configured as the saved one was.
+    /// `openers` says which sessions there are.
+    pub fn restore(
+        &mut self,
+        image: &mut Reader<'_>,
+        openers: impl Fn(Opener) -> bool,
+    ) -> Result<(), Damaged> {
+        let head: EngineHead = image.take()?;
+        for (name, count) in head.rejected {
+            // A reason that this version does not know has no place.
+            if let Some(reason) = Reason::ALL.into_iter().find(|reason| reason.name() == name) {
+                self.rejected[reason as usize] = count;
+            }
+        }
+        self.times_ignored = head.times_ignored;
+        for (ip, name) in head.names {
+            self.names.learn(ip, &name);
+        }
+        ensure(head.systems as usize == self.systems.len(), "as many systems as there are catalogs")?;
+        let hasher = self.hasher.clone();
+        for system in &mut self.systems {
+            let former = System::new(system.catalog.clone(), self.rules.series_max, &hasher);
+            *system = former;
+            system.restore(image, &openers)?;
+        }
+        Ok(())
+    }
+}
+
+impl System {
+    fn save(&self, out: &mut Vec<u8>) {
+        let head = SystemHead {
+            name: Cow::Borrowed(&self.catalog.name),
+            shown: self.shown,
+            applied: Cow::Borrowed(&self.applied),
+            abandoned: Cow::Borrowed(&self.abandoned),
+            totals: self.totals.iter().map(|(series, total)| (*series, *total)).collect(),
+            entities: self.entities.count_all() as u32,
+        };
+        image::put(out, &head);
+        for family in &self.families {
+            family.save(out);
+        }
+        self.entities.save(out);
+    }
+
+    fn restore(&mut self, image: &mut Reader<'_>, openers: impl Fn(Opener) -> bool) -> Result<(), Damaged> {
+        let head: SystemHead<'_> = image.take()?;
+        ensure(head.name == self.catalog.name, &format!("the system {}", self.catalog.name))?;
+        ensure(head.applied.len() == self.applied.len(), "as many events as the catalog has")?;
+        ensure(head.abandoned.len() == self.abandoned.len(), "as many entities as the catalog has")?;
+        self.shown = head.shown;
+        self.applied = head.applied.into();
+        self.abandoned = head.abandoned.into();
+        for family in &mut self.families {
+            family.restore(image)?;
+        }
+        let mut entities = Vec::new();
+        for _ in 0..head.entities {
+            let mut entity: EntityImage<'_> = image.take()?;
+            ensure((entity.kind as usize) < self.catalog.entities.len(), "a kind of the catalog")?;
+            let def = &self.catalog.entities[entity.kind as usize];
+            ensure(entity.parents.len() == def.within.len(), "as many parents as the catalog says")?;
+            let series = entity
+                .counted
+                .iter()
+                .chain(entity.owned.iter())
+                .chain(entity.totals.iter().map(|t| &t.series));
+            ensure(series.copied().all(|series| self.has(series)), "series that are there")?;
+            if !openers(entity.opener) {
+                entity.opener = super::NOBODY;
+            }
+            entities.push(entity);
+        }
+        self.entities.restore(entities)?;
+        ensure(head.totals.iter().all(|(series, _)| self.has(*series)), "totals of series that are there")?;
+        self.totals.extend(head.totals);
+        Ok(())
+    }
+
+    fn has(&self, series: SeriesRef) -> bool {
+        self.families.get(series.metric as usize).is_some_and(|family| family.is_alive(series.slot))
+    }
+}
+
+impl Entities {
+    fn save(&self, out: &mut Vec<u8>) {
+        for id in self.all() {
+            image::put(out, &self.image(id));
+        }
+    }
+
+    /// Opens all of an image's entities, first all of them, then the links between them.
+    fn restore(&mut self, images: Vec<EntityImage<'_>>) -> Result<(), Damaged> {
+        let mut links: Vec<(EntityId, Cow<'_, [EntityId]>)> = Vec::new();
+        for entity in images {
+            let (id, parents) = (entity.id, entity.parents.clone());
+            ensure(self.put(entity), "entities in rising order, each key once")?;
+            links.push((id, parents));
+        }
+        for (id, parents) in links {
+            ensure(
+                parents.iter().all(|&parent| parent != id && self.is_open(parent)),
+                "parents that are open",
+            )?;
+            self.link(id, &parents);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,45 @@
+//! The whole state as one image: catalogs and rules first, since the rest is read by them.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::State;
+use super::sessions::Sessions;
+use crate::catalog::{self, CatalogText};
+use crate::image::{self, Damaged, Reader};
+use crate::lifecycles::{Engine, NOBODY, Rules};
+
+#[derive(Serialize, Deserialize)]
+struct Head<'a> {
+    rules: Cow<'a, Rules>,
+    catalogs: Cow<'a, [CatalogText]>,
+}
+
+impl State {
+    /// The state as bytes.
+    pub fn save(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        let head = Head { rules: Cow::Borrowed(self.engine.rules()), catalogs: Cow::Borrowed(&self.texts) };
+        image::put(&mut out, &head);
+        self.sessions.save(&mut out);
+        self.engine.save(&mut out);
+        out
+    }
+
+    /// The state that was saved.
+    pub fn restore(bytes: &[u8]) -> Result<Self, Damaged> {
+        let mut image = Reader::new(bytes);
+        let Head { rules, catalogs } = image.take()?;
+        let catalogs = catalog::read_texts(catalogs.into_owned().into())
+            .map_err(|error| Damaged(format!("a catalog that this version cannot read: {error}")))?;
+        let sessions = Sessions::restore(&mut image)?;
+        let mut engine = Engine::default();
+        // Start-up events have done what they do; only the rule itself is taken.
+        engine.prepare(&catalogs.all, rules.into_owned());
+        engine.restore(&mut image, |opener| opener == NOBODY || sessions.get(opener).is_some())?;
+        image.end()?;
+        Ok(State { engine, sessions, texts: Arc::clone(&catalogs.texts) })
+    }
+}

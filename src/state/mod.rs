@@ -1,0 +1,277 @@
+//! The state: what events have made (`lifecycles`) and how far each producer has come (`sessions`).
+//!
+//! It changes by entries alone (`entry`), and the same entries make the same state: those that come from the feed, and
+//! those that the journal has kept. It holds no files and asks for no time. `image` saves it whole.
+
+pub mod entry;
+mod image;
+pub mod sessions;
+
+#[cfg(test)]
+pub(crate) mod tests;
+
+use std::sync::Arc;
+
+use crate::catalog::{self, CatalogText, Catalogs};
+use crate::event::greeting::Greeting;
+use crate::event::rejection::{Reason, Rejection};
+use crate::lifecycles::{Engine, NOBODY, Opener, Rules};
+
+use entry::{Entry, Place};
+use sessions::{SessionId, Sessions};
+
+/// All state. By default there is none, not even a catalog.
+#[derive(Default)]
+pub struct State {
+    /// What is open and what was counted.
+    pub engine: Engine,
+    /// How far each producer has come.
+    pub sessions: Sessions,
+    texts: Arc<[CatalogText]>,
+}
+
+/// What is worth telling of an entry that is applied.
+pub enum Note<'a> {
+    /// A line was rejected.
+    Rejected {
+        /// Its number, in a session.
+        number: Option<u64>,
+        /// Why.
+        rejection: &'a Rejection,
+        /// The line, or its beginning.
+        line: &'a [u8],
+    },
+    /// Something for the log.
+    Said(String),
+}
+
+/// An entry that does not go with the state: the journal holds something else than was written.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Misfit(pub String);
+
+impl State {
+    /// Whether these catalogs and rules are in force.
+    pub fn is_configured(&self, texts: &[CatalogText], rules: &Rules) -> bool {
+        *self.texts == *texts && self.engine.rules() == rules
+    }
+
+    /// Goes on with other catalogs and rules. Returns what the log should say.
+    pub fn configure(&mut self, catalogs: &Catalogs, rules: Rules, at: f64) -> Vec<String> {
+        self.texts = Arc::clone(&catalogs.texts);
+        self.engine.configure(&catalogs.all, rules, at)
+    }
+
+    /// Applies one entry. Says whether its lines held the end of their session.
+    pub fn apply(&mut self, entry: &Entry<'_>, note: &mut dyn FnMut(Note<'_>)) -> Result<bool, Misfit> {
+        match *entry {
+            Entry::Configure { at, ref rules, ref catalogs } => {
+                let catalogs = catalog::read_texts(catalogs.clone().into_owned().into())
+                    .map_err(|error| Misfit(error.to_string()))?;
+                let said = self.configure(&catalogs, rules.clone().into_owned(), at);
+                for text in said {
+                    note(Note::Said(text));
+                }
+            }
+            Entry::Hello { at, producer, instance, owner } => {
+                self.hello(at, producer, instance, owner, note);
+            }
+            Entry::Lines { at, place, block } => {
+                let session = place.map(|place| self.at(&place)).transpose()?;
+                return Ok(self.lines(at, session, block, note));
+            }
+            Entry::Rejected { place, reason } => {
+                self.engine.count_rejection(reason);
+                if let Some(place) = place {
+                    let id = self.at(&place)?;
+                    if let Some(session) = self.sessions.get_mut(id) {
+                        session.position += 1;
+                    }
+                }
+            }
+            Entry::Abandon { at, producer, instance } => {
+                if let Some(id) = self.sessions.find(producer, instance) {
+                    self.abandon(id, at, note);
+                }
+            }
+            Entry::Forget { producer, instance } => {
+                if let Some(id) = self.sessions.find(producer, instance) {
+                    self.sessions.remove(id);
+                }
+            }
+            Entry::Named { ip, name } => self.engine.learn_name(ip, name),
+        }
+        Ok(false)
+    }
+
+    /// The session of a place, which has come exactly that far.
+    fn at(&self, place: &Place<'_>) -> Result<SessionId, Misfit> {
+        let id = self.sessions.find(place.producer, place.instance);
+        let known = id.and_then(|id| Some((id, self.sessions.get(id)?.position)));
+        match known {
+            Some((id, position)) if position + 1 == place.first => Ok(id),
+            other => Err(Misfit(format!(
+                "line {} of {} {}: expected line {} of a known session",
+                place.first,
+                place.producer,
+                place.instance,
+                other.map_or(0, |(_, position)| position + 1)
+            ))),
+        }
+    }
+
+    fn hello(
+        &mut self,
+        at: f64,
+        producer: &str,
+        instance: &str,
+        owner: bool,
+        note: &mut dyn FnMut(Note<'_>),
+    ) {
+        let id = self.sessions.find(producer, instance);
+        let id = id.unwrap_or_else(|| self.sessions.add(producer, instance, owner));
+        if let Some(session) = self.sessions.get_mut(id) {
+            session.owner = owner;
+        }
+        if owner {
+            for former in self.former(id) {
+                self.abandon(former, at, note);
+            }
+        }
+    }
+
+    /// The other sessions of the same producer that own what they opened: runs of it before this one.
+    pub fn former(&self, id: SessionId) -> Vec<SessionId> {
+        let Some(session) = self.sessions.get(id) else { return Vec::new() };
+        let same = self.sessions.iter().filter(|(other, former)| {
+            *other != id && former.owner && former.name.producer == session.name.producer
+        });
+        same.map(|(other, _)| other).collect()
+    }
+
+    fn abandon(&mut self, id: SessionId, at: f64, note: &mut dyn FnMut(Note<'_>)) {
+        if let Some(session) = self.sessions.get_mut(id)
+            && std::mem::replace(&mut session.holds, false)
+        {
+            for text in self.engine.abandon(id, at) {
+                note(Note::Said(text));
+            }
+        }
+    }
+
+    /// Applies whole lines. UTF-8 is checked for all of them at once, and line by line only where that fails.
+    fn lines(
+        &mut self,
+        at: f64,
+        session: Option<SessionId>,
+        block: &[u8],
+        note: &mut dyn FnMut(Note<'_>),
+    ) -> bool {
+        let known = session.and_then(|id| self.sessions.get_mut(id));
+        let opener = session.filter(|_| known.as_ref().is_some_and(|session| session.owner));
+        let mut lines = Lines {
+            engine: &mut self.engine,
+            at,
+            opener: opener.unwrap_or(NOBODY),
+            number: known.map(|session| {
+                session.holds |= session.owner;
+                session.position
+            }),
+            said_bye: false,
+            note,
+        };
+        if let Ok(text) = std::str::from_utf8(block) {
+            let mut start = 0;
+            for end in memchr::memchr_iter(b'\n', block) {
+                lines.line(&text[start..end]);
+                start = end + 1;
+            }
+        } else {
+            for line in block.split_inclusive(|&byte| byte == b'\n') {
+                match std::str::from_utf8(line) {
+                    Ok(line) => lines.line(line.trim_end_matches('\n')),
+                    Err(_) => lines.reject(&Rejection::new(Reason::Malformed, "expected UTF-8"), line),
+                }
+            }
+        }
+        let (number, said_bye) = (lines.number, lines.said_bye);
+        if let Some(id) = session
+            && let Some(position) = number
+            && let Some(session) = self.sessions.get_mut(id)
+        {
+            session.position = position;
+            if said_bye {
+                self.abandon(id, at, note);
+            }
+        }
+        said_bye
+    }
+}
+
+/// Lines on their way into the engine.
+struct Lines<'a> {
+    engine: &'a mut Engine,
+    at: f64,
+    opener: Opener,
+    /// The number of the latest line, in a session.
+    number: Option<u64>,
+    said_bye: bool,
+    note: &'a mut dyn FnMut(Note<'_>),
+}
+
+impl Lines<'_> {
+    fn line(&mut self, line: &str) {
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        let line_max = self.engine.rules().line_max;
+        if is_blank(line.as_bytes()) {
+            return;
+        }
+        let result = if self.said_bye {
+            Err(Rejection::new(Reason::Malformed, "expected nothing behind the bye"))
+        } else if line.len() > line_max {
+            Err(too_long(line_max))
+        } else {
+            self.engine.apply_for(line, self.at, self.opener)
+        };
+        let Err(rejection) = result else {
+            self.count();
+            return;
+        };
+        if rejection.reason == Reason::MissingField && rejection.event.is_none() {
+            match Greeting::read(line) {
+                Some(Ok(Greeting::Bye)) if self.number.is_some() => {
+                    self.said_bye = true;
+                    return;
+                }
+                Some(Ok(Greeting::Hello(_)) | Err(_)) => {
+                    let what = "hello: expected as the first line of its connection";
+                    return self.reject(&Rejection::new(Reason::Malformed, what), line.as_bytes());
+                }
+                Some(Ok(Greeting::Bye)) | None => {}
+            }
+        }
+        self.reject(&rejection, line.as_bytes());
+    }
+
+    fn count(&mut self) {
+        if let Some(number) = &mut self.number {
+            *number += 1;
+        }
+    }
+
+    fn reject(&mut self, rejection: &Rejection, line: &[u8]) {
+        self.count();
+        self.engine.count_rejection(rejection.reason);
+        (self.note)(Note::Rejected { number: self.number, rejection, line });
+    }
+}
+
+/// The rejection of a line of more than `line_max` bytes.
+pub fn too_long(line_max: usize) -> Rejection {
+    let what = format!("expected at most {line_max} bytes ([events] max_line)");
+    Rejection::new(Reason::TooLong, what)
+}
+
+/// Whether there is nothing but white space.
+pub fn is_blank(line: &[u8]) -> bool {
+    line.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'))
+}

@@ -1,0 +1,164 @@
+//! The sessions of producers that want nothing lost and nothing twice: who they are and how far each has come.
+//!
+//! Whether a producer is connected just now is not state but the feed's business.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::image::{self, Damaged, Reader, ensure};
+use crate::lifecycles::Opener;
+use crate::limits;
+
+/// The number of a session, which is also the opener of its entities.
+pub type SessionId = Opener;
+
+/// The two names of a session.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub struct SessionName {
+    /// The producer, the same over its restarts.
+    pub producer: String,
+    /// This run of it.
+    pub instance: String,
+}
+
+/// One session.
+#[derive(Debug)]
+pub struct Session {
+    /// Who.
+    pub name: Arc<SessionName>,
+    /// Whether what it opens is its own.
+    pub owner: bool,
+    /// How many of its lines were applied or rejected.
+    pub position: u64,
+    /// Whether it may have something open.
+    pub(super) holds: bool,
+}
+
+impl Session {
+    /// Whether it may have something open.
+    pub fn holds(&self) -> bool {
+        self.holds
+    }
+}
+
+/// All sessions whose positions are kept. The default has none.
+#[derive(Debug, Default)]
+pub struct Sessions {
+    list: Vec<Option<Session>>,
+    by_name: HashMap<Arc<SessionName>, SessionId>,
+    free: Vec<SessionId>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SessionImage<'a> {
+    id: SessionId,
+    producer: &'a str,
+    instance: &'a str,
+    owner: bool,
+    position: u64,
+    holds: bool,
+}
+
+impl Sessions {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.by_name.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.by_name.is_empty()
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = (SessionId, &Session)> {
+        let numbered = self.list.iter().enumerate();
+        numbered.filter_map(|(id, session)| Some((id as SessionId, session.as_ref()?)))
+    }
+
+    /// The session of this number.
+    pub fn get(&self, id: SessionId) -> Option<&Session> {
+        self.list.get(id as usize)?.as_ref()
+    }
+
+    pub(super) fn get_mut(&mut self, id: SessionId) -> Option<&mut Session> {
+        self.list.get_mut(id as usize)?.as_mut()
+    }
+
+    /// The session of these names.
+    pub fn find(&self, producer: &str, instance: &str) -> Option<SessionId> {
+        let name = SessionName { producer: producer.to_owned(), instance: instance.to_owned() };
+        self.by_name.get(&name).copied()
+    }
+
+    pub(super) fn add(&mut self, producer: &str, instance: &str, owner: bool) -> SessionId {
+        let id = self.free.pop().unwrap_or(self.list.len() as SessionId);
+        self.put(
+            id,
+            Session {
+                name: Arc::new(SessionName { producer: producer.to_owned(), instance: instance.to_owned() }),
+                owner,
+                position: 0,
+                holds: false,
+            },
+        );
+        id
+    }
+
+    fn put(&mut self, id: SessionId, session: Session) {
+        self.by_name.insert(Arc::clone(&session.name), id);
+        if id as usize >= self.list.len() {
+            self.list.resize_with(id as usize + 1, || None);
+        }
+        self.list[id as usize] = Some(session);
+    }
+
+    pub(super) fn remove(&mut self, id: SessionId) {
+        if let Some(session) = self.list.get_mut(id as usize).and_then(Option::take) {
+            self.by_name.remove(&session.name);
+            self.free.push(id);
+        }
+    }
+
+    pub(super) fn save(&self, out: &mut Vec<u8>) {
+        image::put(out, &(self.len() as u32));
+        for (id, session) in self.iter() {
+            let image = SessionImage {
+                id,
+                producer: &session.name.producer,
+                instance: &session.name.instance,
+                owner: session.owner,
+                position: session.position,
+                holds: session.holds,
+            };
+            image::put(out, &image);
+        }
+    }
+
+    pub(super) fn restore(image: &mut Reader<'_>) -> Result<Self, Damaged> {
+        let mut sessions = Sessions::default();
+        let count: u32 = image.take()?;
+        for _ in 0..count {
+            let session: SessionImage<'_> = image.take()?;
+            let next = sessions.list.len() as SessionId;
+            let last = next + limits::SESSIONS_MAX as SessionId * 4;
+            ensure((next..last).contains(&session.id), "sessions in rising order")?;
+            sessions.free.extend(next..session.id);
+            let name =
+                SessionName { producer: session.producer.to_owned(), instance: session.instance.to_owned() };
+            sessions.put(
+                session.id,
+                Session {
+                    name: Arc::new(name),
+                    owner: session.owner,
+                    position: session.position,
+                    holds: session.holds,
+                },
+            );
+        }
+        ensure(sessions.len() == count as usize, "each session once")?;
+        Ok(sessions)
+    }
+}

@@ -1,0 +1,305 @@
+//! The law of the journal: a saved state and the entries after it give the state that there would have been.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::catalog::Catalog;
+use crate::config::Settings;
+use crate::telemetry::{self, FeedFigures, Scans};
+
+/// What a test does to a state, with few names, so that things meet.
+#[derive(Debug, Clone)]
+pub(crate) enum Step {
+    Configure(u8),
+    Hello { session: u8, owner: bool },
+    Lines { session: Option<u8>, lines: Vec<(prop::sample::Index, u32)>, bye: bool },
+    Rejected { session: Option<u8> },
+    Abandon(u8),
+    Forget(u8),
+    Named(u8),
+}
+
+/// Steps, each with the seconds by which the clock moves before it.
+pub(crate) fn steps(most: usize) -> impl Strategy<Value = Vec<(f64, Step)>> {
+    let session = || 0_u8..4;
+    let lines = prop::collection::vec((any::<prop::sample::Index>(), any::<u32>()), 1..12);
+    let step = prop_oneof![
+        1 => (0_u8..4).prop_map(Step::Configure),
+        4 => (session(), prop::bool::weighted(0.8)).prop_map(|(session, owner)| Step::Hello { session, owner }),
+        16 => (prop::option::weighted(0.7, session()), lines, prop::bool::weighted(0.05))
+            .prop_map(|(session, lines, bye)| Step::Lines { session, lines, bye }),
+        1 => prop::option::of(session()).prop_map(|session| Step::Rejected { session }),
+        1 => session().prop_map(Step::Abandon),
+        1 => session().prop_map(Step::Forget),
+        1 => (0_u8..4).prop_map(Step::Named),
+    ];
+    let seconds = prop_oneof![8 => 0.0..100.0, 1 => Just(86_400.0), 1 => Just(-86_400.0)];
+    prop::collection::vec((seconds, step), 1..most)
+}
+
+/// A state under test, and the entries that it was made of.
+pub(crate) struct Life {
+    pub(crate) state: State,
+    entries: Vec<Vec<u8>>,
+    catalogs: Vec<Arc<Catalog>>,
+    now: f64,
+}
+
+fn names(session: u8) -> (String, String) {
+    (format!("producer{}", session % 2), format!("instance{}", session / 2))
+}
+
+/// A catalog that uses what the built-in ones leave out.
+const LOCAL: &str = "
+[system]
+name = t
+title = t
+[entity a]
+key = a
+labels = colour
+abandoned = t.lost
+[metric t_a]
+type = gauge
+help = h
+labels = colour
+live = a
+[metric t_total]
+type = counter
+help = h
+labels = colour
+[metric t_seconds]
+type = histogram
+help = h
+labels = colour
+buckets = 1, 2
+[metric t_age]
+type = age
+help = h
+labels = a
+owner = a
+[event t.on]
+optional = colour
+open = a
+mark = t_age
+[event t.off]
+close = a
+observe = t_seconds from elapsed
+[event t.lost]
+close = a
+inc = t_total{colour=\"lost\"}
+[event t.seen]
+optional = colour
+of = a
+update = a
+mark = t_age
+[event t.counted]
+follow = t_total from n
+sub = t_level from n
+[metric t_level]
+type = gauge
+help = h
+[event t.reset]
+reset = t
+";
+
+/// Settings and catalogs that differ in what they take away and bring.
+fn configuration(variant: u8) -> (Rules, Vec<CatalogText>) {
+    let mut rules = Rules::from(&Settings::default());
+    rules.privacy.numeric = false;
+    let mut texts = catalog::load(None).unwrap().texts.to_vec();
+    match variant {
+        1 => rules.series_max = 3,
+        2 => rules.startup = vec![r#"{"event":"signaling.server_started"}"#.to_owned()],
+        3 => {
+            texts.truncate(2);
+            rules.entities_max = 4;
+        }
+        _ => {}
+    }
+    if variant != 1 {
+        texts.push(CatalogText { file: Cow::Borrowed("local.ini"), text: Cow::Borrowed(LOCAL) });
+    }
+    (rules, texts)
+}
+
+fn number(seed: u32, index: usize) -> u32 {
+    (seed.wrapping_mul(2_654_435_761).rotate_left(index as u32 * 5) >> 7) % 4
+}
+
+impl Life {
+    fn begin() -> Self {
+        let mut life = Life::of(State::default());
+        life.step(0.0, &Step::Configure(0), &mut |_| {});
+        life
+    }
+
+    pub(crate) fn of(state: State) -> Self {
+        let catalogs = catalog::read_texts(Arc::clone(&state.texts)).unwrap().all;
+        Life { state, entries: Vec::new(), catalogs, now: 1e9 }
+    }
+
+    fn record(&mut self, entry: &Entry<'_>, record: &mut dyn FnMut(&Entry<'_>)) {
+        record(entry);
+        self.entries.push(postcard::to_stdvec(entry).unwrap());
+        self.state.apply(entry, &mut |_| {}).unwrap();
+    }
+
+    /// An event of any catalog with fields of few values.
+    fn line(&self, which: prop::sample::Index, seed: u32) -> String {
+        if seed.is_multiple_of(31) {
+            return "no event".to_owned();
+        }
+        let plans: Vec<_> = self.catalogs.iter().flat_map(|catalog| &catalog.events).collect();
+        // Every other event is one of the latest catalog, where there are few, so that more happens to each thing.
+        let plans = if seed.is_multiple_of(2) { plans } else { plans[plans.len() - 7..].to_vec() };
+        let plan = which.get(&plans);
+        let mut line = format!("{{\"event\":\"{}\"", plan.name);
+        for (index, field) in plan.fields.iter().enumerate() {
+            let number = number(seed, index);
+            match field.name.as_str() {
+                "remote" | "address" | "ip" => {
+                    line.push_str(&format!(",\"{}\":\"10.0.0.{number}:80\"", field.name));
+                }
+                _ if number == 3 && field.used != crate::catalog::model::FieldUse::Required => {}
+                name => line.push_str(&format!(",\"{name}\":{number}")),
+            }
+        }
+        line + "}"
+    }
+
+    /// Does a step as the feed would. `record` sees each entry before it is applied.
+    pub(crate) fn step(&mut self, seconds: f64, step: &Step, record: &mut dyn FnMut(&Entry<'_>)) {
+        self.now += seconds;
+        let at = self.now;
+        let place = |state: &State, session: u8| {
+            let (producer, instance) = names(session);
+            let id = state.sessions.find(&producer, &instance)?;
+            Some((producer, instance, state.sessions.get(id)?.position + 1))
+        };
+        match step {
+            Step::Configure(variant) => {
+                let (rules, texts) = configuration(*variant);
+                self.catalogs = catalog::read_texts(texts.clone().into()).unwrap().all;
+                let (rules, catalogs) = (Cow::Owned(rules), Cow::Owned(texts));
+                self.record(&Entry::Configure { at, rules, catalogs }, record);
+            }
+            Step::Hello { session, owner } => {
+                let (producer, instance) = names(*session);
+                let (producer, instance) = (producer.as_str(), instance.as_str());
+                self.record(&Entry::Hello { at, producer, instance, owner: *owner }, record);
+            }
+            Step::Lines { session, lines, bye } => {
+                let place = session.and_then(|session| place(&self.state, session));
+                let place = place.as_ref().map(|(producer, instance, first)| Place {
+                    producer,
+                    instance,
+                    first: *first,
+                });
+                let mut block: String =
+                    lines.iter().map(|(which, seed)| self.line(*which, *seed) + "\n").collect();
+                if *bye {
+                    block.push_str("{\"bye\":true}\n");
+                }
+                self.record(&Entry::Lines { at, place, block: block.as_bytes() }, record);
+            }
+            Step::Rejected { session } => {
+                let place = session.and_then(|session| place(&self.state, session));
+                let place = place.as_ref().map(|(producer, instance, first)| Place {
+                    producer,
+                    instance,
+                    first: *first,
+                });
+                self.record(&Entry::Rejected { place, reason: Reason::TooLong }, record);
+            }
+            Step::Abandon(session) | Step::Forget(session) => {
+                let (producer, instance) = names(*session);
+                let (producer, instance) = (producer.as_str(), instance.as_str());
+                self.record(&Entry::Abandon { at, producer, instance }, record);
+                if matches!(step, Step::Forget(_)) {
+                    self.record(&Entry::Forget { producer, instance }, record);
+                }
+            }
+            Step::Named(number) => {
+                let ip = IpAddr::from([10, 0, 0, *number]);
+                self.record(&Entry::Named { ip, name: &format!("host{number}.example") }, record);
+            }
+        }
+    }
+}
+
+/// All that can be seen of a state: the metrics, the exporter's own among them, and the positions.
+pub(crate) fn shown(state: &mut State) -> String {
+    let figures = FeedFigures {
+        connections: 0,
+        producers: BTreeMap::new(),
+        journal_bytes: 0,
+        journal_errors: 0,
+        snapshot_at: 0.0,
+    };
+    let now = 2e9;
+    let blocks = telemetry::engine_blocks(&state.engine, &figures, &Scans::new(), now);
+    let mut out = Vec::new();
+    state.engine.render(&[], &blocks, now, &mut out).unwrap();
+    let mut sessions: Vec<String> =
+        state.sessions.iter().map(|(_, session)| format!("{session:?}\n")).collect();
+    sessions.sort();
+    String::from_utf8(out).unwrap() + &sessions.concat()
+}
+
+fn replay(state: &mut State, entries: &[Vec<u8>]) {
+    for bytes in entries {
+        let entry: Entry<'_> = postcard::from_bytes(bytes).unwrap();
+        state.apply(&entry, &mut |_| {}).unwrap();
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_saved_state_and_the_entries_after_it_give_the_very_state(steps in steps(40), cut in any::<prop::sample::Index>()) {
+        let mut life = Life::begin();
+        for (seconds, step) in &steps {
+            life.step(*seconds, step, &mut |_| {});
+        }
+        let (before, after) = life.entries.split_at(cut.index(life.entries.len() + 1));
+        let mut original = State::default();
+        replay(&mut original, before);
+        let mut restored = State::restore(&original.save()).unwrap();
+        prop_assert_eq!(shown(&mut restored), shown(&mut original));
+        replay(&mut restored, after);
+        prop_assert_eq!(shown(&mut restored), shown(&mut life.state));
+        prop_assert_eq!(restored.save().len(), life.state.save().len());
+    }
+
+    #[test]
+    fn a_damaged_image_is_an_error_or_a_state_but_no_panic(steps in steps(12), at in any::<prop::sample::Index>(), change in 1_u8..) {
+        let mut life = Life::begin();
+        for (seconds, step) in &steps {
+            life.step(*seconds, step, &mut |_| {});
+        }
+        let mut image = life.state.save();
+        let at = at.index(image.len());
+        image[at] ^= change;
+        if let Ok(mut state) = State::restore(&image) {
+            shown(&mut state);
+            let mut life = Life::of(state);
+            for (seconds, step) in &steps {
+                life.step(*seconds, step, &mut |_| {});
+            }
+        }
+        prop_assert!(State::restore(&image[..at]).is_err());
+    }
+}
+
+#[test]
+fn lines_out_of_place_are_no_part_of_the_state() {
+    let mut life = Life::begin();
+    life.step(0.0, &Step::Hello { session: 0, owner: true }, &mut |_| {});
+    let place = Some(Place { producer: "producer0", instance: "instance0", first: 2 });
+    let entry = Entry::Lines { at: 0.0, place, block: b"{}\n" };
+    let misfit = life.state.apply(&entry, &mut |_| {}).unwrap_err();
+    assert_eq!(misfit.0, "line 2 of producer0 instance0: expected line 1 of a known session");
+}
