@@ -105,3 +105,20 @@ pub const NAMES_MAX: usize = 4_096;
 pub const NAMES_QUEUE_MAX: usize = 256;
 /// Folders within folders that a scan follows.
 pub const SCAN_DEPTH_MAX: usize = 128;
+
+/// Bytes that `send` keeps until they are acknowledged.
+pub const SEND_BYTES_MAX: usize = 4 << 20;
+/// Bytes of a line that `send` takes; the exporter takes no longer ones.
+pub const SEND_LINE_BYTES_MAX: u64 = 16_777_216;
+/// Before `send` tries to connect again; doubled each time, and spread.
+pub const SEND_RETRY_FIRST: Duration = Duration::from_millis(50);
+/// The longest of these pauses.
+pub const SEND_RETRY_MAX: Duration = Duration::from_secs(1);
+/// How long `send` waits without any line being acknowledged.
+pub const SEND_PATIENCE: Duration = Duration::from_secs(30);
+/// How long `send` waits for the first answer.
+pub const SEND_PATIENCE_FIRST: Duration = Duration::from_secs(10);
+/// How often `send` looks up when nothing happens.
+pub const SEND_TICK: Duration = Duration::from_millis(50);
+/// How often `send` shows how far it is.
+pub const SEND_PROGRESS_EVERY: Duration = Duration::from_millis(500);

@@ -19,7 +19,7 @@ fn main() -> ExitCode {
         Command::Catalog { system, format } => {
             cli::list::run(&overrides, system.as_deref(), format).and_then(print)
         }
-        Command::Send(words) => cli::send::run(&overrides, &words),
+        Command::Send { words, progress } => cli::send::run(&overrides, &words, progress),
         Command::Demo { speed } => cli::demo::run(overrides, speed),
         Command::Version => print(format!("lifecycle-exporter {}\n", env!("CARGO_PKG_VERSION"))),
         Command::Help => print(args::HELP),

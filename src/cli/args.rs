@@ -28,7 +28,12 @@ pub enum Command {
         format: Format,
     },
     /// Send events.
-    Send(Vec<String>),
+    Send {
+        /// The event and its fields, or `-`.
+        words: Vec<String>,
+        /// `--progress`.
+        progress: bool,
+    },
     /// Run the daemon and play a lively feed.
     Demo {
         /// `--speed`: times real time.
@@ -51,6 +56,16 @@ pub enum Format {
     Json,
 }
 
+/// Options that belong to one command.
+#[derive(Default)]
+struct Options {
+    client: Option<IpAddr>,
+    forwarded: Vec<String>,
+    format: Option<Format>,
+    speed: Option<f64>,
+    progress: bool,
+}
+
 /// Shown by `--help`.
 pub const HELP: &str = "\
 lifecycle-exporter: follows the lifecycles of media servers, serves their metrics
@@ -65,6 +80,7 @@ Commands:
   catalog [SYSTEM]         Show metrics and events
     --format FORMAT          table, markdown or json
   send EVENT [KEY=VALUE…]  Send one event; - reads NDJSON from standard input
+    --progress               show lines acknowledged and the rate
   demo                     Serve, and play a lively feed of all systems
     --speed N                times faster than real time
 
@@ -86,7 +102,7 @@ pub fn parse(words: impl IntoIterator<Item = std::ffi::OsString>) -> Result<(Com
     let mut overrides = Overrides::default();
     let mut command: Option<String> = None;
     let mut rest = Vec::new();
-    let (mut client, mut forwarded, mut format, mut speed) = (None, Vec::new(), None, None);
+    let mut options = Options::default();
     let mut parser = lexopt::Parser::from_iter(words);
     let fail = |error: lexopt::Error| format!("{error}; see --help");
     while let Some(word) = parser.next().map_err(fail)? {
@@ -125,12 +141,12 @@ pub fn parse(words: impl IntoIterator<Item = std::ffi::OsString>) -> Result<(Com
             }
             "--client" => {
                 let text = value("--client")?;
-                client =
+                options.client =
                     Some(text.parse().map_err(|_| format!("--client: {text:?}: expected an IP address"))?);
             }
-            "--forwarded-for" => forwarded.push(value("--forwarded-for")?),
+            "--forwarded-for" => options.forwarded.push(value("--forwarded-for")?),
             "--format" => {
-                format = Some(match value("--format")?.as_str() {
+                options.format = Some(match value("--format")?.as_str() {
                     "table" => Format::Table,
                     "markdown" => Format::Markdown,
                     "json" => Format::Json,
@@ -140,22 +156,30 @@ pub fn parse(words: impl IntoIterator<Item = std::ffi::OsString>) -> Result<(Com
             "--speed" => {
                 let text = value("--speed")?;
                 let number = text.parse::<f64>().ok().filter(|speed| (0.01..=1_000.0).contains(speed));
-                speed = Some(
+                options.speed = Some(
                     number
                         .ok_or_else(|| format!("--speed: {text:?}: expected a number from 0.01 to 1000"))?,
                 );
             }
+            "--progress" => options.progress = true,
             "--help" => return Ok((Command::Help, overrides)),
             "--version" => return Ok((Command::Version, overrides)),
             other => return Err(format!("{other}: expected an option that exists; see --help")),
         }
     }
-    let name = command.unwrap_or_else(|| "serve".to_owned());
+    let command = assemble(command.as_deref().unwrap_or("serve"), rest, options)?;
+    Ok((command, overrides))
+}
+
+/// The command of this name with its words and options; the error says which of them it does not take.
+fn assemble(name: &str, mut rest: Vec<String>, options: Options) -> Result<Command, String> {
+    let Options { client, forwarded, format, speed, progress } = options;
     for (option, given, of) in [
         ("--client", client.is_some(), "check"),
         ("--forwarded-for", !forwarded.is_empty(), "check"),
         ("--format", format.is_some(), "catalog"),
         ("--speed", speed.is_some(), "demo"),
+        ("--progress", progress, "send"),
     ] {
         if given && name != of {
             return Err(format!("{option} belongs to {of}; see --help"));
@@ -164,7 +188,7 @@ pub fn parse(words: impl IntoIterator<Item = std::ffi::OsString>) -> Result<(Com
     if !forwarded.is_empty() && client.is_none() {
         return Err("--forwarded-for: expected --client with it".to_owned());
     }
-    let words_max = match name.as_str() {
+    let words_max = match name {
         "send" => usize::MAX,
         "catalog" => 1,
         _ => 0,
@@ -172,17 +196,16 @@ pub fn parse(words: impl IntoIterator<Item = std::ffi::OsString>) -> Result<(Com
     if let Some(extra) = rest.get(words_max) {
         return Err(format!("{extra:?}: expected no further word; see --help"));
     }
-    let command = match name.as_str() {
+    Ok(match name {
         "serve" => Command::Serve,
         "check" => Command::Check { client, forwarded },
         "catalog" => Command::Catalog { system: rest.pop(), format: format.unwrap_or(Format::Table) },
         "send" if rest.is_empty() => return Err("send: expected EVENT [KEY=VALUE…], or -".to_owned()),
-        "send" => Command::Send(rest),
+        "send" => Command::Send { words: rest, progress },
         "demo" => Command::Demo { speed: speed.unwrap_or(1.0) },
         "help" => Command::Help,
         other => return Err(format!("{other:?}: expected serve, check, catalog, send or demo; see --help")),
-    };
-    Ok((command, overrides))
+    })
 }
 
 #[cfg(test)]
@@ -210,7 +233,10 @@ mod tests {
             read("catalog vlog --format json").unwrap().0,
             Command::Catalog { system: Some("vlog".to_owned()), format: Format::Json }
         );
-        assert_eq!(read("send -").unwrap().0, Command::Send(vec!["-".to_owned()]));
+        assert_eq!(
+            read("send - --progress").unwrap().0,
+            Command::Send { words: vec!["-".to_owned()], progress: true }
+        );
         assert_eq!(read("demo --speed 20").unwrap().0, Command::Demo { speed: 20.0 });
         assert_eq!(read("--listen [::1]:0 --listen 127.0.0.1:0").unwrap().1.listen.len(), 2);
     }
@@ -224,6 +250,7 @@ mod tests {
             "send",
             "--listen 80",
             "--speed 2",
+            "serve --progress",
             "catalog --format xml",
             "--what",
             "demo --speed 0",
