@@ -1,4 +1,5 @@
 //! A running exporter for tests: its own directory, a free port, and waiting for conditions instead of sleeping.
+//! `session` is a producer.
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
@@ -13,6 +14,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+
+pub mod session;
 
 /// How long a condition may take to come true on a slow machine.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -43,38 +46,55 @@ impl Exporter {
     }
 
     /// Starts one by another command, such as a shell that sets limits first.
-    pub fn start_by(config: &str, prepare: impl FnOnce(&Path), mut command: Command) -> Self {
+    pub fn start_by(config: &str, prepare: impl FnOnce(&Path), command: Command) -> Self {
         let directory = tempfile::tempdir().unwrap();
         prepare(directory.path());
         let socket = directory.path().join("events.sock");
-        let config = config.replace("{directory}", &directory.path().display().to_string());
-        fs::write(directory.path().join("exporter.conf"), config).unwrap();
-        let mut child = command
-            .args(["--listen", "127.0.0.1:0", "--config"])
-            .arg(directory.path().join("exporter.conf"))
-            .arg("--socket")
-            .arg(&socket)
-            .env_remove("JOURNAL_STREAM")
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let log = Arc::new(Mutex::new(String::new()));
-        let stderr = BufReader::new(child.stderr.take().unwrap());
-        let written = Arc::clone(&log);
-        thread::spawn(move || {
-            for line in stderr.lines().map_while(Result::ok) {
-                let mut log = written.lock().unwrap();
-                log.push_str(&line);
-                log.push('\n');
-            }
-        });
-        let mut exporter =
-            Exporter { directory, child, address: "127.0.0.1:1".parse().unwrap(), socket, log };
-        exporter.wait_for_log("metrics on ");
-        let log = exporter.log();
-        let address = log.split("metrics on ").nth(1).unwrap().split_whitespace().next().unwrap();
-        exporter.address = address.parse().unwrap();
+        configure(directory.path(), config);
+        let (child, log) = spawn(directory.path(), &socket, command);
+        let address = "127.0.0.1:1".parse().unwrap();
+        let mut exporter = Exporter { directory, child, address, socket, log };
+        exporter.wait_for_start();
         exporter
+    }
+
+    /// Waits until it serves.
+    pub fn wait_for_start(&mut self) {
+        self.wait_for_log("look at ");
+        let log = self.log();
+        let address = log.split("metrics on ").nth(1).unwrap().split_whitespace().next().unwrap();
+        self.address = address.parse().unwrap();
+    }
+
+    /// Writes another configuration, for a reload or a restart.
+    pub fn configure(&self, config: &str) {
+        configure(self.directory.path(), config);
+    }
+
+    /// Kills it as nothing can be caught.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Starts it again in its directory, without waiting for anything. It has ended before.
+    pub fn spawn_again(&mut self) {
+        (self.child, self.log) = spawn(self.directory.path(), &self.socket, binary());
+    }
+
+    /// Stops it in good order and starts it again.
+    pub fn restart(&mut self) {
+        self.signal("TERM");
+        assert_eq!(wait_for_exit(&mut self.child), Some(0), "{}", self.log());
+        self.spawn_again();
+        self.wait_for_start();
+    }
+
+    /// Kills it and starts it again.
+    pub fn crash(&mut self) {
+        self.kill();
+        self.spawn_again();
+        self.wait_for_start();
     }
 
     /// What it has logged so far.
@@ -149,6 +169,35 @@ impl Exporter {
         self.wait_for_log("stopping");
         (code, self.log())
     }
+}
+
+fn configure(directory: &Path, config: &str) {
+    let config = config.replace("{directory}", &directory.display().to_string());
+    fs::write(directory.join("exporter.conf"), config).unwrap();
+}
+
+fn spawn(directory: &Path, socket: &Path, mut command: Command) -> (Child, Arc<Mutex<String>>) {
+    let mut child = command
+        .args(["--listen", "127.0.0.1:0", "--config"])
+        .arg(directory.join("exporter.conf"))
+        .arg("--socket")
+        .arg(socket)
+        .env_remove("JOURNAL_STREAM")
+        .env_remove("STATE_DIRECTORY")
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let log = Arc::new(Mutex::new(String::new()));
+    let stderr = BufReader::new(child.stderr.take().unwrap());
+    let written = Arc::clone(&log);
+    thread::spawn(move || {
+        for line in stderr.lines().map_while(Result::ok) {
+            let mut log = written.lock().unwrap();
+            log.push_str(&line);
+            log.push('\n');
+        }
+    });
+    (child, log)
 }
 
 impl Drop for Exporter {
