@@ -22,7 +22,9 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The binary under test.
 pub fn binary() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_lifecycle-exporter"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lifecycle-exporter"));
+    command.env_remove("STATE_DIRECTORY");
+    command
 }
 
 /// A running exporter. Ends, and takes its files with it, when it is dropped.
@@ -183,7 +185,6 @@ fn spawn(directory: &Path, socket: &Path, mut command: Command) -> (Child, Arc<M
         .arg("--socket")
         .arg(socket)
         .env_remove("JOURNAL_STREAM")
-        .env_remove("STATE_DIRECTORY")
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
