@@ -169,8 +169,12 @@ fn run(kills_wanted: u64, lines: u64) {
         pass(Duration::from_micros(random.u64(..4_000)));
         match random.u8(..8) {
             0 => {
+                // It ends with a snapshot, which is soon written.
                 exporter.signal("TERM");
-                pass(Duration::from_micros(random.u64(..20_000)));
+                let until = Instant::now() + Duration::from_micros(random.u64(..20_000));
+                while Instant::now() < until && !has_unfinished(&exporter) {
+                    thread::yield_now();
+                }
                 kills.while_stopping += 1;
             }
             1 => {
@@ -207,9 +211,14 @@ fn run(kills_wanted: u64, lines: u64) {
 
 fn kill(exporter: &mut Exporter, kills: &mut Kills) {
     exporter.kill();
+    kills.within_a_snapshot += u64::from(has_unfinished(exporter));
+}
+
+/// Whether a snapshot is half-written.
+fn has_unfinished(exporter: &Exporter) -> bool {
     let files = std::fs::read_dir(exporter.directory.path().join("state")).unwrap();
     let unfinished = |path: &Path| path.extension().is_some_and(|extension| extension == "new");
-    kills.within_a_snapshot += u64::from(files.map_while(Result::ok).any(|file| unfinished(&file.path())));
+    files.map_while(Result::ok).any(|file| unfinished(&file.path()))
 }
 
 fn compare(exporter: &Exporter, each: u64) {

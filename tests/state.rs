@@ -1,6 +1,11 @@
 //! State on disk: restarts, crashes, damage, disks that cannot be written, other catalogs, a second exporter.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a failure here is a failed test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::format_collect,
+    clippy::print_stdout,
+    reason = "a failure here is a failed test"
+)]
 
 mod support;
 
