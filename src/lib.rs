@@ -10,6 +10,7 @@
 pub mod clock;
 pub mod limits;
 pub mod image;
+pub mod plain;
 
 pub mod ini;
 pub mod config;

@@ -7,13 +7,26 @@
 use serde::de::IgnoredAny;
 
 use super::rejection::{Reason, Rejection};
+use crate::plain::end_of_plain;
 
 /// The fields of a line. Reused from line to line, so that none allocates.
 #[derive(Default)]
 pub struct Fields {
     list: Vec<Field>,
+    head: Head,
     /// The texts of strings that had escapes, one behind the other.
     unescaped: String,
+}
+
+/// The fields that every event may have.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Head {
+    /// `event`.
+    pub event: Option<Value>,
+    /// `time`.
+    pub time: Option<Value>,
+    /// The name of one of them that stands twice.
+    pub twice: Option<&'static str>,
 }
 
 /// A key and its value.
@@ -50,6 +63,7 @@ impl Fields {
     /// Splits a line. On success the fields can be read with [`Fields::iter`] and [`Fields::text`].
     pub fn scan(&mut self, line: &str) -> Result<(), Rejection> {
         self.list.clear();
+        self.head = Head::default();
         self.unescaped.clear();
         let mut scanner = Scanner { bytes: line.as_bytes(), at: 0, line };
         scanner.object(self).map_err(|expected| {
@@ -58,9 +72,35 @@ impl Fields {
         })
     }
 
+    /// `event` and `time`, found on the way.
+    pub fn head(&self) -> Head {
+        self.head
+    }
+
+    #[inline]
+    fn note_head(&mut self, line: &str, key: Text, value: Value) {
+        let source = if key.unescaped { &self.unescaped } else { line };
+        let (place, name) = match source.as_bytes().get(key.start as usize..key.end as usize) {
+            Some(b"event") => (&mut self.head.event, "event"),
+            Some(b"time") => (&mut self.head.time, "time"),
+            _ => return,
+        };
+        if place.replace(value).is_some() {
+            self.head.twice = Some(name);
+        }
+    }
+
     /// Keys and values in the order written.
     pub fn iter<'a>(&'a self, line: &'a str) -> impl Iterator<Item = (&'a str, Value)> {
         self.list.iter().map(move |field| (self.text(line, field.key), field.value))
+    }
+
+    /// The same with the bytes of the keys, which takes less to compare.
+    pub fn iter_bytes<'a>(&'a self, line: &'a str) -> impl Iterator<Item = (&'a [u8], Value)> {
+        self.list.iter().map(move |field| {
+            let source = if field.key.unescaped { &self.unescaped } else { line };
+            (&source.as_bytes()[field.key.start as usize..field.key.end as usize], field.value)
+        })
     }
 
     /// The text of a key, a string or a number of this line.
@@ -96,6 +136,7 @@ impl Scanner<'_> {
                 // A key that is no Unicode text is the name of no field.
                 if let Value::String(key) = key {
                     fields.list.push(Field { key, value });
+                    fields.note_head(self.line, key, value);
                 }
                 self.white_space();
                 match self.peek() {
@@ -132,6 +173,11 @@ impl Scanner<'_> {
             self.at += 1;
             return Ok(Value::String(text));
         }
+        self.string_with_escapes(start, unescaped)
+    }
+
+    #[cold]
+    fn string_with_escapes(&mut self, start: usize, unescaped: &mut String) -> Result<Value, Expected> {
         while self.peek() == Some(b'\\') {
             // The byte behind a backslash belongs to it, whatever it is.
             self.at = (self.at + 2).min(self.bytes.len());
@@ -150,28 +196,9 @@ impl Scanner<'_> {
         }
     }
 
-    /// Goes on to the next quote, backslash or control character, eight bytes at a time.
+    /// Goes on to the next quote, backslash or control character.
     fn skip_plain(&mut self) {
-        const ONES: u64 = 0x0101_0101_0101_0101;
-        const HIGHS: u64 = ONES << 7;
-        let has_zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
-        while let Some(chunk) = self.bytes[self.at..].first_chunk::<8>() {
-            let word = u64::from_le_bytes(*chunk);
-            let control = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
-            let found = control | has_zero(word ^ (ONES * 0x22)) | has_zero(word ^ (ONES * 0x5c));
-            if found != 0 {
-                // The lowest bit found is exact; a borrow can only mark bytes above it.
-                self.at += (found.trailing_zeros() / 8) as usize;
-                return;
-            }
-            self.at += 8;
-        }
-        while let Some(byte) = self.peek() {
-            if byte < 0x20 || byte == b'"' || byte == b'\\' {
-                return;
-            }
-            self.at += 1;
-        }
+        self.at = end_of_plain(self.bytes, self.at);
     }
 
     fn number(&mut self) -> Result<Value, Expected> {

@@ -8,6 +8,7 @@ use std::collections::HashSet;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 use std::hash::BuildHasher;
 
 use crate::catalog::model::{EntityDef, EntityIndex};
@@ -47,10 +48,17 @@ pub(super) struct Entity {
     /// The parts of key and carried labels, each with [`PART_END`] behind it.
     text: Box<[u8]>,
     key_bytes: u32,
-    parents: Box<[Link]>,
-    children: Vec<EntityId>,
+    parents: SmallVec<[Link; 2]>,
     /// The gauges that count it.
-    pub(super) counted: Vec<SeriesRef>,
+    pub(super) counted: SmallVec<[SeriesRef; 2]>,
+    /// What most entities have nothing of.
+    more: Option<Box<More>>,
+}
+
+/// What belongs to an entity beside itself.
+#[derive(Debug, Default)]
+pub(super) struct More {
+    children: Vec<EntityId>,
     /// The series that go with it.
     pub(super) owned: Vec<SeriesRef>,
     pub(super) totals: Vec<Total>,
@@ -86,6 +94,8 @@ pub(super) struct Entities {
     hasher: DefaultHashBuilder,
     /// By kind.
     index: Vec<HashTable<EntityId>>,
+    /// How many there are of all kinds.
+    open: usize,
     entities: Vec<Entity>,
     /// Beside `entities`, so that looking for the oldest touches little memory.
     kinds: Vec<u16>,
@@ -105,6 +115,7 @@ impl Entities {
     pub(super) fn new(kinds: usize, hasher: DefaultHashBuilder) -> Self {
         Entities {
             index: (0..kinds).map(|_| HashTable::new()).collect(),
+            open: 0,
             entities: Vec::new(),
             kinds: Vec::new(),
             opened: Vec::new(),
@@ -121,7 +132,7 @@ impl Entities {
     }
 
     pub(super) fn count_all(&self) -> usize {
-        self.index.iter().map(HashTable::len).sum()
+        self.open
     }
 
     /// When the oldest of each kind was opened, Unix seconds; infinite where none is open.
@@ -204,17 +215,18 @@ impl Entities {
         let (hasher, entities) = (&self.hasher, &self.entities);
         let hash = |id: &EntityId| hasher.hash_one(entities[*id as usize].key());
         self.index[kind].insert_unique(hash(&id), id, hash);
+        self.open += 1;
     }
 
     /// Puts an entity within its parents.
     pub(super) fn link(&mut self, id: EntityId, parents: &[EntityId]) {
-        let mut links = Vec::with_capacity(parents.len());
+        let mut links = SmallVec::with_capacity(parents.len());
         for &parent in parents {
-            let siblings = &mut self.entities[parent as usize].children;
+            let siblings = &mut self.entities[parent as usize].more_mut().children;
             links.push(Link { parent, position: siblings.len() as u32 });
             siblings.push(id);
         }
-        self.entities[id as usize].parents = links.into();
+        self.entities[id as usize].parents = links;
     }
 
     /// All open entities, in rising order.
@@ -234,8 +246,8 @@ impl Entities {
             text: &entity.text,
             parents: Cow::Owned(self.parents(id).collect()),
             counted: Cow::Borrowed(&entity.counted),
-            owned: Cow::Borrowed(&entity.owned),
-            totals: Cow::Borrowed(&entity.totals),
+            owned: Cow::Borrowed(&entity.more().owned),
+            totals: Cow::Borrowed(&entity.more().totals),
         }
     }
 
@@ -256,9 +268,11 @@ impl Entities {
         self.entities.push(Entity {
             text: image.text.into(),
             key_bytes: image.key_bytes,
-            counted: image.counted.into(),
-            owned: image.owned.into(),
-            totals: image.totals.into(),
+            counted: image.counted.iter().copied().collect(),
+            more: (!image.owned.is_empty() || !image.totals.is_empty()).then(|| {
+                let (owned, totals) = (image.owned.into(), image.totals.into());
+                Box::new(More { children: Vec::new(), owned, totals })
+            }),
             ..Entity::default()
         });
         self.kinds.push(image.kind);
@@ -274,7 +288,7 @@ impl Entities {
         let mut next = 0;
         let mut seen = HashSet::from([id]);
         while next < found.len() {
-            let children = &self.entities[found[next] as usize].children;
+            let children = &self.entities[found[next] as usize].more().children;
             found.extend(children.iter().filter(|child| seen.insert(**child)));
             next += 1;
         }
@@ -290,7 +304,7 @@ impl Entities {
 
     /// Whether nothing is within it, which is the common case at a close.
     pub(super) fn has_children(&self, id: EntityId) -> bool {
-        !self.entities[id as usize].children.is_empty()
+        !self.entities[id as usize].more().children.is_empty()
     }
 
     /// Ends one entity that has no children, and hands over what it leaves behind.
@@ -300,11 +314,12 @@ impl Entities {
         let hash = self.hasher.hash_one(entity.key());
         if let Ok(found) = self.index[kind].find_entry(hash, |&other| other == id) {
             found.remove();
+            self.open -= 1;
         }
         for link in &entity.parents {
             self.unlink(*link);
         }
-        for series in &entity.owned {
+        for series in &entity.more().owned {
             self.owners.remove(&(id, *series));
         }
         self.kinds[id as usize] = FREE;
@@ -320,7 +335,7 @@ impl Entities {
     }
 
     fn unlink(&mut self, link: Link) {
-        let siblings = &mut self.entities[link.parent as usize].children;
+        let siblings = &mut self.entities[link.parent as usize].more_mut().children;
         siblings.swap_remove(link.position as usize);
         // The last child took the free place and has to know it.
         if let Some(&moved) = siblings.get(link.position as usize) {
@@ -336,7 +351,7 @@ impl Entities {
     pub(super) fn own(&mut self, id: EntityId, series: SeriesRef) -> bool {
         let new = self.owners.insert((id, series));
         if new {
-            self.entities[id as usize].owned.push(series);
+            self.entities[id as usize].more_mut().owned.push(series);
         }
         new
     }
@@ -384,14 +399,16 @@ impl Entities {
                 index[new] = table;
             }
         }
+        self.open = index.iter().map(HashTable::len).sum();
         self.index = index;
         for kind in self.kinds.iter_mut().filter(|kind| **kind != FREE) {
             *kind = kind_map[*kind as usize].map_or(FREE, |new| new as u16);
         }
         for entity in &mut self.entities {
             entity.counted = entity.counted.iter().filter_map(|&old| series(old)).collect();
-            entity.owned = entity.owned.iter().filter_map(|&old| series(old)).collect();
-            entity.totals.retain_mut(|total| series(total.series).map(|new| total.series = new).is_some());
+            let Some(more) = &mut entity.more else { continue };
+            more.owned = more.owned.iter().filter_map(|&old| series(old)).collect();
+            more.totals.retain_mut(|total| series(total.series).map(|new| total.series = new).is_some());
         }
         let owners: Vec<_> = self.owners.drain().filter_map(|(id, old)| Some((id, series(old)?))).collect();
         self.owners.extend(owners);
@@ -404,9 +421,10 @@ impl Entities {
         for id in 0..self.entities.len() as EntityId {
             let entity = &mut self.entities[id as usize];
             entity.counted.iter_mut().filter(|series| **series == from).for_each(|series| *series = to);
-            entity.totals.iter_mut().filter(|total| total.series == from).for_each(|total| total.series = to);
-            if let Some(position) = entity.owned.iter().position(|series| *series == from) {
-                entity.owned.swap_remove(position);
+            let Some(more) = &mut entity.more else { continue };
+            more.totals.iter_mut().filter(|total| total.series == from).for_each(|total| total.series = to);
+            if let Some(position) = more.owned.iter().position(|series| *series == from) {
+                more.owned.swap_remove(position);
                 self.owners.remove(&(id, from));
                 moved += usize::from(self.own(id, to));
             }
@@ -415,7 +433,18 @@ impl Entities {
     }
 }
 
+/// Of an entity that has nothing more.
+static NOTHING_MORE: More = More { children: Vec::new(), owned: Vec::new(), totals: Vec::new() };
+
 impl Entity {
+    pub(super) fn more(&self) -> &More {
+        self.more.as_deref().unwrap_or(&NOTHING_MORE)
+    }
+
+    pub(super) fn more_mut(&mut self) -> &mut More {
+        self.more.get_or_insert_default()
+    }
+
     pub(super) fn key(&self) -> &[u8] {
         &self.text[..self.key_bytes as usize]
     }

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use crate::catalog::Catalog;
 use crate::catalog::model::Transform;
 use crate::config::{Privacy, Settings};
-use crate::event::line::{Fields, Value};
+use crate::event::line::{Fields, Head, Value};
 use crate::event::rejection::{Reason, Rejection};
 use crate::limits;
 use crate::series;
@@ -74,6 +74,8 @@ pub struct Engine {
     rules: Rules,
     hasher: DefaultHashBuilder,
     systems: Vec<System>,
+    /// Their catalogs once more, to be read while a system changes.
+    catalogs: Vec<Arc<Catalog>>,
     /// System and event by the event's name.
     events: HashMap<Box<str>, (usize, usize), DefaultHashBuilder>,
     shown: Vec<Shown>,
@@ -110,6 +112,7 @@ impl Default for Engine {
             events: HashMap::with_hasher(hasher.clone()),
             hasher,
             systems: Vec::new(),
+            catalogs: Vec::new(),
             shown: Vec::new(),
             names: Names::default(),
             rejected: [0; Reason::ALL.len()],
@@ -148,6 +151,7 @@ impl Engine {
     }
 
     fn index(&mut self) {
+        self.catalogs = self.systems.iter().map(|system| Arc::clone(&system.catalog)).collect();
         self.events.clear();
         for (system_index, system) in self.systems.iter().enumerate() {
             for (event_index, event) in system.catalog.events.iter().enumerate() {
@@ -239,7 +243,7 @@ impl Engine {
         };
         let entities_open = self.systems.iter().map(|system| system.entities.count_all()).sum();
         let system = &mut self.systems[system_index];
-        let catalog = Arc::clone(&system.catalog);
+        let catalog = &self.catalogs[system_index];
         let plan = &catalog.events[event_index];
         let about = |mut rejection: Rejection| {
             rejection.event = Some(plan.name.clone());
@@ -409,16 +413,9 @@ impl System {
 
 /// The event's name and its time.
 fn read_head<'a>(line: &'a str, fields: &'a Fields) -> Result<(&'a str, Option<f64>), Rejection> {
-    let (mut event, mut time) = (None, None);
-    for (key, value) in fields.iter(line) {
-        let place = match key {
-            "event" => &mut event,
-            "time" => &mut time,
-            _ => continue,
-        };
-        if place.replace(value).is_some() {
-            return Err(Rejection::new(Reason::Malformed, format!("{key}: stands twice, expected once")));
-        }
+    let Head { event, time, twice } = fields.head();
+    if let Some(key) = twice {
+        return Err(Rejection::new(Reason::Malformed, format!("{key}: stands twice, expected once")));
     }
     let name = match event {
         Some(Value::String(text)) => fields.text(line, text),

@@ -68,15 +68,20 @@ impl System {
 
     /// Closes an entity and all within it, children first.
     pub(super) fn close(&mut self, id: EntityId) {
-        let ids = if self.entities.has_children(id) { self.entities.family_of(id) } else { vec![id] };
-        for id in ids {
-            let left = self.entities.close(id);
-            for series in left.counted {
-                self.families[series.metric as usize].add(series.slot, -1.0);
-            }
-            for series in left.owned {
-                self.families[series.metric as usize].disown(series.slot);
-            }
+        if self.entities.has_children(id) {
+            self.entities.family_of(id).into_iter().for_each(|id| self.close_one(id));
+        } else {
+            self.close_one(id);
+        }
+    }
+
+    fn close_one(&mut self, id: EntityId) {
+        let left = self.entities.close(id);
+        for series in &left.counted {
+            self.families[series.metric as usize].add(series.slot, -1.0);
+        }
+        for series in &left.more().owned {
+            self.families[series.metric as usize].disown(series.slot);
         }
     }
 

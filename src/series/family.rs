@@ -3,6 +3,7 @@
 use std::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
+use smallvec::SmallVec;
 
 use super::order::Order;
 use super::{number, text};
@@ -48,21 +49,23 @@ pub struct Family {
     pub(super) hasher: DefaultHashBuilder,
     pub(super) index: HashTable<u32>,
     pub(super) slots: Vec<Slot>,
+    /// Counts a bucket (the last one is `+Inf`) of each slot, for histograms; their sum is the slot's value.
+    pub(super) buckets: Vec<Box<[u64]>>,
     pub(super) free: Vec<u32>,
     /// Removed, but perhaps still in `order`, so not free yet.
     gone: Vec<u32>,
     pub(super) order: Order,
 }
 
+/// One series. A line of the processor's cache, so that most changes touch no other.
 #[derive(Debug, Default)]
+#[repr(align(64))]
 pub(super) struct Slot {
-    pub(super) text: Box<[u8]>,
+    pub(super) text: SmallVec<[u8; 40]>,
     pub(super) value: f64,
     /// Entities to which the series belongs; it goes with the last of them.
     pub(super) owners: u32,
     pub(super) alive: bool,
-    /// Counts a bucket (the last one is `+Inf`), for histograms; their sum is `value`.
-    pub(super) buckets: Box<[u64]>,
 }
 
 /// The value of an age that was never marked.
@@ -80,6 +83,7 @@ impl Family {
             hasher,
             index: HashTable::new(),
             slots: Vec::new(),
+            buckets: Vec::new(),
             free: Vec::new(),
             gone: Vec::new(),
             order: Order::default(),
@@ -120,6 +124,7 @@ impl Family {
     pub fn clear(&mut self) {
         self.index.clear();
         self.slots.clear();
+        self.buckets.clear();
         self.free.clear();
         self.gone.clear();
         self.order.clear();
@@ -137,13 +142,13 @@ impl Family {
             return Place::Own(slot);
         }
         if !self.is_full() {
-            return Place::Own(self.insert(text.into(), hash));
+            return Place::Own(self.insert(text, hash));
         }
         self.overflowed += 1;
         let slot = self.overflow.unwrap_or_else(|| {
             let text = self.overflow_text.clone();
             let hash = self.hasher.hash_one(&*text);
-            let slot = self.find(&text, hash).unwrap_or_else(|| self.insert(text, hash));
+            let slot = self.find(&text, hash).unwrap_or_else(|| self.insert(&text, hash));
             self.overflow = Some(slot);
             slot
         });
@@ -157,7 +162,7 @@ impl Family {
             self.overflowed += 1;
             return None;
         }
-        Some(found.unwrap_or_else(|| self.insert(text.into(), hash)))
+        Some(found.unwrap_or_else(|| self.insert(text, hash)))
     }
 
     /// The overflow series does not count: it is there because the others are too many.
@@ -165,13 +170,9 @@ impl Family {
         self.index.len() - usize::from(self.overflow.is_some()) >= self.series_max
     }
 
-    fn insert(&mut self, text: Box<[u8]>, hash: u64) -> u32 {
-        let (value, buckets) = match &self.shape {
-            Shape::Number => (0.0, Box::default()),
-            Shape::Age => (NEVER, Box::default()),
-            Shape::Histogram(bounds) => (0.0, vec![0; bounds.len() + 1].into()),
-        };
-        let made = Slot { text, value, owners: 0, alive: true, buckets };
+    fn insert(&mut self, text: &[u8], hash: u64) -> u32 {
+        let value = if self.shape == Shape::Age { NEVER } else { 0.0 };
+        let made = Slot { text: text.into(), value, owners: 0, alive: true };
         let slot = if let Some(slot) = self.free.pop() {
             self.slots[slot as usize] = made;
             slot
@@ -179,6 +180,10 @@ impl Family {
             self.slots.push(made);
             self.slots.len() as u32 - 1
         };
+        if let Shape::Histogram(bounds) = &self.shape {
+            self.buckets.resize_with(self.slots.len(), Box::default);
+            self.buckets[slot as usize] = vec![0; bounds.len() + 1].into();
+        }
         let (hasher, slots) = (&self.hasher, &self.slots);
         self.index.insert_unique(hash, slot, |&slot| hasher.hash_one(&*slots[slot as usize].text));
         self.order.add(slot);
@@ -192,8 +197,10 @@ impl Family {
         }
         let removed = &mut self.slots[slot as usize];
         removed.alive = false;
-        removed.text = Box::default();
-        removed.buckets = Box::default();
+        removed.text = SmallVec::default();
+        if let Some(buckets) = self.buckets.get_mut(slot as usize) {
+            *buckets = Box::default();
+        }
         if self.overflow == Some(slot) {
             self.overflow = None;
         }
@@ -247,7 +254,7 @@ impl Family {
     pub fn observe(&mut self, slot: u32, value: f64) {
         let Shape::Histogram(bounds) = &self.shape else { return };
         let bucket = bounds.partition_point(|bound| *bound < value);
-        self.slots[slot as usize].buckets[bucket] += 1;
+        self.buckets[slot as usize][bucket] += 1;
         self.add(slot, value);
     }
 
@@ -281,14 +288,16 @@ impl Family {
     }
 
     fn merge(&mut self, from: u32, into: u32) {
-        let source = &mut self.slots[from as usize];
-        let (value, buckets) = (source.value, std::mem::take(&mut source.buckets));
+        let value = self.slots[from as usize].value;
         match self.shape {
             Shape::Age => self.mark(into, value),
             Shape::Number | Shape::Histogram(_) => self.add(into, value),
         }
-        for (count, more) in self.slots[into as usize].buckets.iter_mut().zip(buckets) {
-            *count += more;
+        if let Shape::Histogram(_) = self.shape {
+            let buckets = std::mem::take(&mut self.buckets[from as usize]);
+            for (count, more) in self.buckets[into as usize].iter_mut().zip(buckets) {
+                *count += more;
+            }
         }
     }
 
@@ -302,8 +311,8 @@ impl Family {
         self.reclaim();
         let slots = &self.slots;
         let order = self.order.settle(|a, b| text::compare(&slots[a as usize].text, &slots[b as usize].text));
-        for &slot in order {
-            let slot = &slots[slot as usize];
+        for &index in order {
+            let slot = &slots[index as usize];
             match &self.shape {
                 Shape::Number => {
                     push_name(out, name, "", &slot.text, "");
@@ -316,7 +325,7 @@ impl Family {
                 }
                 Shape::Histogram(bounds) => {
                     let mut count = 0;
-                    for (bound, hits) in bounds.iter().chain([&f64::INFINITY]).zip(&slot.buckets) {
+                    for (bound, hits) in bounds.iter().chain([&f64::INFINITY]).zip(&self.buckets[index as usize]) {
                         count += hits;
                         let mut limit = Vec::with_capacity(24);
                         limit.extend_from_slice(b"le=\"");

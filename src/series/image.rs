@@ -44,7 +44,7 @@ impl Family {
                 owners: series.owners,
                 value: series.value,
                 text: &series.text,
-                buckets: Cow::Borrowed(&series.buckets),
+                buckets: Cow::Borrowed(self.buckets.get(slot).map_or(&[], |buckets| buckets)),
             };
             image::put(out, &series);
         }
@@ -73,8 +73,11 @@ impl Family {
                 value: series.value,
                 owners: series.owners,
                 alive: true,
-                buckets: series.buckets.into(),
             });
+            if buckets > 0 {
+                self.buckets.resize_with(self.slots.len(), Box::default);
+                self.buckets[series.slot as usize] = series.buckets.into();
+            }
             let (hasher, slots) = (&self.hasher, &self.slots);
             self.index.insert_unique(hash, series.slot, |&slot| hasher.hash_one(&*slots[slot as usize].text));
             self.order.add(series.slot);

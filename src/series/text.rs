@@ -2,8 +2,13 @@
 
 use std::cmp::Ordering;
 
+use crate::plain::end_of_plain;
+
 /// Appends a label value, escaped by the rules of the text format 0.0.4.
 pub fn push_escaped(out: &mut Vec<u8>, value: &[u8]) {
+    if end_of_plain(value, 0) == value.len() {
+        return out.extend_from_slice(value);
+    }
     let mut rest = value;
     while let Some(at) = memchr::memchr3(b'\\', b'"', b'\n', rest) {
         out.extend_from_slice(&rest[..at]);

@@ -8,6 +8,7 @@
     reason = "a program for a terminal"
 )]
 
+mod mix;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -24,10 +25,10 @@ use lifecycle_exporter::lifecycles::Rules;
 use lifecycle_exporter::state::State;
 use lifecycle_exporter::state::entry::Entry;
 use prometheus::{Encoder, IntCounterVec, Opts, Registry, TextEncoder};
+use mix::SESSIONS;
 use support::session::Session;
 use support::{Exporter, wait_until};
 
-const SESSIONS: usize = 10_000;
 const EVENTS: usize = 2_000_000;
 const RUNS: usize = 3;
 
@@ -73,48 +74,6 @@ fn resident_mib(pid: u32) -> f64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1_024.0
-}
-
-/// Opens the sessions, so that what follows is the steady state.
-fn opening() -> String {
-    let mut lines = String::new();
-    for session in 0..SESSIONS {
-        lines.push_str(&joined(session));
-    }
-    lines
-}
-
-fn joined(session: usize) -> String {
-    format!(
-        "{{\"event\":\"signaling.session.joined\",\"session\":\"session-{session:010}\",\"backend\":\"https://cloud{}.example.com\",\"clienttype\":\"client\"}}\n",
-        session % 8
-    )
-}
-
-/// Lines of the mix, with `types` different messages.
-fn mix(events: usize, types: usize) -> Vec<String> {
-    let mut random = fastrand::Rng::with_seed(7);
-    let mut lines = Vec::with_capacity(events);
-    let mut oldest = 0;
-    let mut newest = SESSIONS;
-    for index in 0..events {
-        lines.push(match index % 5 {
-            0 => {
-                newest += 1;
-                joined(newest - 1)
-            }
-            1 => {
-                oldest += 1;
-                format!("{{\"event\":\"signaling.session.left\",\"session\":\"session-{:010}\",\"reason\":\"the client said good-bye\"}}\n", oldest - 1)
-            }
-            _ => format!(
-                "{{\"event\":\"signaling.message.received\",\"type\":\"type-{:06}\",\"session\":\"session-{:010}\"}}\n",
-                random.usize(0..types),
-                random.usize(oldest..newest)
-            ),
-        });
-    }
-    lines
 }
 
 fn exporter() -> Exporter {
@@ -196,13 +155,13 @@ fn feed_counter(blocks: &[Vec<u8>], events: usize) -> f64 {
 
 fn ingest() {
     for types in [1_000, 100_000] {
-        let lines = mix(EVENTS, types);
+        let lines = mix::lines(EVENTS, types);
         let average = lines.iter().map(String::len).sum::<usize>() / lines.len();
         let blocks = blocks(&lines, 65_536);
         let (mut cpu, mut rate, mut limit) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..RUNS {
             let exporter = exporter();
-            exporter.feed(opening());
+            exporter.feed(mix::opening());
             wait_until(|| read_so_far(&exporter) >= SESSIONS as f64, || exporter.log());
             let (seconds, millions) = feed(&exporter, &blocks, EVENTS);
             cpu.push(seconds);
@@ -233,11 +192,11 @@ fn feed_session(exporter: &Exporter, blocks: &[Vec<u8>], events: usize) -> f64 {
 }
 
 fn session() {
-    let lines = mix(EVENTS, 1_000);
+    let lines = mix::lines(EVENTS, 1_000);
     let blocks = blocks(&lines, 65_536);
     let opened = |config: &str| {
         let exporter = Exporter::start(config);
-        exporter.feed(opening());
+        exporter.feed(mix::opening());
         wait_until(|| read_so_far(&exporter) >= SESSIONS as f64, || exporter.log());
         exporter
     };
@@ -262,7 +221,7 @@ fn snapshot() {
         let catalogs = catalog::load(None).unwrap();
         let rules = Rules { series_max: 1_000_000, ..Rules::from(&Settings::default()) };
         state.configure(&catalogs, rules, 0.0);
-        let lines = opening()
+        let lines = mix::opening()
             + &(0..series)
                 .map(|index| format!("{{\"event\":\"signaling.message.received\",\"type\":\"a-type-of-message-{index:010}\"}}\n"))
                 .collect::<String>();
@@ -291,12 +250,12 @@ fn snapshot() {
 
 fn one_write_an_event() {
     let events = EVENTS / 4;
-    let lines = mix(events, 1_000);
+    let lines = mix::lines(events, 1_000);
     let blocks: Vec<Vec<u8>> = lines.into_iter().map(String::into_bytes).collect();
     let (mut ratio, mut cpu) = (Vec::new(), Vec::new());
     for _ in 0..RUNS {
         let exporter = exporter();
-        exporter.feed(opening());
+        exporter.feed(mix::opening());
         wait_until(|| read_so_far(&exporter) >= SESSIONS as f64, || exporter.log());
         let ours = feed(&exporter, &blocks, events).0;
         ratio.push(ours / feed_counter(&blocks, events));
@@ -309,9 +268,9 @@ fn one_write_an_event() {
 fn paced() {
     for rate in [1_000_u32, 10_000] {
         let exporter = exporter();
-        exporter.feed(opening());
+        exporter.feed(mix::opening());
         wait_until(|| read_so_far(&exporter) >= SESSIONS as f64, || exporter.log());
-        let lines = mix(rate as usize * 10, 1_000);
+        let lines = mix::lines(rate as usize * 10, 1_000);
         let before = cpu_seconds(exporter.child.id());
         let mut stream = UnixStream::connect(&exporter.socket).unwrap();
         let started = Instant::now();

@@ -175,7 +175,7 @@ fn follow(
         (None, Some(_)) => return,
         (None, None) => system.totals.insert(series, total).unwrap_or(0.0),
         (Some(id), text) => {
-            let totals = &mut system.entities.get_mut(id).totals;
+            let totals = &mut system.entities.get_mut(id).more_mut().totals;
             let known = totals
                 .iter_mut()
                 .find(|known| known.series == series && known.overflow_text.as_deref() == text);

@@ -65,10 +65,13 @@ impl Scratch {
         self.values.clear();
         self.values.resize(plan.fields.len(), None);
         let mut seen = 0_u64;
-        for (key, value) in event.fields.iter(event.line) {
-            let Some(index) = plan.fields.iter().position(|field| field.name == key) else { continue };
+        for (key, value) in event.fields.iter_bytes(event.line) {
+            let Some(index) = plan.fields.iter().position(|field| field.name.as_bytes() == key) else {
+                continue;
+            };
             if seen & (1 << index) != 0 {
-                return Err(Rejection::new(Reason::Malformed, format!("{key}: stands twice, expected once")));
+                let name = &plan.fields[index].name;
+                return Err(Rejection::new(Reason::Malformed, format!("{name}: stands twice, expected once")));
             }
             seen |= 1 << index;
             self.values[index] = (value != Value::Null).then_some(value);

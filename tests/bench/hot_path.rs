@@ -1,0 +1,82 @@
+//! The hot path by itself, for a profiler: `hot_path parse|apply|render COUNT` does one part so many times, in this
+//! process. Instructions are counted from outside, as differences of runs; `make` is what making the lines takes.
+
+#![allow(clippy::unwrap_used, clippy::format_collect, reason = "a program for a terminal")]
+
+mod mix;
+
+use std::hint::black_box;
+
+use lifecycle_exporter::catalog;
+use lifecycle_exporter::config::Settings;
+use lifecycle_exporter::event::line::Fields;
+use lifecycle_exporter::lifecycles::Rules;
+use lifecycle_exporter::state::State;
+use lifecycle_exporter::state::entry::Entry;
+
+/// Bytes of one block, as one read brings them.
+const BLOCK_BYTES: usize = 65_536;
+
+fn main() {
+    let mut args = std::env::args().skip(1).filter(|arg| arg != "--bench");
+    let (Some(part), Some(count)) = (args.next(), args.next().and_then(|count| count.parse().ok())) else {
+        return;
+    };
+    match part.as_str() {
+        "make" => drop(black_box(mix::lines(count, 1_000).concat())),
+        "parse" => parse(count),
+        "apply" => apply(count),
+        "render" => render(count),
+        other => panic!("{other}: expected make, parse, apply or render"),
+    }
+}
+
+/// Splits lines of the mix into fields.
+fn parse(events: usize) {
+    let text = mix::lines(events, 1_000).concat();
+    let mut fields = Fields::default();
+    for line in text.lines() {
+        fields.scan(line).unwrap();
+        black_box(&fields);
+    }
+}
+
+fn state() -> State {
+    let mut state = State::default();
+    let rules = Rules { series_max: 1_000_000, ..Rules::from(&Settings::default()) };
+    state.configure(&catalog::load(None).unwrap(), rules, 0.0);
+    put(&mut state, mix::opening().as_bytes());
+    state
+}
+
+fn put(state: &mut State, block: &[u8]) {
+    state.apply(&Entry::Lines { at: 1e9, place: None, block }, &mut |_| panic!("a line was rejected")).unwrap();
+}
+
+/// Applies the mix block by block.
+fn apply(events: usize) {
+    let mut state = state();
+    let text = mix::lines(events, 1_000).concat();
+    let mut rest = text.as_bytes();
+    while !rest.is_empty() {
+        let most = rest.len().min(BLOCK_BYTES);
+        let end = memchr::memrchr(b'\n', &rest[..most]).map_or(rest.len(), |end| end + 1);
+        put(&mut state, &rest[..end]);
+        rest = &rest[end..];
+    }
+    black_box(&state.sessions);
+}
+
+/// Shows ten thousand series so many times.
+fn render(scrapes: usize) {
+    let mut state = state();
+    let lines: String = (0..10_000).map(|index| mix::message(index, 0)).collect();
+    put(&mut state, lines.as_bytes());
+    let mut text = Vec::new();
+    // The first one sorts.
+    for _ in 0..=scrapes {
+        text.clear();
+        state.engine.render(&[], &[], 1e9, &mut text).unwrap();
+    }
+    black_box(&text);
+}
