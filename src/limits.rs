@@ -19,7 +19,7 @@ pub const TOTALS_PER_ENTITY_MAX: usize = 64;
 
 /// Bytes of a producer's name, and of an instance's.
 pub const PRODUCER_NAME_BYTES_MAX: usize = 200;
-/// Sessions whose positions are kept, connected or not; beyond it the one away for longest is forgotten.
+/// Sessions whose positions are kept, connected or not; beyond it one that is away is forgotten.
 pub const SESSIONS_MAX: usize = 16_384;
 /// How long the position of a session is kept after its connection ended.
 pub const SESSION_KEPT: Duration = Duration::from_secs(86_400);
@@ -31,6 +31,8 @@ pub const ACK_GATHER_MAX: Duration = Duration::from_millis(15);
 pub const TAKE_OVER_BATCHES_MAX: usize = 16;
 /// Bytes of replies that wait for a producer; with more of them nothing is read from it.
 pub const REPLY_BYTES_MAX: usize = 65_536;
+/// Bytes of replies that wait for all producers together.
+pub const REPLIES_BYTES_ALL_MAX: usize = 64 << 20;
 /// A producer that has not read its replies for this long gets no more rejections until it does.
 pub const REPLY_PATIENCE: Duration = Duration::from_secs(5);
 

@@ -271,6 +271,106 @@ fn a_bye_ends_with_a_last_acknowledgement_and_abandons_at_once() {
 }
 
 #[test]
+fn who_says_bye_and_leaves_at_once_is_forgotten_too() {
+    let exporter = Exporter::start("");
+    let (mut session, _) = Session::begin(&exporter.socket, "p", "i");
+    session.send(&started("r1"));
+    session.wait_for_ack(1);
+    session.send(r#"{"bye":true}"#);
+    drop(session);
+    wait_until(|| !exporter.metrics().contains("producer_connected{"), || "it is not forgotten".to_owned());
+    assert_eq!(exporter.value(ABANDONED), Some(1.0));
+}
+
+#[test]
+fn an_older_instance_that_comes_back_abandons_nothing() {
+    let exporter = Exporter::start("");
+    let (old, _) = Session::begin(&exporter.socket, "p", "old");
+    let (mut new, _) = Session::begin(&exporter.socket, "p", "new");
+    new.send(&started("r1"));
+    new.wait_for_ack(1);
+    drop(old);
+    assert_eq!(Session::begin(&exporter.socket, "p", "old").1, 0);
+    assert_eq!(exporter.value(CURRENT), Some(1.0));
+}
+
+#[test]
+fn who_gives_up_owning_still_abandons_what_it_owned() {
+    let exporter = Exporter::start("");
+    let (mut session, _) = Session::begin(&exporter.socket, "p", "1");
+    session.send(&started("r1"));
+    session.wait_for_ack(1);
+    let (_again, position) =
+        Session::begin_with(&exporter.socket, r#"{"hello":"p","instance":"1","owner":false}"#);
+    assert_eq!(position, 1);
+    let (_next, _) = Session::begin(&exporter.socket, "p", "2");
+    assert_eq!(exporter.value(ABANDONED), Some(1.0));
+}
+
+#[test]
+fn a_hello_may_be_written_in_any_json() {
+    let exporter = Exporter::start("");
+    let (_session, position) =
+        Session::begin_with(&exporter.socket, r#"{ "h\u0065llo" : "p", "instance" : "\u0069" }"#);
+    assert_eq!(position, 0);
+    assert_eq!(exporter.value(&connected("p")), Some(1.0));
+}
+
+#[test]
+fn a_long_line_without_its_end_is_no_line() {
+    let exporter = Exporter::start("");
+    let (mut session, _) = Session::begin(&exporter.socket, "p", "i");
+    session.send(&started("r1"));
+    session.stream.write_all("x".repeat(200_000).as_bytes()).unwrap();
+    session.wait_for_ack(1);
+    drop(session);
+    exporter.wait_for(&connected("p"), 0.0);
+    let (mut session, position) = Session::begin(&exporter.socket, "p", "i");
+    assert_eq!(position, 1);
+    session.send(&"x".repeat(200_000));
+    assert!(session.wait_for_ack(2)[0].starts_with("{\"rejected\":2,\"reason\":\"too_long\""));
+    exporter.assert_law(2);
+}
+
+#[test]
+fn many_that_do_not_read_take_little_memory() {
+    let exporter = Exporter::start("");
+    let deaf: Vec<Session> = (0..60)
+        .map(|number| {
+            let (mut session, _) = Session::begin(&exporter.socket, &format!("p{number}"), "i");
+            session.stream.write_all("x\n".repeat(32_768).as_bytes()).unwrap();
+            session
+        })
+        .collect();
+    let malformed = "lifecycle_exporter_events_rejected_total{reason=\"malformed\"}";
+    exporter.wait_for(malformed, 60.0 * 32_768.0);
+    // Their rejections would take over 150 MB.
+    let resident = exporter.value("process_resident_memory_bytes").unwrap();
+    assert!(resident < 110e6, "{resident} bytes");
+    drop(deaf);
+}
+
+#[test]
+fn newcomers_do_not_push_out_who_has_something_open() {
+    let exporter = Exporter::start("[events]\ngrace = 1h\nmax_connections = 100\n");
+    let (mut session, _) = Session::begin(&exporter.socket, "p", "i");
+    session.send(&started("r1"));
+    session.wait_for_ack(1);
+    drop(session);
+    for wave in 0..190 {
+        let mut newcomers: Vec<Session> = (0..90).map(|_| Session::connect(&exporter.socket)).collect();
+        for (number, newcomer) in newcomers.iter_mut().enumerate() {
+            newcomer.send(&format!("{{\"hello\":\"n{wave}-{number}\",\"instance\":\"i\"}}"));
+        }
+        for newcomer in &mut newcomers {
+            newcomer.wait_for_ack(0);
+        }
+    }
+    assert_eq!(exporter.value(CURRENT), Some(1.0));
+    assert_eq!(Session::begin(&exporter.socket, "p", "i").1, 1);
+}
+
+#[test]
 fn a_producer_that_does_not_read_harms_nobody() {
     let exporter = Exporter::start("");
     let (mut deaf, _) = Session::begin(&exporter.socket, "deaf", "i");

@@ -247,6 +247,51 @@ fn where_nothing_can_be_written_it_goes_on_in_memory_and_comes_back_by_itself() 
 }
 
 #[test]
+fn a_directory_that_goes_away_is_made_again() {
+    let mut exporter = Exporter::start(CONFIG);
+    let (mut session, _) = Session::begin(&exporter.socket, "p", "i");
+    session.send(&started("1"));
+    session.wait_for_ack(1);
+    fs::remove_dir_all(exporter.directory.path().join("state")).unwrap();
+    exporter.wait_for_log("state cannot be written");
+    session.send(&started("2"));
+    session.wait_for_ack(2);
+    assert!(exporter.log().contains("state is durable again"));
+    exporter.crash();
+    assert_eq!(exporter.value(TOTAL), Some(2.0));
+}
+
+#[test]
+fn a_state_that_can_be_read_only_later_is_gone_on_from_then() {
+    let mut exporter = Exporter::start(CONFIG);
+    let (mut session, _) = Session::begin(&exporter.socket, "p", "i");
+    session.send(&started("1"));
+    session.wait_for_ack(1);
+    exporter.restart();
+    exporter.kill();
+    // As if its file system came late: something else is in its place.
+    let (state, away) = (exporter.directory.path().join("state"), exporter.directory.path().join("away"));
+    fs::rename(&state, &away).unwrap();
+    fs::write(&state, "").unwrap();
+    exporter.spawn_again();
+    exporter.wait_for_start();
+    let mut session = Session::connect(&exporter.socket);
+    session.send("{\"hello\":\"p\",\"instance\":\"i\"}");
+    exporter.feed(started("lost") + "\n");
+    exporter.wait_for(TOTAL, 1.0);
+    fs::remove_file(&state).unwrap();
+    fs::rename(&away, &state).unwrap();
+    exporter.wait_for_log("the state of a former run can be read now");
+    session.wait_for_end();
+    let (mut session, position) = Session::begin(&exporter.socket, "p", "i");
+    assert_eq!(position, 1);
+    session.send(&started("2"));
+    session.wait_for_ack(2);
+    exporter.crash();
+    assert_eq!(exporter.value(TOTAL), Some(2.0));
+}
+
+#[test]
 fn a_full_disk_is_survived() {
     if !has_program("prlimit") {
         return;

@@ -61,9 +61,9 @@ impl Attendance {
         self.here.get(&id).copied()
     }
 
-    /// The session that has been away for longest.
-    pub(super) fn longest_away(&self) -> Option<SessionId> {
-        self.away.iter().min_by_key(|(_, away)| away.forget).map(|(id, _)| *id)
+    /// Of the sessions that are away one with the least loss, and of these the one away for longest.
+    pub(super) fn most_dispensable<L: Ord>(&self, loss: impl Fn(SessionId) -> L) -> Option<SessionId> {
+        self.away.iter().min_by_key(|(id, away)| (loss(**id), away.forget)).map(|(id, _)| *id)
     }
 
     /// When to look again.
@@ -110,7 +110,7 @@ mod tests {
         attendance.arrive(2, 9);
         assert_eq!(attendance.due(start + grace), [Due::Abandon(1)]);
         assert_eq!(attendance.due(start + grace), []);
-        assert_eq!((attendance.next(), attendance.longest_away()), (Some(start + day), Some(1)));
+        assert_eq!((attendance.next(), attendance.most_dispensable(|_| 0)), (Some(start + day), Some(1)));
         assert_eq!(attendance.due(start + day), [Due::Forget(1)]);
         assert_eq!((attendance.next(), attendance.connection(2)), (None, Some(9)));
     }

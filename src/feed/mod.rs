@@ -3,12 +3,13 @@
 //! It polls every connection and gives each in turn one batch, so a flood or a stall delays the others by no more than
 //! that. What it reads is appended to the journal and applied at once; when it is behind, producers wait in their `write`.
 //! `admission` lets connections in, `session` holds the conversations of those that began with a hello, `requests`
-//! answers other roles. It never waits for anybody: replies that are not read are kept or dropped, names are looked up,
-//! directories are scanned and snapshots are written by roles of their own.
+//! answers other roles, `keeping` makes state last. It never waits for anybody: replies that are not read are kept or
+//! dropped; names are looked up, directories scanned and snapshots written by roles of their own.
 
 mod admission;
 mod attendance;
 mod connection;
+mod keeping;
 mod pace;
 pub mod peers;
 mod rejections;
@@ -80,6 +81,8 @@ pub struct Feed {
     /// Sessions that wait for an acknowledgement, and since when the first of them does.
     unconfirmed: Vec<usize>,
     unconfirmed_since: Instant,
+    /// Bytes of replies that wait, of all sessions.
+    replies_bytes: usize,
     /// Sessions from which nothing is read since they do not read either.
     paused: Vec<usize>,
     scans: Scans,
@@ -148,6 +151,7 @@ impl Feed {
             attendance: Attendance::default(),
             unconfirmed: Vec::new(),
             unconfirmed_since: now,
+            replies_bytes: 0,
             paused: Vec::new(),
             scans: Scans::new(),
             rejections: Rejections::default(),
@@ -267,11 +271,10 @@ impl Feed {
         self.rejections.summarize(now);
         self.give_up(now);
         self.unpause(now);
-        let Some(journal) = &mut self.journal else { return };
-        journal.collect();
-        if journal.wants_snapshot(now) {
-            journal.snapshot(clock::unix_seconds(), || self.state.save());
+        if let Some(journal) = &mut self.journal {
+            journal.collect(now);
         }
+        self.keep_journal_short(now);
         // State may have become durable just now.
         self.settle();
     }
@@ -293,6 +296,9 @@ impl Feed {
             turn = self.converse(index, &mut connection, turn);
         }
         self.put_back(index, connection, turn);
+        if self.journal.as_ref().is_some_and(Journal::is_long) {
+            self.keep_journal_short(Instant::now());
+        }
         self.ask_for_names();
         if !self.unconfirmed.is_empty() && self.should_settle() {
             self.settle();
@@ -317,18 +323,23 @@ impl Feed {
             Batch::End => Turn::End,
             Batch::Lines(lines) => {
                 self.round_bytes += lines.block.len();
+                if let Some(line) = lines.too_long.as_deref() {
+                    self.reject(connection, &state::too_long(self.max_line), line);
+                }
                 let block = match connection.talk {
-                    Talk::Unknown if lines.too_long.is_none() && state::is_blank(lines.block) => {
-                        Ok(lines.block)
-                    }
+                    Talk::Unknown if state::is_blank(lines.block) => Ok(lines.block),
                     Talk::Unknown => self.begin(index, connection, lines.block, at),
                     Talk::Plain | Talk::Session(_) => Ok(lines.block),
                 };
                 match block {
                     Ok(block) => {
                         self.apply(connection, block, at);
-                        if let Some(line) = lines.too_long {
-                            self.reject(connection, &state::too_long(self.max_line), line);
+                        // In a session it may come again with its end: until then it is no line.
+                        if connection.session().is_none()
+                            && let Some(line) = connection.take_too_long()
+                        {
+                            connection.talk = Talk::Plain;
+                            self.reject(connection, &state::too_long(self.max_line), &line);
                         }
                         Turn::More
                     }
@@ -395,8 +406,16 @@ impl Feed {
     /// A connection has ended.
     fn end(&mut self, index: usize, mut connection: Connection) {
         if let Some(session) = connection.session() {
-            if self.attendance.connection(session.id) == Some(index) {
-                self.attendance.leave(session.id, self.grace, Instant::now());
+            let (id, known) = (session.id, self.state.sessions.get(session.id));
+            let ended_well = session.bye != Bye::No
+                && known.is_some_and(|known| session.delivered == Some(known.position));
+            self.replies_bytes -= session.replies_counted;
+            if self.attendance.connection(id) == Some(index) {
+                if ended_well {
+                    self.forget(id);
+                } else {
+                    self.attendance.leave(id, self.grace, Instant::now());
+                }
             }
         } else {
             let rest = connection.unfinished().to_vec();

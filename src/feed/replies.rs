@@ -86,15 +86,23 @@ impl Replies {
     pub(super) fn mute(&mut self, now: Instant) -> bool {
         let stuck = self.stuck_since.is_some_and(|since| now - since >= limits::REPLY_PATIENCE);
         if stuck && self.are_too_many() {
-            // The line that has been begun has to be ended.
-            let rest = memchr::memchr(b'\n', &self.text[self.sent..]).map_or(0, |end| end + 1);
-            let begun = self.sent > 0 && self.text[self.sent - 1] != b'\n';
-            self.text.truncate(self.sent + if begun { rest } else { 0 });
-            self.text.drain(..self.sent);
-            self.sent = 0;
-            self.muted = true;
+            self.shed();
         }
         stuck
+    }
+
+    /// Drops what waits, but for the line that has been begun, and all rejections until the producer reads again.
+    pub(super) fn shed(&mut self) {
+        let begun = self.sent > 0 && self.text[self.sent - 1] != b'\n';
+        let rest = memchr::memchr(b'\n', &self.text[self.sent..]).map_or(0, |end| end + 1);
+        self.text = self.text[self.sent..self.sent + if begun { rest } else { 0 }].to_vec();
+        self.sent = 0;
+        self.muted = true;
+    }
+
+    /// How much memory they take.
+    pub(super) fn bytes(&self) -> usize {
+        self.text.capacity()
     }
 }
 

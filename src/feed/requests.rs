@@ -1,6 +1,5 @@
 //! What other roles ask of the feed: a scrape, a reload, what a scan or a look-up has found.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io;
 use std::time::Instant;
@@ -13,7 +12,6 @@ use crate::control::{Control, Reload, ScanReport, ScanStatus, Scrape};
 use crate::event::words::EventWords;
 use crate::lifecycles::Rules;
 use crate::limits;
-use crate::state::Note;
 use crate::state::entry::Entry;
 use crate::telemetry::{self, FeedFigures, ScanState};
 
@@ -100,32 +98,8 @@ impl Feed {
         }
     }
 
-    /// Records what does not come from a producer. `about` begins a line in the log.
-    pub(super) fn record_own(&mut self, entry: &Entry<'_>, about: &str) {
-        if let Some(journal) = &mut self.journal {
-            journal.append(entry, &self.parts.heart);
-        }
-        let applied = self.state.apply(entry, &mut |note| match note {
-            Note::Rejected { rejection, .. } => log::warn!("{about}{rejection}"),
-            Note::Said(text) => log::warn!("{about}{text}"),
-        });
-        debug_assert!(applied.is_ok(), "{applied:?}");
-    }
-
     pub(super) fn reload(&mut self, reload: &Reload) {
         self.take_settings(reload);
-        let rules = Rules::from(&*reload.settings);
-        if self.state.is_configured(&reload.catalogs.texts, &rules) {
-            return;
-        }
-        let at = clock::unix_seconds();
-        if let Some(journal) = &mut self.journal {
-            let catalogs = Cow::Borrowed(&*reload.catalogs.texts);
-            journal
-                .append(&Entry::Configure { at, rules: Cow::Borrowed(&rules), catalogs }, &self.parts.heart);
-        }
-        for said in self.state.configure(&reload.catalogs, rules, at) {
-            log::warn!("{said}");
-        }
+        self.configure(&reload.catalogs, Rules::from(&*reload.settings));
     }
 }

@@ -38,7 +38,7 @@ impl Feed {
                 let greeting = (line.len() <= self.max_line + 2)
                     .then(|| std::str::from_utf8(line).ok())
                     .flatten()
-                    .filter(|line| line.contains("hello"))
+                    .filter(|line| line.contains("hello") || line.contains('\\'))
                     .and_then(|line| Greeting::read(line.trim_end_matches(['\r', '\n'])));
                 return match greeting {
                     Some(Ok(Greeting::Hello(hello))) => {
@@ -60,18 +60,19 @@ impl Feed {
     fn begin_session(&mut self, index: usize, connection: &mut Connection, hello: &Hello, at: f64) {
         let Hello { producer, instance, owner } = hello;
         let known = self.state.sessions.find(producer, instance);
-        let same_producer = self.state.sessions.iter().filter(|(id, session)| {
-            Some(*id) == known || (*owner && session.owner && session.name.producer == *producer)
-        });
-        let former: Vec<SessionId> = same_producer.map(|(id, _)| id).collect();
         // What they have written before counts before.
+        let former = match known {
+            Some(id) => vec![id],
+            None if *owner => self.connected_runs(producer),
+            None => Vec::new(),
+        };
+        let mut batches = limits::TAKE_OVER_BATCHES_MAX;
         for &id in &former {
-            if let Some(other) = self.attendance.connection(id) {
-                for _ in 0..limits::TAKE_OVER_BATCHES_MAX {
-                    if !self.serve(other, EpollFlags::EPOLLIN) {
-                        break;
-                    }
-                }
+            while batches > 0
+                && let Some(other) = self.attendance.connection(id)
+                && self.serve(other, EpollFlags::EPOLLIN)
+            {
+                batches -= 1;
             }
         }
         if known.is_none() {
@@ -105,12 +106,23 @@ impl Feed {
         }
     }
 
-    /// Forgets the session that has been away for longest if there are too many.
+    /// The sessions of a producer that are connected and own what they open.
+    fn connected_runs(&self, producer: &str) -> Vec<SessionId> {
+        let runs = self.state.sessions.iter().filter(|(id, session)| {
+            session.owner && session.name.producer == producer && self.attendance.connection(*id).is_some()
+        });
+        runs.map(|(id, _)| id).collect()
+    }
+
+    /// Forgets a session if there are too many: one of those away that would lose least, and of these the one away for
+    /// longest.
     fn make_room(&mut self, at: f64) {
         if self.state.sessions.len() < limits::SESSIONS_MAX {
             return;
         }
-        if let Some(id) = self.attendance.longest_away() {
+        let sessions = &self.state.sessions;
+        let loss = |id| sessions.get(id).map(|session| (session.holds(), session.position > 0));
+        if let Some(id) = self.attendance.most_dispensable(loss) {
             self.abandon(id, at);
             self.forget(id);
         }
@@ -134,7 +146,7 @@ impl Feed {
         log::info!("producer {producer}: instance {instance} stays away, what it had open is abandoned");
     }
 
-    fn forget(&mut self, id: SessionId) {
+    pub(super) fn forget(&mut self, id: SessionId) {
         self.attendance.forget(id);
         let Some(session) = self.state.sessions.get(id) else { return };
         let name = Arc::clone(&session.name);
@@ -157,6 +169,11 @@ impl Feed {
     /// Acknowledges what the journal holds, to all who wait for it.
     pub(super) fn settle(&mut self) {
         if self.unconfirmed.is_empty() || self.journal.as_mut().is_some_and(|journal| !journal.confirm()) {
+            // Who comes and goes while nothing is confirmed must not make it longer and longer.
+            if self.unconfirmed.len() > 2 * self.connections.len() {
+                self.unconfirmed.sort_unstable();
+                self.unconfirmed.dedup();
+            }
             return;
         }
         for index in std::mem::take(&mut self.unconfirmed) {
@@ -181,6 +198,7 @@ impl Feed {
     /// Sends what a session takes of its replies, and sees what it waits for.
     pub(super) fn converse(&mut self, index: usize, connection: &mut Connection, turn: Turn) -> Turn {
         let Connection { stream, talk: Talk::Session(session), .. } = connection else { return turn };
+        let before = session.replies_counted;
         // Rejections wait until the hello has its answer.
         if session.acked.is_some() && session.replies.send(stream, Instant::now()).is_err() {
             session.replies.discard();
@@ -189,6 +207,15 @@ impl Feed {
             }
         }
         let waiting = session.replies.are_waiting();
+        if !waiting {
+            session.delivered = session.acked;
+        }
+        // Together they must not fill memory: who has most of it waiting at that moment loses rejections at once.
+        if self.replies_bytes - before + session.replies.bytes() > limits::REPLIES_BYTES_ALL_MAX {
+            session.replies.shed();
+        }
+        session.replies_counted = session.replies.bytes();
+        self.replies_bytes = self.replies_bytes - before + session.replies_counted;
         if session.bye == Bye::Answered && !waiting {
             // It can know now that all is done: nobody will ask for its position.
             let id = session.id;

@@ -3,9 +3,9 @@
 //! `snapshot.N` is the state at the beginning of `journal.N`; `journal.N+1` goes on where `journal.N` ends. A name that
 //! ends in `.new` is being written, one that ends in `.damaged` was set aside; neither is ever read.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -79,7 +79,7 @@ fn number(text: &str) -> Option<u64> {
 
 pub(super) fn list(directory: &Path) -> io::Result<Listing> {
     let mut listing = Listing::default();
-    for entry in std::fs::read_dir(directory)? {
+    for entry in fs::read_dir(directory)? {
         let path = entry?.path();
         let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
         match name.split_once('.').map(|(kind, rest)| (kind, number(rest), rest.strip_suffix(".new"))) {
@@ -100,6 +100,20 @@ pub(super) enum Locked {
     Elsewhere,
     /// There can be no lock here, for now.
     Not(io::Error),
+}
+
+impl Listing {
+    /// The newest generation; 0: there is none.
+    pub(super) fn newest(&self) -> u64 {
+        self.snapshots.iter().chain(&self.journals).max().copied().unwrap_or(0)
+    }
+}
+
+/// Whether a lock is that of the directory of this name, which may have been replaced.
+pub(super) fn is_lock_of(lock: &File, directory: &Path) -> bool {
+    let identity = |metadata: io::Result<Metadata>| metadata.map(|found| (found.dev(), found.ino())).ok();
+    let held = identity(lock.metadata());
+    held.is_some() && held == identity(fs::metadata(directory.join("lock")))
 }
 
 /// Takes the directory for this process alone, as long as the result lives.

@@ -37,6 +37,7 @@ use crate::state::State;
 use crate::state::entry::Entry;
 use disk::{Disk, DiskFile, write_all};
 use files::{After, JournalBegin, Locked};
+use recover::Recovered;
 use saver::{Job, Report, Save, Unsynced};
 
 /// The feed's end of the journal.
@@ -45,6 +46,10 @@ pub struct Journal {
     disk: Arc<dyn Disk>,
     sync: Sync,
     lock: Option<Flock<File>>,
+    /// Whether what the directory holds has been read. Until then nothing may be written there.
+    was_read: bool,
+    /// When it was last seen that the directory is still there.
+    seen_at: Instant,
     /// What is appended to; none while nothing can be written.
     segment: Option<Segment>,
     /// Whether the disk holds all that memory does.
@@ -96,6 +101,8 @@ impl Journal {
             disk,
             sync,
             lock: None,
+            was_read: false,
+            seen_at: Instant::now(),
             segment: None,
             durable: false,
             generation: 1,
@@ -112,27 +119,22 @@ impl Journal {
             pause: limits::JOURNAL_RETRY_FIRST,
             buffer: Vec::new(),
         };
-        let locked = journal.lock()?;
-        let recovered = recover::recover(directory, &*journal.disk);
-        journal.generation = recovered.generation;
-        journal.aside = recovered.aside;
-        journal.closed_bytes = recovered.journal_bytes;
-        journal.closed = recovered.journals;
-        journal.snapshot_at = recovered.snapshot_at;
-        // A chain that is broken needs a snapshot first, which is wanted as long as state is not durable.
-        let whole = recovered.after.is_some();
-        match locked.and_then(|()| recovered.after.map_or(Ok(()), |after| journal.begin(after))) {
-            Ok(()) => journal.durable = whole,
-            Err(error) => journal.fail(&error),
-        }
-        Ok((journal, saver, recovered.state))
+        let state = match journal.lock()?.and_then(|()| journal.read()) {
+            Ok(recovered) => journal.go_on_from(recovered),
+            Err(error) => {
+                journal.fail(&error);
+                State::default()
+            }
+        };
+        Ok((journal, saver, state))
     }
 
     /// Locks the directory. That it cannot be locked for now is not the outer error.
     fn lock(&mut self) -> Result<io::Result<()>, String> {
-        if self.lock.is_some() {
+        if self.lock.as_ref().is_some_and(|lock| files::is_lock_of(lock, &self.directory)) {
             return Ok(Ok(()));
         }
+        self.lock = None;
         if let Err(error) = self.disk.make_directory(&self.directory) {
             return Ok(Err(error));
         }
@@ -146,7 +148,54 @@ impl Journal {
                 ));
             }
         }
-        Ok(Ok(()))
+        // It may be another directory than before.
+        let listed = files::list(&self.directory);
+        Ok(listed.map(|listing| self.generation = self.generation.max(listing.newest() + 1)))
+    }
+
+    /// Reads what the directory holds.
+    fn read(&mut self) -> io::Result<Recovered> {
+        let mut recovered = recover::recover(&self.directory, &*self.disk)?;
+        self.was_read = true;
+        self.generation = recovered.generation;
+        self.aside = std::mem::take(&mut recovered.aside);
+        self.closed_bytes = recovered.journal_bytes;
+        self.closed = recovered.journals;
+        self.snapshot_at = recovered.snapshot_at;
+        Ok(recovered)
+    }
+
+    /// Begins the journal that goes on from what was read.
+    fn go_on_from(&mut self, recovered: Recovered) -> State {
+        // A chain that is broken needs a snapshot first, which is wanted as long as state is not durable.
+        if let Some(after) = recovered.after {
+            match self.begin(after) {
+                Ok(()) => self.durable = true,
+                Err(error) => self.fail(&error),
+            }
+        }
+        recovered.state
+    }
+
+    /// Sees to it that the directory is this process's own. If it could not be read at the start and turns out to hold
+    /// state, that is returned: it was acknowledged, what memory holds was not.
+    pub fn prepare(&mut self) -> Option<State> {
+        let locked = self.lock().unwrap_or_else(|elsewhere| Err(io::Error::other(elsewhere)));
+        if let Err(error) = locked {
+            self.fail(&error);
+            return None;
+        }
+        if self.was_read {
+            return None;
+        }
+        match self.read() {
+            // Where there is nothing, a snapshot of what memory holds has to come first.
+            Ok(recovered) => recovered.found.then(|| self.go_on_from(recovered)),
+            Err(error) => {
+                self.fail(&error);
+                None
+            }
+        }
     }
 
     /// Begins the next journal.
@@ -156,13 +205,6 @@ impl Journal {
         let mut bytes = files::JOURNAL_HEAD.to_vec();
         frame::push(&mut bytes, |out| image::put(out, &JournalBegin { generation, after }));
         let make = || {
-            // What stands at the end of the former journal is confirmed by this one from here on.
-            if let Some(former) = &self.segment
-                && self.sync == Sync::Always
-                && former.dirty.swap(false, Ordering::AcqRel)
-            {
-                former.file.sync()?;
-            }
             let file = self.disk.create(&path)?;
             write_all(&*file, &bytes)?;
             if self.sync == Sync::Always {
@@ -249,11 +291,16 @@ impl Journal {
         } else {
             log::debug!("{}: state still cannot be written: {error}", self.directory.display());
         }
-        self.durable = false;
         if let Some(former) = self.segment.take() {
-            self.closed_bytes += former.bytes;
-            self.closed += 1;
+            if self.durable {
+                self.closed_bytes += former.bytes;
+                self.closed += 1;
+            } else {
+                // Without its snapshot it is worth nothing, and may take the room that is missing.
+                let _ = self.disk.remove(&files::journal(&self.directory, former.generation));
+            }
         }
+        self.durable = false;
         self.retry_later();
     }
 
@@ -262,8 +309,16 @@ impl Journal {
         self.pause = (self.pause * 2).min(limits::JOURNAL_RETRY_MAX);
     }
 
-    /// Takes in what the saver has done.
-    pub fn collect(&mut self) {
+    /// Takes in what the saver has done, and looks from time to time whether the directory is still there.
+    pub fn collect(&mut self, now: Instant) {
+        if now.duration_since(self.seen_at) >= limits::SYNC_INTERVAL {
+            self.seen_at = now;
+            let path =
+                self.segment.as_ref().map(|segment| files::journal(&self.directory, segment.generation));
+            if let Some(Err(error)) = path.map(std::fs::metadata) {
+                self.fail(&error);
+            }
+        }
         while let Ok(report) = self.reports.try_recv() {
             self.take(report);
         }
@@ -323,12 +378,20 @@ impl Journal {
             || (written && now.duration_since(self.snapshot_taken) >= limits::SNAPSHOT_EVERY)
     }
 
-    /// Begins a new journal and hands the state at this point to the saver. `at` is Unix seconds.
+    /// Whether it has become so long that a snapshot should not wait for anything else.
+    pub fn is_long(&self) -> bool {
+        self.bytes() >= limits::JOURNAL_BYTES_SNAPSHOT && self.segment.is_some() && self.saving.is_none()
+    }
+
+    /// Begins a new journal and hands the state at this point to the saver. `at` is Unix seconds. [`Self::prepare`] goes
+    /// before.
     pub fn snapshot(&mut self, at: f64, image: impl FnOnce() -> Vec<u8>) {
-        match self.lock() {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => return self.fail(&error),
-            Err(error) => return self.fail(&io::Error::other(error)),
+        if self.lock.is_none() || !self.was_read {
+            return;
+        }
+        // What stands at the end of this journal is not confirmed by the next one.
+        if self.durable && !self.confirm() {
+            return;
         }
         let after = match &self.segment {
             Some(segment) if self.durable => After::Journal(segment.bytes),
@@ -358,7 +421,8 @@ impl Journal {
     pub fn finish(&mut self, at: f64, image: impl FnOnce() -> Vec<u8>, heart: &Heart) {
         self.wait_for_saver(heart);
         let is_new = self.segment.as_ref().is_some_and(|segment| !segment.has_entries()) && self.closed == 0;
-        if (self.durable && is_new) || self.lock.is_none() || self.saving.is_some() {
+        let can = self.lock.is_some() && self.was_read && self.saving.is_none();
+        if (self.durable && is_new) || !can {
             return;
         }
         let generation = self.generation;
@@ -369,12 +433,17 @@ impl Journal {
     /// Goes on with another setting.
     pub fn set_sync(&mut self, sync: Sync) {
         let changed = std::mem::replace(&mut self.sync, sync) != sync;
-        if let Some(segment) = &self.segment
-            && changed
-            && sync == Sync::Interval
-            && segment.dirty.load(Ordering::Acquire)
-        {
-            let _ = self.jobs.send(Job::Sync(segment.unsynced()));
+        let Some(segment) = self.segment.as_ref().filter(|_| changed) else { return };
+        match sync {
+            Sync::Never => {}
+            Sync::Interval => drop(self.jobs.send(Job::Sync(segment.unsynced()))),
+            Sync::Always => {
+                // The saver may be at it just now: it is done once more before the next acknowledgement.
+                segment.dirty.store(true, Ordering::Release);
+                if let Err(error) = self.disk.sync_directory(&self.directory) {
+                    self.fail(&error);
+                }
+            }
         }
     }
 

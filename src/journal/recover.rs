@@ -1,11 +1,14 @@
 //! At start: the newest good snapshot, and the journals after it.
 //!
 //! Nothing here is a reason not to start. A torn tail is cut off, what is damaged is set aside, and what goes on from
-//! something that is not there is passed over: its lines were never acknowledged.
+//! something that is not there is passed over: its lines were never acknowledged. What cannot be read for now, for lack
+//! of permission or descriptors, is not damaged: that is the one error.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
 
 use super::disk::Disk;
 use super::files::{self, After, JournalBegin, SnapshotBegin};
@@ -17,6 +20,8 @@ use crate::state::entry::Entry;
 #[derive(Default)]
 pub(super) struct Recovered {
     pub(super) state: State,
+    /// Whether there was anything.
+    pub(super) found: bool,
     /// The first number that no file has.
     pub(super) generation: u64,
     /// What the next journal goes on from; `None`: only from a snapshot that is still to be taken.
@@ -30,23 +35,15 @@ pub(super) struct Recovered {
     pub(super) aside: Vec<PathBuf>,
 }
 
-pub(super) fn recover(directory: &Path, disk: &dyn Disk) -> Recovered {
-    let mut recovered = Recovered { generation: 1, after: Some(After::Nothing), ..Recovered::default() };
-    let listing = match files::list(directory) {
-        Ok(listing) => listing,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return recovered,
-        Err(error) => {
-            log::error!("{}: cannot be read: {error}; beginning without state", directory.display());
-            recovered.after = None;
-            return recovered;
-        }
-    };
+pub(super) fn recover(directory: &Path, disk: &dyn Disk) -> io::Result<Recovered> {
+    let listing = files::list(directory)?;
     for path in &listing.unfinished {
         let _ = disk.remove(path);
     }
-    let newest = listing.snapshots.iter().chain(&listing.journals).max().copied();
-    recovered.generation = newest.map_or(1, |newest| newest + 1);
+    let mut recovered =
+        Recovered { generation: listing.newest() + 1, after: Some(After::Nothing), ..Recovered::default() };
     let mut base = None;
+    let mut damaged = Vec::new();
     for &generation in listing.snapshots.iter().rev() {
         let path = files::snapshot(directory, generation);
         match read_snapshot(&path, generation) {
@@ -55,22 +52,50 @@ pub(super) fn recover(directory: &Path, disk: &dyn Disk) -> Recovered {
                 base = Some(generation);
                 break;
             }
-            Err(error) => {
-                let aside = files::marked(&path, ".damaged");
-                let moved = disk.rename(&path, &aside);
-                let where_to =
-                    moved.map_or_else(|error| error.to_string(), |()| format!("kept as {}", aside.display()));
-                log::error!("{}: damaged: {error}; {where_to}", path.display());
-            }
+            Err(Fault::Unreadable(error)) => return Err(error),
+            Err(Fault::Damaged(error)) => damaged.push((path, error)),
         }
     }
-    recovered.journals_from(directory, base, &listing.journals);
-    recovered
+    recovered.journals_from(directory, base, &listing.journals)?;
+    recovered.found = base.is_some() || recovered.journals > 0;
+    for (path, error) in damaged {
+        let aside = files::marked(&path, ".damaged");
+        let moved = disk.rename(&path, &aside);
+        let kept = moved.map_or_else(|error| error.to_string(), |()| format!("kept as {}", aside.display()));
+        log::error!("{}: damaged: {error}; {kept}", path.display());
+    }
+    Ok(recovered)
+}
+
+/// Why a file gives nothing.
+#[derive(Debug)]
+enum Fault {
+    /// It cannot be read for now.
+    Unreadable(io::Error),
+    /// It is not what was written.
+    Damaged(String),
+}
+
+impl From<String> for Fault {
+    fn from(what: String) -> Self {
+        Fault::Damaged(what)
+    }
+}
+
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Self {
+        match error.raw_os_error().map(Errno::from_raw) {
+            Some(
+                Errno::EACCES | Errno::EPERM | Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM | Errno::ESTALE,
+            ) => Fault::Unreadable(error),
+            _ => Fault::Damaged(error.to_string()),
+        }
+    }
 }
 
 impl Recovered {
     /// Replays the journals that go on from the snapshot `base`, or from nothing.
-    fn journals_from(&mut self, directory: &Path, base: Option<u64>, all: &[u64]) {
+    fn journals_from(&mut self, directory: &Path, base: Option<u64>, all: &[u64]) -> io::Result<()> {
         let mut rest = all.iter().copied().filter(|generation| base.is_none_or(|base| *generation >= base));
         let mut before: Option<(u64, u64)> = None;
         for generation in rest.by_ref() {
@@ -91,7 +116,8 @@ impl Recovered {
                     self.aside.push(path);
                     break;
                 }
-                Err(error) => {
+                Err(Fault::Unreadable(error)) => return Err(error),
+                Err(Fault::Damaged(error)) => {
                     let aside = files::marked(&path, ".damaged");
                     let kept = format!("what stands before is taken, it will be kept as {}", aside.display());
                     log::error!("{}: damaged: {error}; {kept}", path.display());
@@ -116,6 +142,7 @@ impl Recovered {
             }
             (None, None) => {}
         }
+        Ok(())
     }
 
     fn replay(
@@ -123,7 +150,7 @@ impl Recovered {
         path: &Path,
         generation: u64,
         goes_on: impl Fn(&After) -> bool,
-    ) -> Result<Replayed, String> {
+    ) -> Result<Replayed, Fault> {
         let mut file = open(path, files::JOURNAL_HEAD)?;
         let read = files::JOURNAL_HEAD.len() as u64;
         let Some(file) = &mut file else {
@@ -131,29 +158,29 @@ impl Recovered {
             return Ok(Replayed::Torn(0));
         };
         let mut frames = Frames::new(file, read);
-        match frames.next().map_err(text)? {
+        match frames.next()? {
             Next::Payload(payload) => {
                 let begin: JournalBegin = postcard::from_bytes(payload).map_err(text)?;
                 if begin.generation != generation {
-                    return Err(format!("expected journal {generation}, found {}", begin.generation));
+                    return Err(format!("expected journal {generation}, found {}", begin.generation).into());
                 }
                 if !goes_on(&begin.after) {
                     return Ok(Replayed::Elsewhere);
                 }
             }
             Next::End | Next::Torn => return Ok(Replayed::Torn(0)),
-            Next::Damaged => return Err("its first frame is no frame".to_owned()),
+            Next::Damaged => return Err("its first frame is no frame".to_owned().into()),
         }
         loop {
             let at = frames.good();
-            match frames.next().map_err(text)? {
+            match frames.next()? {
                 Next::Payload(payload) => {
                     let entry: Entry<'_> = postcard::from_bytes(payload).map_err(|e| at_byte(at, &e))?;
                     self.state.apply(&entry, &mut |_| {}).map_err(|misfit| at_byte(at, &misfit.0))?;
                 }
                 Next::End => return Ok(Replayed::Whole(at)),
                 Next::Torn => return Ok(Replayed::Torn(at)),
-                Next::Damaged => return Err(at_byte(at, &"what stands there is no frame")),
+                Next::Damaged => return Err(at_byte(at, &"what stands there is no frame").into()),
             }
         }
     }
@@ -169,24 +196,24 @@ enum Replayed {
     Elsewhere,
 }
 
-fn read_snapshot(path: &Path, generation: u64) -> Result<(State, f64), String> {
+fn read_snapshot(path: &Path, generation: u64) -> Result<(State, f64), Fault> {
     let Some(file) = &mut open(path, files::SNAPSHOT_HEAD)? else {
-        return Err("its first line is missing".to_owned());
+        return Err("its first line is missing".to_owned().into());
     };
     let mut frames = Frames::new(file, 0);
-    let Next::Payload(payload) = frames.next().map_err(text)? else {
-        return Err("its first frame is no frame".to_owned());
+    let Next::Payload(payload) = frames.next()? else {
+        return Err("its first frame is no frame".to_owned().into());
     };
     let begin: SnapshotBegin = postcard::from_bytes(payload).map_err(text)?;
     if begin.generation != generation {
-        return Err(format!("expected snapshot {generation}, found {}", begin.generation));
+        return Err(format!("expected snapshot {generation}, found {}", begin.generation).into());
     }
     let mut image = Vec::new();
     loop {
-        match frames.next().map_err(text)? {
+        match frames.next()? {
             Next::Payload(piece) => image.extend_from_slice(piece),
             Next::End if image.len() as u64 == begin.image_bytes => break,
-            _ => return Err(format!("{} of {} bytes are good", image.len(), begin.image_bytes)),
+            _ => return Err(format!("{} of {} bytes are good", image.len(), begin.image_bytes).into()),
         }
     }
     let state = State::restore(&image).map_err(text)?;
@@ -194,17 +221,17 @@ fn read_snapshot(path: &Path, generation: u64) -> Result<(State, f64), String> {
 }
 
 /// Opens a file behind its first line; `None` where not even that is whole.
-fn open(path: &Path, head: &[u8]) -> Result<Option<BufReader<File>>, String> {
-    let mut file = BufReader::with_capacity(65_536, File::open(path).map_err(text)?);
+fn open(path: &Path, head: &[u8]) -> Result<Option<BufReader<File>>, Fault> {
+    let mut file = BufReader::with_capacity(65_536, File::open(path)?);
     let mut found = Vec::with_capacity(head.len());
-    file.by_ref().take(head.len() as u64).read_to_end(&mut found).map_err(text)?;
+    file.by_ref().take(head.len() as u64).read_to_end(&mut found)?;
     if found == head {
         Ok(Some(file))
     } else if head.starts_with(&found) {
         Ok(None)
     } else {
         let expected = String::from_utf8_lossy(head);
-        Err(format!("expected a file that begins with {:?}", expected.trim_end()))
+        Err(format!("expected a file that begins with {:?}", expected.trim_end()).into())
     }
 }
 

@@ -227,6 +227,7 @@ impl Run {
     }
 
     fn snapshot(&mut self) {
+        assert!(self.journal.prepare().is_none());
         self.journal.snapshot(1e9, || self.life.state.save());
         self.journal.wait_for_saver(&self.heart);
     }
@@ -244,7 +245,7 @@ impl Run {
     /// Lets retries come due until all is written.
     fn come_back(&mut self) {
         for _ in 0..10 {
-            self.journal.collect();
+            self.journal.collect(Instant::now());
             if self.journal.wants_snapshot(Instant::now() + Duration::from_secs(60)) {
                 self.snapshot();
             }
@@ -348,6 +349,24 @@ fn a_new_journal_confirms_what_stands_at_the_end_of_the_former() {
     drop((journal, saver));
     disk.lose_power();
     assert_eq!(recovered(directory.path()), shown(&mut life.state));
+}
+
+#[test]
+fn a_snapshot_begins_only_behind_what_is_confirmed() {
+    let directory = tempfile::tempdir().unwrap();
+    let disk = Arc::new(FaultyDisk::default());
+    let mut run = Run::begin(directory.path(), Sync::Always, Arc::clone(&disk) as Arc<dyn Disk>);
+    run.step(0.0, &Step::Configure(0));
+    let (journal, heart) = (&mut run.journal, &run.heart);
+    let hello = Step::Hello { session: 0, owner: true };
+    run.life.step(0.0, &hello, &mut |entry| journal.append(entry, heart));
+    disk.fail(0..usize::MAX, Fault::NotForced);
+    run.snapshot();
+    assert!(!run.journal.confirm(), "what could not be forced to the disk was confirmed");
+    disk.heal();
+    run.come_back();
+    assert!(run.journal.confirm());
+    run.crash();
 }
 
 #[test]

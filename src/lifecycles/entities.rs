@@ -164,6 +164,10 @@ impl Entities {
         self.kinds.get(id as usize).is_some_and(|&kind| kind != FREE)
     }
 
+    pub(super) fn kind(&self, id: EntityId) -> EntityIndex {
+        self.kinds[id as usize] as EntityIndex
+    }
+
     pub(super) fn opened(&self, id: EntityId) -> f64 {
         self.opened[id as usize]
     }

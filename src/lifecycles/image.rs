@@ -121,8 +121,13 @@ impl System {
             entities.push(entity);
         }
         self.entities.restore(entities)?;
-        ensure(head.totals.iter().all(|(series, _)| self.has(*series)), "totals of series that are there")?;
-        self.totals.extend(head.totals);
+        for id in self.entities.all() {
+            let kinds = &self.catalog.entities[self.entities.kind(id)].within;
+            let parents = self.entities.parents(id).map(|parent| self.entities.kind(parent));
+            ensure(parents.eq(kinds.iter().copied()), "parents of the kinds that the catalog says")?;
+        }
+        let (kept, _): (Vec<_>, Vec<_>) = head.totals.into_iter().partition(|(series, _)| self.has(*series));
+        self.totals.extend(kept);
         Ok(())
     }
 

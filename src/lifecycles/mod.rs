@@ -405,6 +405,8 @@ impl System {
         for (from, to) in merged {
             let reference = |slot| entities::SeriesRef { metric: metric as u16, slot };
             let moved = self.entities.redirect(reference(from), reference(to));
+            // Two sources that are one series now: what the other one had come to says nothing any more.
+            self.totals.remove(&reference(from));
             (0..moved).for_each(|_| self.families[metric].own(to));
             self.families[metric].drop_merged(from);
         }

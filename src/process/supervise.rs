@@ -325,7 +325,7 @@ fn open_state(settings: &Settings) -> Result<(Option<Journal>, Option<Saver>, St
 /// Where state is, for the log.
 fn state_shown(settings: &Settings, journal: Option<&Journal>) -> String {
     match (&settings.state_directory, journal) {
-        (Some(directory), Some(journal)) if journal.is_durable() => {
+        (Some(directory), Some(journal)) if journal.errors() == 0 => {
             format!("state is in {} (sync = {})", directory.display(), settings.sync.name())
         }
         (Some(directory), _) => format!("state is in memory, {} cannot be written", directory.display()),

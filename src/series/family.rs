@@ -325,7 +325,9 @@ impl Family {
                 }
                 Shape::Histogram(bounds) => {
                     let mut count = 0;
-                    for (bound, hits) in bounds.iter().chain([&f64::INFINITY]).zip(&self.buckets[index as usize]) {
+                    for (bound, hits) in
+                        bounds.iter().chain([&f64::INFINITY]).zip(&self.buckets[index as usize])
+                    {
                         count += hits;
                         let mut limit = Vec::with_capacity(24);
                         limit.extend_from_slice(b"le=\"");

@@ -55,6 +55,12 @@ impl State {
         *self.texts == *texts && self.engine.rules() == rules
     }
 
+    /// The catalogs and rules in force.
+    pub fn configuration(&self) -> Result<(Catalogs, Rules), String> {
+        let catalogs = catalog::read_texts(Arc::clone(&self.texts)).map_err(|error| error.to_string())?;
+        Ok((catalogs, self.engine.rules().clone()))
+    }
+
     /// Goes on with other catalogs and rules. Returns what the log should say.
     pub fn configure(&mut self, catalogs: &Catalogs, rules: Rules, at: f64) -> Vec<String> {
         self.texts = Arc::clone(&catalogs.texts);
@@ -127,25 +133,26 @@ impl State {
         owner: bool,
         note: &mut dyn FnMut(Note<'_>),
     ) {
-        let id = self.sessions.find(producer, instance);
-        let id = id.unwrap_or_else(|| self.sessions.add(producer, instance, owner));
-        if let Some(session) = self.sessions.get_mut(id) {
-            session.owner = owner;
+        if let Some(id) = self.sessions.find(producer, instance) {
+            // It comes back: whoever else has begun since then is left alone.
+            if let Some(session) = self.sessions.get_mut(id) {
+                session.owner = owner;
+            }
+            return;
         }
         if owner {
-            for former in self.former(id) {
+            for former in self.former(producer) {
                 self.abandon(former, at, note);
             }
         }
+        self.sessions.add(producer, instance, owner);
     }
 
-    /// The other sessions of the same producer that own what they opened: runs of it before this one.
-    pub fn former(&self, id: SessionId) -> Vec<SessionId> {
-        let Some(session) = self.sessions.get(id) else { return Vec::new() };
-        let same = self.sessions.iter().filter(|(other, former)| {
-            *other != id && former.owner && former.name.producer == session.name.producer
-        });
-        same.map(|(other, _)| other).collect()
+    /// The sessions of a producer that may have something open: runs of it before a new one.
+    pub fn former(&self, producer: &str) -> Vec<SessionId> {
+        let same =
+            self.sessions.iter().filter(|(_, former)| former.holds && former.name.producer == producer);
+        same.map(|(id, _)| id).collect()
     }
 
     fn abandon(&mut self, id: SessionId, at: f64, note: &mut dyn FnMut(Note<'_>)) {

@@ -50,7 +50,9 @@ fn state() -> State {
 }
 
 fn put(state: &mut State, block: &[u8]) {
-    state.apply(&Entry::Lines { at: 1e9, place: None, block }, &mut |_| panic!("a line was rejected")).unwrap();
+    state
+        .apply(&Entry::Lines { at: 1e9, place: None, block }, &mut |_| panic!("a line was rejected"))
+        .unwrap();
 }
 
 /// Applies the mix block by block.

@@ -24,8 +24,8 @@ use lifecycle_exporter::config::Settings;
 use lifecycle_exporter::lifecycles::Rules;
 use lifecycle_exporter::state::State;
 use lifecycle_exporter::state::entry::Entry;
-use prometheus::{Encoder, IntCounterVec, Opts, Registry, TextEncoder};
 use mix::SESSIONS;
+use prometheus::{Encoder, IntCounterVec, Opts, Registry, TextEncoder};
 use support::session::Session;
 use support::{Exporter, wait_until};
 

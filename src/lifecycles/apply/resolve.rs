@@ -71,7 +71,10 @@ impl Scratch {
             };
             if seen & (1 << index) != 0 {
                 let name = &plan.fields[index].name;
-                return Err(Rejection::new(Reason::Malformed, format!("{name}: stands twice, expected once")));
+                return Err(Rejection::new(
+                    Reason::Malformed,
+                    format!("{name}: stands twice, expected once"),
+                ));
             }
             seen |= 1 << index;
             self.values[index] = (value != Value::Null).then_some(value);
