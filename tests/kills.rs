@@ -85,8 +85,15 @@ fn pass(time: Duration) {
     }
 }
 
+/// How far all producers have come together, and how far each may go for now: kills are spread over all lines.
+#[derive(Default)]
+struct Progress {
+    acked: AtomicU64,
+    allowed: AtomicU64,
+}
+
 /// Sends lines until all are acknowledged, over as many connections as that takes.
-fn produce(socket: &Path, producer: u64, lines: u64, progress: &AtomicU64) {
+fn produce(socket: &Path, producer: u64, lines: u64, progress: &Progress) {
     let mut random = fastrand::Rng::with_seed(producer);
     let mut acked = 0;
     while acked < lines {
@@ -104,7 +111,7 @@ fn converse(
     lines: u64,
     acked: &mut u64,
     random: &mut fastrand::Rng,
-    progress: &AtomicU64,
+    progress: &Progress,
 ) -> Option<()> {
     let mut stream = UnixStream::connect(socket).ok()?;
     let replies = std::io::BufReader::new(stream.try_clone().ok()?);
@@ -112,13 +119,18 @@ fn converse(
     writeln!(stream, "{{\"hello\":\"p{producer}\",\"instance\":\"i\"}}").ok()?;
     let take = |number: u64, acked: &mut u64| {
         assert!(number >= *acked, "acknowledged {acked}, now {number}");
-        progress.fetch_add(number - *acked, Ordering::Relaxed);
+        progress.acked.fetch_add(number - *acked, Ordering::Relaxed);
         *acked = number;
     };
     let position = ack(&replies.next()?).expect("the hello's answer");
     take(position, acked);
     while *acked < lines {
-        let until = lines.min(*acked + random.u64(1..1_500));
+        let allowed = lines.min(progress.allowed.load(Ordering::Relaxed));
+        if *acked >= allowed {
+            pass(Duration::from_micros(200));
+            continue;
+        }
+        let until = allowed.min(*acked + random.u64(1..1_500));
         let mut block: String = (*acked + 1..=until).map(|number| line(producer, number)).collect();
         let breaks = random.u8(..) < 8;
         if breaks {
@@ -140,7 +152,7 @@ fn converse(
 /// Kills the exporter so many times while so many lines come in, then compares all numbers.
 fn run(kills_wanted: u64, lines: u64) {
     let mut exporter = Exporter::start(CONFIG);
-    let (progress, done) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+    let (progress, done) = (Arc::new(Progress::default()), Arc::new(AtomicBool::new(false)));
     let each = lines / PRODUCERS;
     let producers: Vec<_> = (0..PRODUCERS)
         .map(|producer| {
@@ -158,9 +170,13 @@ fn run(kills_wanted: u64, lines: u64) {
     let (mut random, mut kills) = (fastrand::Rng::with_seed(lines), Kills::default());
     let mut alternate = false;
     while !done.load(Ordering::Relaxed) {
-        // So that kills are spread over all lines, each waits for its share of them.
-        let share = (kills.all() + 1) * lines / (kills_wanted * 5 / 4 + 10);
-        while progress.load(Ordering::Relaxed) < share && !done.load(Ordering::Relaxed) {
+        // Each kill waits for its share of the lines, and the lines wait for it.
+        let step = each / (kills_wanted + 2);
+        let share = ((kills.all() + 1) * step).min(each);
+        progress
+            .allowed
+            .store(if kills.all() < kills_wanted { share + step } else { each }, Ordering::Relaxed);
+        while progress.acked.load(Ordering::Relaxed) < share * PRODUCERS && !done.load(Ordering::Relaxed) {
             pass(Duration::from_micros(200));
         }
         if done.load(Ordering::Relaxed) {
