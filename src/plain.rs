@@ -12,8 +12,19 @@ pub fn end_of_plain(bytes: &[u8], from: usize) -> usize {
         }
         rest = more;
     }
-    let is_special = |&byte: &u8| byte < 0x20 || byte == b'"' || byte == b'\\';
-    bytes.len() - rest.len() + rest.iter().position(is_special).unwrap_or(rest.len())
+    let searched = bytes.len() - rest.len();
+    match bytes.last_chunk::<8>() {
+        _ if rest.is_empty() => searched,
+        // The last bytes, with those before them shifted out: what comes in is 0, a control character.
+        Some(chunk) => {
+            let word = u64::from_le_bytes(*chunk) >> (8 * (8 - rest.len()));
+            searched + (special(word).trailing_zeros() / 8) as usize
+        }
+        None => {
+            let is_special = |&byte: &u8| byte < 0x20 || byte == b'"' || byte == b'\\';
+            searched + rest.iter().position(is_special).unwrap_or(rest.len())
+        }
+    }
 }
 
 /// The highest bit of each byte that is not plain. Of several only the lowest is exact: a borrow can mark bytes above it.

@@ -79,10 +79,9 @@ impl Fields {
 
     #[inline]
     fn note_head(&mut self, line: &str, key: Text, value: Value) {
-        let source = if key.unescaped { &self.unescaped } else { line };
-        let (place, name) = match source.as_bytes().get(key.start as usize..key.end as usize) {
-            Some(b"event") => (&mut self.head.event, "event"),
-            Some(b"time") => (&mut self.head.time, "time"),
+        let (place, name) = match self.bytes(line, key) {
+            b"event" => (&mut self.head.event, "event"),
+            b"time" => (&mut self.head.time, "time"),
             _ => return,
         };
         if place.replace(value).is_some() {
@@ -97,10 +96,14 @@ impl Fields {
 
     /// The same with the bytes of the keys, which takes less to compare.
     pub fn iter_bytes<'a>(&'a self, line: &'a str) -> impl Iterator<Item = (&'a [u8], Value)> {
-        self.list.iter().map(move |field| {
-            let source = if field.key.unescaped { &self.unescaped } else { line };
-            (&source.as_bytes()[field.key.start as usize..field.key.end as usize], field.value)
-        })
+        self.list.iter().map(move |field| (self.bytes(line, field.key), field.value))
+    }
+
+    /// The bytes of a text of this line.
+    #[inline]
+    pub fn bytes<'a>(&'a self, line: &'a str, text: Text) -> &'a [u8] {
+        let source = if text.unescaped { &self.unescaped } else { line };
+        &source.as_bytes()[text.start as usize..text.end as usize]
     }
 
     /// The text of a key, a string or a number of this line.

@@ -81,6 +81,14 @@ pub(super) struct EntityImage<'a> {
     pub(super) totals: Cow<'a, [Total]>,
 }
 
+/// What is known of the key of an entity that is to be opened.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Key {
+    /// How long it is.
+    pub(super) bytes: usize,
+    pub(super) hash: u64,
+}
+
 /// A parent, and the place among its children.
 #[derive(Debug, Clone, Copy)]
 struct Link {
@@ -148,7 +156,15 @@ impl Entities {
     }
 
     pub(super) fn find(&self, kind: EntityIndex, key: &[u8]) -> Option<EntityId> {
-        let hash = self.hasher.hash_one(key);
+        self.find_hashed(kind, key, self.hash(key))
+    }
+
+    /// What [`Self::find_hashed`] and [`Self::open`] need of a key.
+    pub(super) fn hash(&self, key: &[u8]) -> u64 {
+        self.hasher.hash_one(key)
+    }
+
+    pub(super) fn find_hashed(&self, kind: EntityIndex, key: &[u8], hash: u64) -> Option<EntityId> {
         self.index[kind].find(hash, |&id| self.entities[id as usize].key() == key).copied()
     }
 
@@ -189,13 +205,13 @@ impl Entities {
         &mut self,
         kind: EntityIndex,
         text: &[u8],
-        key_bytes: usize,
+        key: Key,
         parents: &[EntityId],
         opened: f64,
         opener: Opener,
     ) -> EntityId {
         let id = self.free.pop().unwrap_or(self.entities.len() as EntityId);
-        let entity = Entity { text: text.into(), key_bytes: key_bytes as u32, ..Entity::default() };
+        let entity = Entity { text: text.into(), key_bytes: key.bytes as u32, ..Entity::default() };
         if id as usize == self.entities.len() {
             self.entities.push(entity);
             self.kinds.push(kind as u16);
@@ -207,7 +223,7 @@ impl Entities {
             self.opened[id as usize] = opened;
             self.openers[id as usize] = opener;
         }
-        self.insert(kind, id);
+        self.insert(kind, id, key.hash);
         if !parents.is_empty() {
             self.link(id, parents);
         }
@@ -215,10 +231,10 @@ impl Entities {
     }
 
     /// Makes an entity findable by its key.
-    fn insert(&mut self, kind: EntityIndex, id: EntityId) {
+    fn insert(&mut self, kind: EntityIndex, id: EntityId, hash: u64) {
         let (hasher, entities) = (&self.hasher, &self.entities);
-        let hash = |id: &EntityId| hasher.hash_one(entities[*id as usize].key());
-        self.index[kind].insert_unique(hash(&id), id, hash);
+        let rehash = |id: &EntityId| hasher.hash_one(entities[*id as usize].key());
+        self.index[kind].insert_unique(hash, id, rehash);
         self.open += 1;
     }
 
@@ -260,7 +276,11 @@ impl Entities {
     pub(super) fn put(&mut self, image: EntityImage<'_>) -> bool {
         let (id, kind) = (image.id as usize, image.kind as EntityIndex);
         let Some(key) = image.text.get(..image.key_bytes as usize) else { return false };
-        if id < self.entities.len() || id > limits::ENTITY_IDS_MAX || self.find(kind, key).is_some() {
+        let hash = self.hash(key);
+        if id < self.entities.len()
+            || id > limits::ENTITY_IDS_MAX
+            || self.find_hashed(kind, key, hash).is_some()
+        {
             return false;
         }
         self.free.extend(self.entities.len() as EntityId..image.id);
@@ -282,7 +302,7 @@ impl Entities {
         self.kinds.push(image.kind);
         self.opened.push(image.opened);
         self.openers.push(image.opener);
-        self.insert(kind, image.id);
+        self.insert(kind, image.id, hash);
         true
     }
 

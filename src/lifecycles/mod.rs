@@ -183,10 +183,8 @@ impl Engine {
 
     /// Applies one line whose entities will belong to a session. A rejection is not counted.
     pub fn apply_for(&mut self, line: &str, arrived: f64, opener: Opener) -> Result<(), Rejection> {
-        let mut fields = std::mem::take(&mut self.fields);
-        let result = fields.scan(line).and_then(|()| self.apply_fields(line, &fields, arrived, opener));
-        self.fields = fields;
-        if let Some(reset) = result? {
+        self.fields.scan(line)?;
+        if let Some(reset) = self.apply_fields(line, arrived, opener)? {
             self.after_reset(reset, arrived);
         }
         Ok(())
@@ -227,14 +225,9 @@ impl Engine {
         self.rejected[reason as usize] += 1;
     }
 
-    /// Returns the system that was reset, if one was.
-    fn apply_fields(
-        &mut self,
-        line: &str,
-        fields: &Fields,
-        arrived: f64,
-        opener: Opener,
-    ) -> Result<Option<usize>, Rejection> {
+    /// Applies the line whose fields have been found. Returns the system that was reset, if one was.
+    fn apply_fields(&mut self, line: &str, arrived: f64, opener: Opener) -> Result<Option<usize>, Rejection> {
+        let fields = &self.fields;
         let (name, time) = read_head(line, fields)?;
         let Some(&(system_index, event_index)) = self.events.get(name) else {
             let what =

@@ -57,8 +57,7 @@ impl Scratch {
             .filter_map(|&parent| self.id(parent, system))
             .collect();
         let text = &self.keys[opening.text.clone()];
-        let id =
-            system.entities.open(opening.kind, text, opening.key_bytes, &parents, event.time, event.opener);
+        let id = system.entities.open(opening.kind, text, opening.key, &parents, event.time, event.opener);
         self.opened.push(id);
     }
 
@@ -73,7 +72,7 @@ impl Scratch {
         for (index, old) in system.entities.get(id).parts().enumerate() {
             let field = parts.iter().find(|(part, _)| *part == index).map(|(_, field)| *field);
             let new = field.and_then(|field| self.field_text(event, field).ok().flatten());
-            text.extend_from_slice(new.map_or(old, str::as_bytes));
+            text.extend_from_slice(new.unwrap_or(old));
             text.push(PART_END);
         }
         system.entities.retext(id, &text);

@@ -10,7 +10,7 @@ mod resolve;
 
 use hashbrown::DefaultHashBuilder;
 
-use super::entities::{EntityId, Opener};
+use super::entities::{EntityId, Key, Opener};
 use super::names::Names;
 use super::system::System;
 use crate::catalog::model::{EntityIndex, EventPlan};
@@ -54,7 +54,7 @@ type Range = std::ops::Range<usize>;
 struct Opening {
     kind: EntityIndex,
     text: Range,
-    key_bytes: usize,
+    key: Key,
     /// A range of [`Scratch::parents`].
     parents: Range,
 }

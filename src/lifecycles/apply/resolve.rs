@@ -9,7 +9,7 @@ use crate::catalog::model::{
 };
 use crate::event::line::Value;
 use crate::event::rejection::{Reason, Rejection};
-use crate::lifecycles::entities::PART_END;
+use crate::lifecycles::entities::{Key, PART_END};
 use crate::lifecycles::transform;
 use crate::limits;
 use crate::series;
@@ -93,11 +93,11 @@ impl Scratch {
         &self,
         event: Event<'a>,
         field: FieldIndex,
-    ) -> Result<Option<&'a str>, Rejection> {
+    ) -> Result<Option<&'a [u8]>, Rejection> {
         match self.values[field] {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text) | Value::Number(text) | Value::Boolean(text)) => {
-                Ok(Some(event.fields.text(event.line, text)))
+                Ok(Some(event.fields.bytes(event.line, text)))
             }
             Some(Value::Unusable) => {
                 let name = &event.plan.fields[field].name;
@@ -120,10 +120,10 @@ impl Scratch {
         let mut key_end = start;
         for (index, &field) in fields.iter().enumerate() {
             match self.field_text(event, field)? {
-                Some(text) if transform::is_too_long(text.as_bytes()) => {
+                Some(text) if transform::is_too_long(text) => {
                     return Err(too_long(&event.plan.fields[field].name));
                 }
-                Some(text) => self.keys.extend_from_slice(text.as_bytes()),
+                Some(text) => self.keys.extend_from_slice(text),
                 None if index < needed => return Ok(None),
                 None => {}
             }
@@ -136,11 +136,11 @@ impl Scratch {
     }
 
     /// Finds an open entity by its key, as earlier steps of the event will have left it.
-    fn find(&self, kind: EntityIndex, key: Range, system: &System) -> Option<Handle> {
+    fn find(&self, kind: EntityIndex, key: Range, hash: u64, system: &System) -> Option<Handle> {
         let key = &self.keys[key];
-        let existing = system.entities.find(kind, key).map(Handle::Existing);
+        let existing = system.entities.find_hashed(kind, key, hash).map(Handle::Existing);
         let opened = self.openings.iter().rposition(|opening| {
-            opening.kind == kind && self.keys[opening.text.start..][..opening.key_bytes] == *key
+            opening.kind == kind && self.keys[opening.text.start..][..opening.key.bytes] == *key
         });
         [opened.map(Handle::New), existing]
             .into_iter()
@@ -179,14 +179,16 @@ impl Scratch {
         let key_count = system.catalog.entities[*entity].key.len();
         let Some((text, key_bytes)) = self.push_parts(event, parts, key_count)? else { return Ok(false) };
         let key = text.start..text.start + key_bytes;
-        if self.find(*entity, key.clone(), system).is_some() {
+        let hash = system.entities.hash(&self.keys[key.clone()]);
+        if self.find(*entity, key.clone(), hash, system).is_some() {
             let what = self.describe(*entity, key, system);
             return Err(Rejection::new(Reason::AlreadyOpen, format!("already an open {what}")));
         }
         let first_parent = self.parents.len();
         for (kind, fields) in parents {
             let Some((key, _)) = self.push_parts(event, fields, fields.len())? else { return Ok(false) };
-            match self.find(*kind, key.clone(), system) {
+            let hash = system.entities.hash(&self.keys[key.clone()]);
+            match self.find(*kind, key.clone(), hash, system) {
                 Some(parent) => self.parents.push(parent),
                 None => return Err(self.not_open(*kind, key, system)),
             }
@@ -204,7 +206,7 @@ impl Scratch {
         self.openings.push(Opening {
             kind: *entity,
             text,
-            key_bytes,
+            key: Key { bytes: key_bytes, hash },
             parents: first_parent..self.parents.len(),
         });
         Ok(true)
@@ -213,7 +215,8 @@ impl Scratch {
     fn resolve_find(&mut self, event: Event<'_>, step: &Step, system: &System) -> Result<bool, Rejection> {
         let Step::Find { entity, handle, key, then } = step else { return Ok(false) };
         let Some((key, _)) = self.push_parts(event, key, key.len())? else { return Ok(false) };
-        let Some(found) = self.find(*entity, key.clone(), system) else {
+        let hash = system.entities.hash(&self.keys[key.clone()]);
+        let Some(found) = self.find(*entity, key.clone(), hash, system) else {
             return Err(self.not_open(*entity, key, system));
         };
         self.handles[*handle] = Some(found);
@@ -222,10 +225,7 @@ impl Scratch {
             Then::Lend => {}
             Then::Update(parts) => {
                 for &(_, field) in parts {
-                    if self
-                        .field_text(event, field)?
-                        .is_some_and(|text| transform::is_too_long(text.as_bytes()))
-                    {
+                    if self.field_text(event, field)?.is_some_and(transform::is_too_long) {
                         return Err(too_long(&event.plan.fields[field].name));
                     }
                 }
@@ -258,7 +258,7 @@ impl Scratch {
         context: &mut Context<'_>,
     ) -> Result<Resolved, Rejection> {
         if let Some((field, wanted)) = &change.condition
-            && self.field_text(event, *field)? != Some(wanted)
+            && self.field_text(event, *field)? != Some(wanted.as_bytes())
         {
             return Ok(Resolved::Skip);
         }
@@ -374,7 +374,7 @@ impl Scratch {
                 LabelSource::Text(text) => text.as_bytes(),
                 LabelSource::Empty => b"",
                 LabelSource::Field(field) => match self.field_text(event, *field)? {
-                    Some(text) => text.as_bytes(),
+                    Some(text) => text,
                     None => continue,
                 },
                 LabelSource::Entity(place, part) => match self.walk(place, system) {
