@@ -36,12 +36,25 @@ struct Field {
     value: Value,
 }
 
-/// Where a text stands: in the line, or among the unescaped strings.
+/// Where a text stands: in the line, or among the unescaped strings. One word, since it is copied often, and a processor waits
+/// when it reads as one what was written as two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Text {
-    start: u32,
-    end: u32,
-    unescaped: bool,
+pub struct Text(u64);
+
+const UNESCAPED: u64 = 1 << 63;
+
+impl Text {
+    fn new(start: usize, end: usize) -> Self {
+        Text((start as u64) << 32 | end as u64)
+    }
+
+    fn is_unescaped(self) -> bool {
+        self.0 & UNESCAPED != 0
+    }
+
+    fn range(self) -> std::ops::Range<usize> {
+        ((self.0 & !UNESCAPED) >> 32) as usize..(self.0 & u64::from(u32::MAX)) as usize
+    }
 }
 
 /// A value of a field.
@@ -102,14 +115,14 @@ impl Fields {
     /// The bytes of a text of this line.
     #[inline]
     pub fn bytes<'a>(&'a self, line: &'a str, text: Text) -> &'a [u8] {
-        let source = if text.unescaped { &self.unescaped } else { line };
-        &source.as_bytes()[text.start as usize..text.end as usize]
+        let source = if text.is_unescaped() { &self.unescaped } else { line };
+        &source.as_bytes()[text.range()]
     }
 
     /// The text of a key, a string or a number of this line.
     pub fn text<'a>(&'a self, line: &'a str, text: Text) -> &'a str {
-        let source = if text.unescaped { &self.unescaped } else { line };
-        &source[text.start as usize..text.end as usize]
+        let source = if text.is_unescaped() { &self.unescaped } else { line };
+        &source[text.range()]
     }
 }
 
@@ -189,9 +202,9 @@ impl Scanner<'_> {
         self.take(b'"', "the end of a string, without control characters in it")?;
         let raw = &self.line[start - 1..self.at];
         if let Ok(text) = serde_json::from_str::<String>(raw) {
-            let start = unescaped.len() as u32;
+            let start = unescaped.len();
             unescaped.push_str(&text);
-            Ok(Value::String(Text { start, end: unescaped.len() as u32, unescaped: true }))
+            Ok(Value::String(Text(Text::new(start, unescaped.len()).0 | UNESCAPED)))
         } else if serde_json::from_str::<IgnoredAny>(raw).is_ok() {
             Ok(Value::Unusable)
         } else {
@@ -258,7 +271,7 @@ impl Scanner<'_> {
     }
 
     fn text(&self, start: usize) -> Text {
-        Text { start: start as u32, end: self.at as u32, unescaped: false }
+        Text::new(start, self.at)
     }
 
     fn peek(&self) -> Option<u8> {
