@@ -10,7 +10,8 @@ pub fn opening() -> String {
     (0..SESSIONS).map(joined).collect()
 }
 
-fn joined(session: usize) -> String {
+/// A session begins.
+pub fn joined(session: usize) -> String {
     format!(
         "{{\"event\":\"signaling.session.joined\",\"session\":\"session-{session:010}\",\"backend\":\"https://cloud{}.example.com\",\"clienttype\":\"client\"}}\n",
         session % 8

@@ -1,0 +1,110 @@
+//! How cost grows with series and producers, and what a series and an open entity take. Draws it, too.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
+use std::time::Instant;
+
+use crate::mix;
+use crate::plot::{Line, plot};
+use crate::report::report;
+use crate::support::{Exporter, wait_until};
+use crate::tools::{cpu_seconds, exporter, read_so_far, resident_mib};
+
+const EVENTS: usize = 1_000_000;
+
+/// Returns the plots, as SVG.
+pub fn growth() -> Vec<(&'static str, String)> {
+    let (mut costs, mut scrapes) = (Vec::new(), Vec::new());
+    for series in [10, 1_000, 100_000, 1_000_000] {
+        let exporter = exporter();
+        let idle = resident_mib(exporter.child.id());
+        let all: String = (0..series).map(|kind| mix::message(kind, 0)).collect();
+        apply(&exporter, &[all]);
+        let bytes = (resident_mib(exporter.child.id()) - idle) * 1_048_576.0 / series as f64;
+        let mut random = fastrand::Rng::with_seed(3);
+        let lines: String = (0..EVENTS).map(|_| mix::message(random.usize(0..series), 0)).collect();
+        let cost = apply(&exporter, &[lines]) * 1_000.0;
+        report(&format!("growth, {series} series: CPU-ns an event"), vec![cost]);
+        let took = scrape(&exporter);
+        report("  a scrape: ms", vec![took]);
+        if series >= 100_000 {
+            report("  memory a series, before a scrape: bytes", vec![bytes]);
+        }
+        costs.push((series as f64, cost));
+        scrapes.push((series as f64, took));
+    }
+    let mut by_producers = Vec::new();
+    for producers in [1, 10, 100, 1_000] {
+        let exporter = exporter();
+        let share = EVENTS / producers;
+        let lines: Vec<String> = (0..producers)
+            .map(|producer| (0..share).map(|event| mix::message(event % 1_000, producer)).collect())
+            .collect();
+        let cost = apply(&exporter, &lines) * 1_000.0;
+        report(&format!("growth, {producers} producers: CPU-ns an event"), vec![cost]);
+        by_producers.push((producers as f64, cost));
+    }
+    let exporter = exporter();
+    let idle = resident_mib(exporter.child.id());
+    apply(&exporter, &[(0..200_000).map(mix::joined).collect()]);
+    let bytes = (resident_mib(exporter.child.id()) - idle) * 1_048_576.0 / 200_000.0;
+    report("memory an open entity, its text of 60 bytes included: bytes", vec![bytes]);
+    vec![
+        (
+            "events.svg",
+            plot(
+                "CPU-nanoseconds an event",
+                "series, or producers",
+                &[
+                    Line { name: "by series", points: costs },
+                    Line { name: "by producers", points: by_producers },
+                ],
+            ),
+        ),
+        (
+            "scrapes.svg",
+            plot("milliseconds a scrape", "series", &[Line { name: "GET /metrics", points: scrapes }]),
+        ),
+    ]
+}
+
+/// Writes each text on a connection of its own, all at once. CPU-microseconds an event.
+fn apply(exporter: &Exporter, texts: &[String]) -> f64 {
+    let events: usize = texts.iter().map(|text| text.lines().count()).sum();
+    let (before, read_before) = (cpu_seconds(exporter.child.id()), read_so_far(exporter));
+    let mut streams: Vec<UnixStream> =
+        texts.iter().map(|_| UnixStream::connect(&exporter.socket).unwrap()).collect();
+    let longest = texts.iter().map(String::len).max().unwrap_or(0);
+    // In turns of what a socket holds.
+    for start in (0..longest).step_by(65_536) {
+        for (stream, text) in streams.iter_mut().zip(texts) {
+            let part = text.as_bytes().get(start..text.len().min(start + 65_536)).unwrap_or_default();
+            stream.write_all(part).unwrap();
+        }
+    }
+    drop(streams);
+    let mut cpu = 0.0;
+    wait_until(
+        || {
+            // The scrape that asks is not what is measured.
+            cpu = cpu_seconds(exporter.child.id()) - before;
+            read_so_far(exporter) - read_before >= events as f64
+        },
+        || "not all events were applied".to_owned(),
+    );
+    cpu * 1e6 / events as f64
+}
+
+/// The fastest of some scrapes, milliseconds.
+fn scrape(exporter: &Exporter) -> f64 {
+    let mut buffer = vec![0; 262_144];
+    let mut timed = || {
+        let started = Instant::now();
+        let mut stream = TcpStream::connect(exporter.address).unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.1\r\n\r\n").unwrap();
+        while let Ok(1..) = stream.read(&mut buffer) {}
+        started.elapsed().as_secs_f64() * 1_000.0
+    };
+    (0..7).map(|_| timed()).fold(f64::INFINITY, f64::min)
+}

@@ -1,0 +1,64 @@
+//! Events into the feed: flat out, one write each, and at a steady pace.
+
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use crate::mix;
+use crate::report::report;
+use crate::tools::{ROOM, blocks, cpu_seconds, feed, feed_counter, opened};
+use crate::{EVENTS, RUNS};
+
+pub fn ingest() {
+    for types in [1_000, 100_000] {
+        let lines = mix::lines(EVENTS, types);
+        let average = lines.iter().map(String::len).sum::<usize>() / lines.len();
+        let blocks = blocks(&lines, 65_536);
+        let (mut cpu, mut rate, mut limit) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..RUNS {
+            let exporter = opened(ROOM);
+            let (seconds, millions) = feed(&exporter, &blocks, EVENTS);
+            cpu.push(seconds);
+            rate.push(millions);
+            limit.push(feed_counter(&blocks, EVENTS));
+        }
+        report(&format!("ingest, {types} series, {average} bytes: CPU-s per million"), cpu);
+        report("  million events a second", rate);
+        report("  a reader that only counts newlines: CPU-s per million", limit);
+    }
+}
+
+pub fn one_write_an_event() {
+    let events = EVENTS / 4;
+    let lines = mix::lines(events, 1_000);
+    let blocks: Vec<Vec<u8>> = lines.into_iter().map(String::into_bytes).collect();
+    let (mut ratio, mut cpu) = (Vec::new(), Vec::new());
+    for _ in 0..RUNS {
+        let exporter = opened(ROOM);
+        let ours = feed(&exporter, &blocks, events).0;
+        ratio.push(ours / feed_counter(&blocks, events));
+        cpu.push(ours);
+    }
+    report("one write an event: CPU-s per million", cpu);
+    report("  times the CPU of the newline counter", ratio);
+}
+
+pub fn paced() {
+    for rate in [1_000_u32, 10_000] {
+        let exporter = opened(ROOM);
+        let lines = mix::lines(rate as usize * 10, 1_000);
+        let before = cpu_seconds(exporter.child.id());
+        let mut stream = UnixStream::connect(&exporter.socket).unwrap();
+        let started = Instant::now();
+        for (index, line) in lines.iter().enumerate() {
+            let due = Duration::from_secs(1) * index as u32 / rate;
+            std::thread::sleep(due.saturating_sub(started.elapsed()));
+            stream.write_all(line.as_bytes()).unwrap();
+        }
+        let cpu = cpu_seconds(exporter.child.id()) - before;
+        report(
+            &format!("paced at {rate} events a second: CPU-s per million"),
+            vec![cpu * 1e6 / lines.len() as f64],
+        );
+    }
+}

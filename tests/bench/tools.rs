@@ -1,0 +1,112 @@
+//! Starting what is measured, feeding it, and reading from `/proc` what that has cost.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::process::{Child, Command};
+use std::time::Instant;
+
+use crate::mix::{self, SESSIONS};
+use crate::support::{self, Exporter, wait_until};
+
+/// CPU-seconds of a process so far, its ended threads included.
+pub fn cpu_seconds(pid: u32) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    let ticks: f64 = fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap();
+    ticks / 100.0
+}
+
+pub fn resident_mib(pid: u32) -> f64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1_024.0
+}
+
+/// Room for as many series as are measured.
+pub const ROOM: &str = "[limits]\nseries_per_metric = 2000000\nentities = 2000000\n";
+
+pub fn exporter() -> Exporter {
+    Exporter::start(ROOM)
+}
+
+/// Feeds blocks and waits until all is applied. CPU-seconds per million events.
+pub fn feed(exporter: &Exporter, blocks: &[Vec<u8>], events: usize) -> (f64, f64) {
+    let before = cpu_seconds(exporter.child.id());
+    let read_before = read_so_far(exporter);
+    let started = Instant::now();
+    let mut stream = UnixStream::connect(&exporter.socket).unwrap();
+    for block in blocks {
+        stream.write_all(block).unwrap();
+    }
+    drop(stream);
+    let mut cpu = 0.0;
+    wait_until(
+        || {
+            cpu = cpu_seconds(exporter.child.id()) - before;
+            read_so_far(exporter) - read_before >= events as f64
+        },
+        || "not all events were applied".to_owned(),
+    );
+    let seconds = started.elapsed().as_secs_f64();
+    let metrics = exporter.metrics();
+    assert!(support::sum(&metrics, "lifecycle_exporter_events_rejected_total") < 0.5, "{}", exporter.log());
+    (cpu * 1e6 / events as f64, events as f64 / seconds / 1e6)
+}
+
+/// Through a part of the metrics, so that asking costs little.
+pub fn read_so_far(exporter: &Exporter) -> f64 {
+    support::sum(&exporter.metrics(), "lifecycle_exporter_events_total")
+}
+
+pub fn blocks(lines: &[String], bytes: usize) -> Vec<Vec<u8>> {
+    let all: Vec<u8> = lines.concat().into_bytes();
+    all.chunks(bytes).map(<[u8]>::to_vec).collect()
+}
+
+pub fn start_counter() -> (Child, std::path::PathBuf, tempfile::TempDir) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("s");
+    let child =
+        Command::new(std::env::current_exe().unwrap()).arg("count-newlines").arg(&path).spawn().unwrap();
+    wait_until(|| path.exists(), || "the counter does not start".to_owned());
+    (child, path, directory)
+}
+
+/// The limit: reads and counts line ends, nothing else. Ends with its first connection, printing nothing.
+pub fn count_newlines(path: &str) {
+    let listener = UnixListener::bind(path).unwrap();
+    let (mut stream, _) = listener.accept().unwrap();
+    let mut buffer = vec![0; 65_536];
+    let mut count = 0_usize;
+    while let Ok(read @ 1..) = stream.read(&mut buffer) {
+        count += memchr::memchr_iter(b'\n', &buffer[..read]).count();
+    }
+    std::hint::black_box(count);
+    // Stays for its CPU time to be read.
+    let _ = fs::write(format!("{path}.done"), "");
+    std::thread::park();
+}
+
+pub fn feed_counter(blocks: &[Vec<u8>], events: usize) -> f64 {
+    let (mut child, path, _directory) = start_counter();
+    let mut stream = UnixStream::connect(&path).unwrap();
+    for block in blocks {
+        stream.write_all(block).unwrap();
+    }
+    drop(stream);
+    let done = std::path::PathBuf::from(format!("{}.done", path.display()));
+    wait_until(|| done.exists(), || "the counter does not end".to_owned());
+    let cpu = cpu_seconds(child.id());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    cpu * 1e6 / events as f64
+}
+
+/// One with this configuration and the sessions of the mix open.
+pub fn opened(config: &str) -> Exporter {
+    let exporter = Exporter::start(config);
+    exporter.feed(mix::opening());
+    wait_until(|| read_so_far(&exporter) >= SESSIONS as f64, || exporter.log());
+    exporter
+}
