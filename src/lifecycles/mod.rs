@@ -259,11 +259,15 @@ impl Engine {
             entities_open,
             entities_max: self.rules.entities_max,
         };
-        self.scratch.resolve(event, system, &mut context).map_err(about)?;
-        if !system.shown {
-            system.show(&self.hasher);
+        if let Some(change) = apply::only_count(plan) {
+            self.scratch.count(event, change, system, &self.hasher).map_err(about)?;
+        } else {
+            self.scratch.resolve(event, system, &mut context).map_err(about)?;
+            if !system.shown {
+                system.show(&self.hasher);
+            }
+            self.scratch.commit(event, system, &self.hasher);
         }
-        self.scratch.commit(event, system, &self.hasher);
         system.applied[event_index] += 1;
         self.times_ignored += u64::from(time.is_some() && trusted.is_none());
         Ok(plan.resets.then_some(system_index))

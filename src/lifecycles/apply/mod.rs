@@ -3,10 +3,14 @@
 //! First [`Scratch::resolve`] works out every step without changing anything: keys are looked up, labels are
 //! filled, values are read. Whatever can be refused is refused there. Then [`Scratch::commit`] does the steps in
 //! the order written, and nothing in it can fail. An event may open and close several entities; what its earlier
-//! steps will have done is kept beside the state until then. This file holds what the two share.
+//! steps will have done is kept beside the state until then. This file holds what the two share; `count` is the short way of
+//! events that only count.
 
 mod commit;
+mod count;
 mod resolve;
+
+pub(super) use count::only_count;
 
 use hashbrown::DefaultHashBuilder;
 

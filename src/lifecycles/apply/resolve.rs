@@ -60,7 +60,7 @@ impl Scratch {
     }
 
     /// Puts the line's fields into the places of the plan's.
-    fn bind(&mut self, event: Event<'_>) -> Result<(), Rejection> {
+    pub(super) fn bind(&mut self, event: Event<'_>) -> Result<(), Rejection> {
         let plan = event.plan;
         self.values.clear();
         self.values.resize(plan.fields.len(), None);
@@ -416,7 +416,7 @@ fn missing(field: &str) -> Rejection {
     Rejection::new(Reason::MissingField, format!("{field}: missing, expected a value"))
 }
 
-fn too_long(field: &str) -> Rejection {
+pub(super) fn too_long(field: &str) -> Rejection {
     let what = format!("{field}: expected at most {} bytes", limits::LABEL_BYTES_MAX);
     Rejection::new(Reason::LabelTooLong, what)
 }
