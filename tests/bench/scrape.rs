@@ -1,7 +1,7 @@
 //! A whole `GET /metrics`, beside what others take for as many series; and ingest while many scrape.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +11,8 @@ use prometheus::{Encoder, IntCounterVec, Opts, Registry, TextEncoder};
 
 use crate::RUNS;
 use crate::mix;
-use crate::report::report;
+use crate::peers;
+use crate::report::{report, skipped};
 use crate::support::wait_until;
 use crate::tools::{ROOM, blocks, exporter, opened, read_so_far, resident_mib};
 
@@ -30,39 +31,63 @@ pub fn scrape() {
         for index in 0..series {
             vec.with_label_values(&[format!("a-type-of-message-{index:010}")]).inc();
         }
-        // A client that only takes the bytes, so that it is the exporter that is measured.
-        let mut buffer = vec![0; 262_144];
-        let mut timed = |request: &[u8]| {
-            let started = Instant::now();
-            let mut stream = TcpStream::connect(exporter.address).unwrap();
-            stream.write_all(request).unwrap();
-            let mut bytes = 0;
-            while let Ok(count @ 1..) = stream.read(&mut buffer) {
-                bytes += count;
-            }
-            assert!(bytes > series, "{bytes} bytes");
-            started.elapsed().as_secs_f64() * 1_000.0
-        };
-        // Each by itself, after a round that is not counted: taken in turns they would empty each other's caches.
-        let rounds = |measure: &mut dyn FnMut() -> f64| {
-            measure();
-            (0..15).map(|_| measure()).collect::<Vec<f64>>()
-        };
-        let ours = rounds(&mut || timed(b"GET /metrics HTTP/1.1\r\n\r\n"));
-        let gzip = rounds(&mut || timed(b"GET /metrics HTTP/1.1\r\nAccept-Encoding: gzip\r\n\r\n"));
-        let theirs = rounds(&mut || {
-            let started = Instant::now();
-            let mut text = Vec::new();
-            TextEncoder::new().encode(&registry.gather(), &mut text).unwrap();
-            std::hint::black_box(&text);
-            started.elapsed().as_secs_f64() * 1_000.0
-        });
+        let address = exporter.address;
+        let ours = rounds(series, || get(address, "GET /metrics HTTP/1.1\r\n\r\n"));
         let ours = report(&format!("scrape over HTTP, {series} series: ms"), ours);
-        report("  gzip: ms", gzip);
-        let theirs = report("  gather() + TextEncoder, in process: ms", theirs);
-        report("  times as long as ours", vec![theirs / ours]);
+        let gzip = "GET /metrics HTTP/1.1\r\nAccept-Encoding: gzip\r\n\r\n";
+        report("  gzip: ms", rounds(series / 20, || get(address, gzip)));
+        let server = tiny_http::Server::http("127.0.0.1:0").unwrap();
+        let theirs = server.server_addr().to_ip().unwrap();
+        let thread = std::thread::spawn(move || {
+            for request in server.incoming_requests() {
+                let mut text = Vec::new();
+                TextEncoder::new().encode(&registry.gather(), &mut text).unwrap();
+                let stop = request.url() == "/stop";
+                request.respond(tiny_http::Response::from_data(text)).unwrap();
+                if stop {
+                    break;
+                }
+            }
+        });
+        let request = "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        let crate_times = rounds(series, || get(theirs, request));
+        let crate_median = report("  the prometheus crate's registry behind tiny_http: ms", crate_times);
+        report("  times as long as ours", vec![crate_median / ours]);
+        get(theirs, "GET /stop HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        thread.join().unwrap();
+        match peers::exposition(series) {
+            Ok((_peer, address)) => {
+                let times = rounds(series, || get(address, request));
+                let median = report("  Python's prometheus_client: ms", times);
+                report("  times as long as ours", vec![median / ours]);
+            }
+            Err(why) => skipped("  Python's prometheus_client", why),
+        }
         report("  resident after the scrapes: MiB", vec![resident_mib(exporter.child.id())]);
     }
+}
+
+/// A whole response, of which only the bytes are counted, so that it is the server that is measured.
+fn get(address: SocketAddr, request: &str) -> usize {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let (mut bytes, mut buffer) = (0, vec![0; 262_144]);
+    while let Ok(count @ 1..) = stream.read(&mut buffer) {
+        bytes += count;
+    }
+    bytes
+}
+
+/// Milliseconds, each server by itself, after a round that is not counted: taken in turns they would empty each other's caches.
+fn rounds(least: usize, measure: impl Fn() -> usize) -> Vec<f64> {
+    let one = || {
+        let started = Instant::now();
+        let bytes = measure();
+        assert!(bytes > least, "{bytes} bytes");
+        started.elapsed().as_secs_f64() * 1_000.0
+    };
+    one();
+    (0..11).map(|_| one()).collect()
 }
 
 /// Ten scrapers at ten a second, on 100,000 series, while events come in flat out.

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -14,7 +14,7 @@ use crate::support::{sum, wait_until};
 use crate::tools::{ROOM, blocks, cpu_seconds, feed, opened};
 
 /// Ends with the measurement.
-struct Peer(Child);
+pub struct Peer(Child);
 
 impl Drop for Peer {
     fn drop(&mut self) {
@@ -70,12 +70,27 @@ pub fn peers() {
     compare("pushgateway, a push for each event", pushgateway());
 }
 
-fn python(lines: &[String]) -> Result<f64, &'static str> {
+fn python_with_client() -> Result<&'static str, &'static str> {
     let python = ["python3", "/usr/bin/python3"].into_iter().find(|python| {
         let import = Command::new(python).args(["-c", "import prometheus_client"]).output();
         import.is_ok_and(|output| output.status.success())
     });
-    let python = python.ok_or("apt-get install python3-prometheus-client")?;
+    python.ok_or("apt-get install python3-prometheus-client")
+}
+
+/// Python's client library with so many series.
+pub fn exposition(series: usize) -> Result<(Peer, SocketAddr), &'static str> {
+    let python = python_with_client()?;
+    let port = free_port();
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bench/peers/exposition.py");
+    let peer = Peer::start(Command::new(python).arg(program).args([port.to_string(), series.to_string()]));
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
+    wait_until(|| TcpStream::connect(address).is_ok(), || "Python does not start".to_owned());
+    Ok((peer, address))
+}
+
+fn python(lines: &[String]) -> Result<f64, &'static str> {
+    let python = python_with_client()?;
     let directory = tempfile::tempdir().unwrap();
     let socket = directory.path().join("s");
     let daemon = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bench/peers/daemon.py");
