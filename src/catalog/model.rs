@@ -3,6 +3,8 @@
 //! Names have become indices, label sources have been worked out, and every event is a plan of steps. Nothing
 //! here reads files or changes state; `read` and `plan` make these types, `lifecycles` follows them.
 
+use crate::event::name::Name;
+
 /// An index into [`Catalog::entities`].
 pub type EntityIndex = usize;
 /// An index into [`Catalog::metrics`].
@@ -138,6 +140,8 @@ impl EventPlan {
 pub struct FieldDef {
     /// The JSON key.
     pub name: String,
+    /// The same, quick to compare.
+    pub short: Name,
     /// What its absence means.
     pub used: FieldUse,
 }

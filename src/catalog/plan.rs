@@ -10,6 +10,7 @@ use super::model::{
     Transform, Verb,
 };
 use super::read::{Fault, check_field_name, fault, find, is_name, names, unknown};
+use crate::event::name::Name;
 use crate::ini::Section;
 use crate::limits;
 
@@ -115,7 +116,7 @@ impl Planner<'_> {
             }
             index
         } else {
-            self.plan.fields.push(FieldDef { name: name.to_owned(), used });
+            self.plan.fields.push(FieldDef { name: name.to_owned(), short: Name::of(name), used });
             self.plan.fields.len() - 1
         }
     }

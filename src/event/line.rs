@@ -6,6 +6,7 @@
 
 use serde::de::IgnoredAny;
 
+use super::name::{self, Name};
 use super::rejection::{Reason, Rejection};
 use crate::plain::end_of_plain;
 
@@ -32,6 +33,7 @@ pub struct Head {
 /// A key and its value.
 #[derive(Clone, Copy)]
 struct Field {
+    name: Name,
     key: Text,
     value: Value,
 }
@@ -91,14 +93,18 @@ impl Fields {
     }
 
     #[inline]
-    fn note_head(&mut self, line: &str, key: Text, value: Value) {
-        let (place, name) = match self.bytes(line, key) {
-            b"event" => (&mut self.head.event, "event"),
-            b"time" => (&mut self.head.time, "time"),
+    fn push(&mut self, line: &str, key: Text, value: Value) {
+        let source = if key.is_unescaped() { &self.unescaped } else { line };
+        let range = key.range();
+        let name = Name::at(source.as_bytes(), range.start, range.end);
+        self.list.push(Field { name, key, value });
+        let (place, shown) = match name {
+            name::EVENT => (&mut self.head.event, "event"),
+            name::TIME => (&mut self.head.time, "time"),
             _ => return,
         };
         if place.replace(value).is_some() {
-            self.head.twice = Some(name);
+            self.head.twice = Some(shown);
         }
     }
 
@@ -107,9 +113,12 @@ impl Fields {
         self.list.iter().map(move |field| (self.text(line, field.key), field.value))
     }
 
-    /// The same with the bytes of the keys, which takes less to compare.
-    pub fn iter_bytes<'a>(&'a self, line: &'a str) -> impl Iterator<Item = (&'a [u8], Value)> {
-        self.list.iter().map(move |field| (self.bytes(line, field.key), field.value))
+    /// The same with names that are quick to compare, and the bytes of those that have to be compared whole.
+    pub fn named<'a>(&'a self, line: &'a str) -> impl Iterator<Item = (Name, &'a [u8], Value)> {
+        self.list.iter().map(move |field| {
+            let bytes = if field.name.is_whole() { &[] } else { self.bytes(line, field.key) };
+            (field.name, bytes, field.value)
+        })
     }
 
     /// The bytes of a text of this line.
@@ -144,6 +153,11 @@ impl Scanner<'_> {
             self.at += 1;
         } else {
             loop {
+                match self.plain_field(fields) {
+                    Some(b',') => continue,
+                    Some(_) => break,
+                    None => self.white_space(),
+                }
                 let key = self.string(&mut fields.unescaped)?;
                 self.white_space();
                 self.take(b':', "\":\" behind the key")?;
@@ -151,21 +165,43 @@ impl Scanner<'_> {
                 let value = self.value(&mut fields.unescaped)?;
                 // A key that is no Unicode text is the name of no field.
                 if let Value::String(key) = key {
-                    fields.list.push(Field { key, value });
-                    fields.note_head(self.line, key, value);
+                    fields.push(self.line, key, value);
                 }
                 self.white_space();
                 match self.peek() {
                     Some(b',') => self.at += 1,
-                    Some(b'}') => break,
+                    Some(b'}') => {
+                        self.at += 1;
+                        break;
+                    }
                     _ => return Err("\",\" or \"}\""),
                 }
-                self.white_space();
             }
-            self.at += 1;
         }
         self.white_space();
         if self.at == self.bytes.len() { Ok(()) } else { Err("nothing behind the object") }
+    }
+
+    /// Takes a field as almost all are written: a string without escapes, no white space around it. Returns what stands behind
+    /// it, a comma or the closing brace. Where there is anything else, nothing is taken.
+    #[inline]
+    fn plain_field(&mut self, fields: &mut Fields) -> Option<u8> {
+        let bytes = self.bytes;
+        if bytes.get(self.at) != Some(&b'"') {
+            return None;
+        }
+        let key_start = self.at + 1;
+        let key_end = end_of_plain(bytes, key_start);
+        if bytes.get(key_end..key_end + 3) != Some(b"\":\"") {
+            return None;
+        }
+        let start = key_end + 3;
+        let end = end_of_plain(bytes, start);
+        let Some([b'"', behind @ (b',' | b'}')]) = bytes.get(end..end + 2) else { return None };
+        let (key, value) = (Text::new(key_start, key_end), Value::String(Text::new(start, end)));
+        fields.push(self.line, key, value);
+        self.at = end + 2;
+        Some(*behind)
     }
 
     fn value(&mut self, unescaped: &mut String) -> Result<Value, Expected> {

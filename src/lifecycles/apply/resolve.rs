@@ -65,10 +65,10 @@ impl Scratch {
         self.values.clear();
         self.values.resize(plan.fields.len(), None);
         let mut seen = 0_u64;
-        for (key, value) in event.fields.iter_bytes(event.line) {
-            let Some(index) = plan.fields.iter().position(|field| field.name.as_bytes() == key) else {
-                continue;
-            };
+        for (name, bytes, value) in event.fields.named(event.line) {
+            let is_it =
+                |field: &FieldDef| field.short == name && (name.is_whole() || field.name.as_bytes() == bytes);
+            let Some(index) = plan.fields.iter().position(is_it) else { continue };
             if seen & (1 << index) != 0 {
                 let name = &plan.fields[index].name;
                 return Err(Rejection::new(
