@@ -1,0 +1,20 @@
+# Completion for fish.
+set -l commands serve check catalog send demo
+complete -c lifecycle-exporter -f
+complete -c lifecycle-exporter -n "not __fish_seen_subcommand_from $commands" -a serve -d "Take events, serve metrics"
+complete -c lifecycle-exporter -n "not __fish_seen_subcommand_from $commands" -a check -d "Check configuration and catalogs"
+complete -c lifecycle-exporter -n "not __fish_seen_subcommand_from $commands" -a catalog -d "Show metrics and events"
+complete -c lifecycle-exporter -n "not __fish_seen_subcommand_from $commands" -a send -d "Send events"
+complete -c lifecycle-exporter -n "not __fish_seen_subcommand_from $commands" -a demo -d "Serve, and play a lively feed"
+complete -c lifecycle-exporter -n "__fish_seen_subcommand_from catalog" -a "recording signaling proxy edumeet vlog"
+complete -c lifecycle-exporter -l config -r -F -d "Configuration"
+complete -c lifecycle-exporter -l listen -x -d "Serve HTTP here instead"
+complete -c lifecycle-exporter -l socket -r -F -d "The event socket"
+complete -c lifecycle-exporter -l log-level -x -a "debug info warning error" -d "How much to log"
+complete -c lifecycle-exporter -n "__fish_seen_subcommand_from check" -l client -x -d "Whether this client would be let in"
+complete -c lifecycle-exporter -n "__fish_seen_subcommand_from check" -l forwarded-for -x -d "With this X-Forwarded-For"
+complete -c lifecycle-exporter -n "__fish_seen_subcommand_from catalog" -l format -x -a "table markdown json" -d "How it is shown"
+complete -c lifecycle-exporter -n "__fish_seen_subcommand_from send" -l progress -d "Show lines acknowledged and the rate"
+complete -c lifecycle-exporter -n "__fish_seen_subcommand_from demo" -l speed -x -d "Times faster than real time"
+complete -c lifecycle-exporter -l version -d "Show the version"
+complete -c lifecycle-exporter -l help -d "Show the help"

@@ -1,0 +1,217 @@
+//! The manual pages, held against the program: those with tables are made from the shipped configuration, from `--help` and from the
+//! catalogs (`UPDATE_GOLDEN=1` writes them anew), and nothing in them or in the completions may be missing.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::format_push_string,
+    clippy::print_stdout,
+    reason = "a failure here is a failed test"
+)]
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use lifecycle_exporter::catalog::model::FieldUse;
+use lifecycle_exporter::{catalog, cli::args::HELP};
+use support::has_program;
+
+fn packaged(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging").join(path)
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(packaged(path)).unwrap()
+}
+
+/// Compares a page with what it has to be, or writes it where `UPDATE_GOLDEN` is set.
+fn assert_page(path: &str, expected: &str) {
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        fs::write(packaged(path), expected).unwrap();
+    }
+    let differs =
+        read(path).lines().zip(expected.lines()).find(|(a, b)| a != b).map(|(a, b)| format!("{a} | {b}"));
+    assert!(read(path) == expected, "{path} is out of date ({differs:?}); UPDATE_GOLDEN=1 writes it anew");
+}
+
+/// Text as roff takes it.
+fn roff(text: &str) -> String {
+    let text = text.replace('\\', "\\e").replace('-', "\\-");
+    if text.starts_with(['.', '\'']) { format!("\\&{text}") } else { text }
+}
+
+fn head(name: &str, section: u8, about: &str) -> String {
+    format!(
+        ".TH {name} {section} \"\" \"lifecycle-exporter\" \"lifecycle-exporter\"\n.SH NAME\n{} \\- {about}\n",
+        roff(name)
+    )
+}
+
+/// The page of the configuration, from the file that is shipped: its comments are the descriptions.
+fn configuration_page() -> String {
+    let mut page = head("lifecycle-exporter.conf", 5, "configuration of lifecycle-exporter");
+    page.push_str(".SH SYNOPSIS\n.I /etc/lifecycle-exporter/lifecycle-exporter.conf\n.SH DESCRIPTION\n");
+    let mut comments: Vec<String> = Vec::new();
+    let mut in_section = false;
+    for line in read("etc/lifecycle-exporter.conf").lines().chain([""]) {
+        let uncommented = line.strip_prefix('#').unwrap_or(line);
+        if uncommented.starts_with('[') {
+            page.push_str(&format!(".SH \"{}\"\n", roff(uncommented)));
+            comments.iter().for_each(|comment| page.push_str(&format!("{}\n", roff(comment))));
+            comments.clear();
+            in_section = true;
+        } else if let Some(comment) = line.strip_prefix("# ") {
+            comments.push(comment.to_owned());
+        } else if line == "#" || (line.is_empty() && !in_section) {
+            comments.drain(..).for_each(|comment| page.push_str(&format!("{}\n", roff(&comment))));
+            page.push_str(".PP\n");
+        } else if let Some((key, value)) = uncommented.split_once('=') {
+            let value = value.trim();
+            let default = if value.is_empty() { "empty".to_owned() } else { roff(value) };
+            page.push_str(&format!(".TP\n.BR {} \" = {default}\"\n", roff(key.trim())));
+            comments.drain(..).for_each(|comment| page.push_str(&format!("{}\n", roff(&comment))));
+        }
+    }
+    page.push_str(".SH SEE ALSO\n.BR lifecycle-exporter (8),\n.BR lifecycle-exporter-catalog (5)\n");
+    page
+}
+
+/// The page of the events, from the catalogs, between the parts that are written by hand.
+fn events_page() -> String {
+    let mut page = head("lifecycle-events", 7, "events of media servers that lifecycle-exporter counts");
+    page.push_str(&read("man/lifecycle-events.in"));
+    for catalog in &catalog::load(None).unwrap().all {
+        page.push_str(&format!(".SH \"{}\"\n", roff(&catalog.title.to_uppercase())));
+        for event in &catalog.events {
+            let fields =
+                |used: FieldUse| event.fields_used_as(used).map(roff).collect::<Vec<String>>().join(", ");
+            page.push_str(&format!(".TP\n.B {}\n", roff(&event.name)));
+            let (required, optional) = (fields(FieldUse::Required), fields(FieldUse::Optional));
+            page.push_str(&match (required.is_empty(), optional.is_empty()) {
+                (true, true) => "No fields.\n".to_owned(),
+                (false, true) => format!("{required}\n"),
+                (true, false) => format!("optional: {optional}\n"),
+                (false, false) => format!("{required}; optional: {optional}\n"),
+            });
+        }
+    }
+    page.push_str(".SH SEE ALSO\n.BR lifecycle-exporter (8),\n.BR lifecycle-exporter-catalog (5)\n");
+    page
+}
+
+/// The page of the commands, from `--help`, behind the part that is written by hand.
+fn commands_page() -> String {
+    let mut page =
+        head("lifecycle-exporter", 8, "follows the lifecycles of media servers, serves their metrics");
+    page.push_str(".SH SYNOPSIS\n.B lifecycle\\-exporter\n.RI [ command ]\\ [ options ]\n");
+    for block in HELP.split("\n\n").skip(2) {
+        let (title, lines) = block.split_once('\n').unwrap_or((block, ""));
+        page.push_str(&format!(".SH {}\n.nf\n", title.trim_end_matches(':').to_uppercase()));
+        lines.lines().for_each(|line| page.push_str(&format!("{}\n", roff(line))));
+        page.push_str(".fi\n");
+    }
+    page + &read("man/lifecycle-exporter.in")
+}
+
+#[test]
+fn the_manual_pages_say_what_the_program_does() {
+    assert_page("man/lifecycle-exporter.conf.5", &configuration_page());
+    assert_page("man/lifecycle-events.7", &events_page());
+    assert_page("man/lifecycle-exporter.8", &commands_page());
+}
+
+#[test]
+fn the_page_of_catalogs_names_every_key_and_effect() {
+    let page = read("man/lifecycle-exporter-catalog.5").replace("\\-", "-");
+    for word in [
+        "name",
+        "title",
+        "key",
+        "labels",
+        "within",
+        "abandoned",
+        "type",
+        "help",
+        "since",
+        "live",
+        "owner",
+        "buckets",
+        "alias",
+        "transform",
+        "parents",
+        "optional",
+        "fields",
+        "open",
+        "close",
+        "of",
+        "update",
+        "inc",
+        "add",
+        "sub",
+        "set",
+        "follow",
+        "observe",
+        "mark",
+        "zero",
+        "reset",
+        "path",
+        "slug",
+        "address",
+        "quiet",
+        "elapsed",
+        "succeeded",
+        "partial",
+        "failed",
+    ] {
+        let is_there = page.split(|c: char| !c.is_ascii_alphanumeric()).any(|other| other == word);
+        assert!(is_there, "{word} is not in the page");
+    }
+}
+
+#[test]
+fn the_completions_know_every_command_and_option() {
+    let words = HELP.split(|c: char| c.is_whitespace() || c == ',').filter(|word| word.starts_with("--"));
+    let options: Vec<&str> = words.collect();
+    assert!(options.len() > 8, "{options:?}");
+    for file in [
+        "completions/lifecycle-exporter.bash",
+        "completions/_lifecycle-exporter",
+        "completions/lifecycle-exporter.fish",
+    ] {
+        let text = read(file);
+        for command in ["serve", "check", "catalog", "send", "demo"] {
+            assert!(text.contains(command), "{file}: {command}");
+        }
+        for option in &options {
+            let name = option.trim_start_matches('-');
+            assert!(text.contains(option) || text.contains(&format!("-l {name}")), "{file}: {option}");
+        }
+    }
+}
+
+#[test]
+fn the_manual_pages_are_good_roff() {
+    if !has_program("man") {
+        return;
+    }
+    for page in [
+        "lifecycle-exporter.8",
+        "lifecycle-exporter.conf.5",
+        "lifecycle-exporter-catalog.5",
+        "lifecycle-events.7",
+    ] {
+        let path = packaged("man").join(page);
+        let output = Command::new("man")
+            .args(["--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z"])
+            .arg(&path)
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success() && output.stderr.is_empty(),
+            "{page}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+}
