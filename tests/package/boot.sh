@@ -1,0 +1,38 @@
+#!/bin/bash
+# Boots a Debian with systemd in an emulated machine and lets the package prove itself there: boot.sh PACKAGE.deb
+# Needs mmdebstrap, qemu-system-x86 and e2fsprogs, and root.
+set -euo pipefail
+cd "$(dirname "$0")"
+package=$(realpath "$1")
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+mmdebstrap --variant=important --include=systemd-sysv,dbus,curl,socat,linux-image-cloud-amd64 bookworm "$work/root.tar" 2>"$work/said" ||
+  { cat "$work/said"; exit 1; }
+mkdir "$work/root"
+tar xf "$work/root.tar" -C "$work/root"
+cp "$package" "$work/root/root/package.deb"
+install -m 755 guest.sh "$work/root/root/guest.sh"
+cat >"$work/root/etc/systemd/system/guest.service" <<'UNIT'
+[Unit]
+Description=The package proves itself
+After=basic.target dbus.service
+[Service]
+Type=oneshot
+ExecStart=/root/guest.sh
+ExecStopPost=/bin/systemctl --no-block poweroff --force
+StandardOutput=tty
+StandardError=tty
+TTYPath=/dev/ttyS0
+UNIT
+mkdir -p "$work/root/etc/systemd/system/basic.target.wants"
+ln -s ../guest.service "$work/root/etc/systemd/system/multi-user.target.wants/guest.service"
+mv "$work"/root/boot/vmlinuz-* "$work/vmlinuz"
+mv "$work"/root/boot/initrd.img-* "$work/initrd"
+truncate -s 2G "$work/disk"
+mkfs.ext4 -q -d "$work/root" "$work/disk"
+# Emulated in software, which works on any machine: nested hardware support is there more often than it works.
+timeout 600 qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m 1024 -nographic -no-reboot -nic none \
+  -kernel "$work/vmlinuz" -initrd "$work/initrd" -append "root=/dev/vda rw console=ttyS0 quiet systemd.show_status=no" \
+  -drive "file=$work/disk,format=raw,if=virtio,cache=unsafe" </dev/null | tee "$work/console"
+grep -q "GUEST OK" "$work/console"

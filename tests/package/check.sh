@@ -1,0 +1,46 @@
+#!/bin/bash
+# Builds the Debian package and checks what can be checked without a booted system: check.sh DIRECTORY leaves the packages there.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+out=$(realpath -m "$1")
+mkdir -p "$out"
+SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
+export SOURCE_DATE_EPOCH
+
+echo "-- two builds in two folders are the same"
+cargo deb --locked --quiet --output "$out/"
+other=$(mktemp -d)
+trap 'rm -rf "$other"' EXIT
+git clone --quiet . "$other/elsewhere"
+(cd "$other/elsewhere" && CARGO_TARGET_DIR="$other/target" cargo deb --locked --quiet --output "$other/")
+package=$(ls "$out"/lifecycle-exporter_*_amd64.deb)
+cmp "$package" "$other/$(basename "$package")"
+sha256sum "$package"
+
+echo "-- lintian"
+found=$(lintian --allow-root --no-tag-display-limit "$package" | grep -v '^N:' || true)
+[[ -z $found ]] || { echo "$found"; exit 1; }
+
+echo "-- the binary is stripped and at most 2.5 MiB"
+dpkg-deb -x "$package" "$other/root"
+binary=$other/root/usr/bin/lifecycle-exporter
+(($(stat -c %s "$binary") <= 2621440))
+file "$binary" | grep -q ', stripped'
+
+echo "-- the units are as systemd wants them, and closed"
+mkdir "$other/units"
+cp "$other"/root/usr/lib/systemd/system/* "$other/units/"
+sed -i "s|^ExecStart=/usr/bin|ExecStart=$other/root/usr/bin|" "$other/units/lifecycle-exporter.service"
+said=$(systemd-analyze verify --man=no "$other"/units/* 2>&1 | grep -i lifecycle || true)
+[[ -z $said ]] || { echo "$said"; exit 1; }
+systemd-analyze security --offline=true --no-pager --threshold=15 "$other/units/lifecycle-exporter.service" | tail -n 1
+
+if rustup target list --installed 2>/dev/null | grep -q aarch64-unknown-linux-gnu && command -v aarch64-linux-gnu-gcc >/dev/null; then
+  echo "-- for arm64"
+  CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
+    cargo deb --locked --quiet --target aarch64-unknown-linux-gnu --output "$out/"
+  found=$(lintian --allow-root "$out"/lifecycle-exporter_*_arm64.deb | grep -v '^N:' || true)
+  [[ -z $found ]] || { echo "$found"; exit 1; }
+else
+  echo "skipped: arm64, for lack of its standard library or linker"
+fi

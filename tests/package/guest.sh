@@ -1,0 +1,93 @@
+#!/bin/bash
+# Runs inside a freshly booted Debian in which the package is to prove itself. Whatever fails ends it.
+set -euo pipefail
+trap 'echo "FAILED in line $LINENO: $BASH_COMMAND"' ERR
+
+step() { printf '== %s\n' "$*"; }
+metrics() { curl -sS --fail http://127.0.0.1:10048/metrics; }
+value() { metrics | sed -n "s|^$1 ||p"; }
+expect() {
+  local found
+  found=$(value "$1")
+  [[ $found == "$2" ]] || { echo "$1 is ${found:-missing}, not $2"; return 1; }
+}
+# until_true SECONDS COMMAND…
+until_true() {
+  local end=$((SECONDS + $1))
+  shift
+  until "$@"; do ((SECONDS < end)) || { echo "never true: $*"; return 1; }; read -rt 0.2 <> <(:) || true; done
+}
+current='recording_recordings_current{backend="b"}'
+total='recording_recordings_total{backend="b"}'
+
+step "install"
+dpkg -i /root/package.deb
+systemctl is-active lifecycle-exporter.service lifecycle-exporter.socket
+systemctl show -P StatusText lifecycle-exporter.service
+pid=$(systemctl show -P MainPID lifecycle-exporter.service)
+grep -E '^(Seccomp|NoNewPrivs):' "/proc/$pid/status"
+grep -q '^Seccomp:.*2$' "/proc/$pid/status"
+[[ $(stat -c %U "/proc/$pid") != root ]]
+[[ $(stat -c '%a %G' /run/lifecycle-exporter/events.sock) == '660 lifecycle-feed' ]]
+
+step "a member of the group writes, others do not"
+useradd --groups lifecycle-feed member
+useradd stranger
+runuser -u member -- lifecycle-exporter send recording.started backend=b recording=r1
+! runuser -u stranger -- lifecycle-exporter send recording.started backend=b recording=r2
+echo '{"event":"recording.started","backend":"b","recording":"r3"}' | runuser -u member -- socat -u - UNIX-CONNECT:/run/lifecycle-exporter/events.sock
+until_true 10 expect "$current" 2
+
+step "a restart keeps counts"
+systemctl restart lifecycle-exporter.service
+expect "$current" 2
+expect "$total" 2
+
+step "a reload with a broken file keeps the old settings"
+cp /etc/lifecycle-exporter/lifecycle-exporter.conf /root/kept.conf
+printf '[events]\nnonsense = 1\n' >>/etc/lifecycle-exporter/lifecycle-exporter.conf
+systemctl reload lifecycle-exporter.service
+until_true 10 expect lifecycle_exporter_config_last_reload_successful 0
+expect "$current" 2
+cp /root/kept.conf /etc/lifecycle-exporter/lifecycle-exporter.conf
+systemctl reload lifecycle-exporter.service
+until_true 10 expect lifecycle_exporter_config_last_reload_successful 1
+
+step "an upgrade under load loses nothing"
+seq 100000 | sed 's|.*|{"event":"recording.started","backend":"load","recording":"&"}|' >/root/lines
+chmod 755 /root && chmod 644 /root/lines
+runuser -u member -- sh -c 'lifecycle-exporter send - </root/lines' &
+sender=$!
+for _ in 1 2 3; do dpkg -i /root/package.deb >/dev/null; done
+wait "$sender"
+expect 'recording_recordings_total{backend="load"}' 100000
+expect "$total" 2
+
+step "the watchdog bites a stopped process"
+mkdir -p /run/systemd/system/lifecycle-exporter.service.d
+printf '[Service]\nWatchdogSec=3s\n' >/run/systemd/system/lifecycle-exporter.service.d/test.conf
+systemctl daemon-reload
+systemctl restart lifecycle-exporter.service
+pid=$(systemctl show -P MainPID lifecycle-exporter.service)
+kill -STOP "$pid"
+bitten() { [[ $(systemctl show -P NRestarts lifecycle-exporter.service) -ge 1 ]]; }
+until_true 60 bitten
+until_true 30 systemctl is-active --quiet lifecycle-exporter.service
+until_true 10 expect "$total" 2
+
+step "HTTP by socket activation"
+systemctl stop lifecycle-exporter.service
+systemctl start lifecycle-exporter-http.socket
+systemctl start lifecycle-exporter.service
+expect "$total" 2
+systemctl stop lifecycle-exporter.service lifecycle-exporter-http.socket
+
+step "remove keeps configuration and state, purge leaves nothing"
+dpkg -r lifecycle-exporter
+[[ -e /etc/lifecycle-exporter/lifecycle-exporter.conf && -e /var/lib/private/lifecycle-exporter ]]
+[[ ! -e /run/lifecycle-exporter/events.sock ]]
+dpkg -P lifecycle-exporter
+for path in /etc/lifecycle-exporter /var/lib/lifecycle-exporter /var/lib/private/lifecycle-exporter /usr/bin/lifecycle-exporter; do
+  [[ ! -e $path ]] || { echo "$path is left"; exit 1; }
+done
+echo "GUEST OK"
