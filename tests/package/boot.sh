@@ -25,7 +25,8 @@ StandardOutput=tty
 StandardError=tty
 TTYPath=/dev/ttyS0
 UNIT
-mkdir -p "$work/root/etc/systemd/system/basic.target.wants"
+# A login there would hang up on it.
+ln -s /dev/null "$work/root/etc/systemd/system/serial-getty@ttyS0.service"
 ln -s ../guest.service "$work/root/etc/systemd/system/multi-user.target.wants/guest.service"
 mv "$work"/root/boot/vmlinuz-* "$work/vmlinuz"
 mv "$work"/root/boot/initrd.img-* "$work/initrd"

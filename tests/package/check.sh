@@ -18,7 +18,7 @@ cmp "$package" "$other/$(basename "$package")"
 sha256sum "$package"
 
 echo "-- lintian"
-found=$(lintian --allow-root --no-tag-display-limit "$package" | grep -v '^N:' || true)
+found=$(lintian --allow-root --tag-display-limit 0 "$package" | grep -v '^N:' || true)
 [[ -z $found ]] || { echo "$found"; exit 1; }
 
 echo "-- the binary is stripped and at most 2.5 MiB"

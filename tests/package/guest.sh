@@ -1,6 +1,7 @@
 #!/bin/bash
 # Runs inside a freshly booted Debian in which the package is to prove itself. Whatever fails ends it.
 set -euo pipefail
+export SYSTEMD_PAGER='' DEBIAN_FRONTEND=noninteractive
 trap 'echo "FAILED in line $LINENO: $BASH_COMMAND"' ERR
 
 step() { printf '== %s\n' "$*"; }
