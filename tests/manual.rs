@@ -59,8 +59,9 @@ fn configuration_page() -> String {
         let uncommented = line.strip_prefix('#').unwrap_or(line);
         if uncommented.starts_with('[') {
             page.push_str(&format!(".SH \"{}\"\n", roff(uncommented)));
-            comments.iter().for_each(|comment| page.push_str(&format!("{}\n", roff(comment))));
-            comments.clear();
+            for comment in comments.drain(..) {
+                page.push_str(&format!("{}\n", roff(&comment)));
+            }
             in_section = true;
         } else if let Some(comment) = line.strip_prefix("# ") {
             comments.push(comment.to_owned());

@@ -69,7 +69,6 @@ impl Client {
     /// Connects for the first time, which has to succeed.
     pub(super) fn connect(path: PathBuf, progress: bool) -> Result<Self, String> {
         let now = Instant::now();
-        let shown = progress || io::stderr().is_terminal();
         let mut client = Client {
             path,
             instance: format!("{:016x}", fastrand::u64(..)),
@@ -83,7 +82,7 @@ impl Client {
             progress_at: now,
             rejected: 0,
             acked: 0,
-            progress: shown.then(|| Progress::new(now)),
+            progress: progress.then(|| Progress::new(now)),
             input: None,
         };
         client.dial().map_err(|error| {
