@@ -69,6 +69,8 @@ pub const JOURNAL_BYTES_MAX: u64 = 64 << 20;
 pub const JOURNALS_MAX: usize = 8;
 /// Time after which a snapshot is taken if there is anything new.
 pub const SNAPSHOT_EVERY: Duration = Duration::from_secs(600);
+/// How long the feed waits for a snapshot when there is no other way.
+pub const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(10);
 /// Bytes of an image in one frame of a snapshot.
 pub const SNAPSHOT_PIECE_BYTES: usize = 1 << 20;
 /// Memory that the journal keeps between two entries.

@@ -14,11 +14,16 @@ use crate::state::entry::Entry;
 use crate::state::{Note, State};
 
 impl Feed {
-    /// Records what does not come from a producer. `about` begins a line in the log.
-    pub(super) fn record_own(&mut self, entry: &Entry<'_>, about: &str) {
+    /// Appends an entry that is about to be applied, where there is a journal.
+    pub(super) fn append(&mut self, entry: &Entry<'_>) {
         if let Some(journal) = &mut self.journal {
             journal.append(entry, &self.parts.heart);
         }
+    }
+
+    /// Records what does not come from a producer. `about` begins a line in the log.
+    pub(super) fn record_own(&mut self, entry: &Entry<'_>, about: &str) {
+        self.append(entry);
         let applied = self.state.apply(entry, &mut |note| match note {
             Note::Rejected { rejection, .. } => log::warn!("{about}{rejection}"),
             Note::Said(text) => log::warn!("{about}{text}"),
@@ -72,11 +77,8 @@ impl Feed {
             return;
         }
         let at = clock::unix_seconds();
-        if let Some(journal) = &mut self.journal {
-            let texts = Cow::Borrowed(&*catalogs.texts);
-            let entry = Entry::Configure { at, rules: Cow::Borrowed(&rules), catalogs: texts };
-            journal.append(&entry, &self.parts.heart);
-        }
+        let texts = Cow::Borrowed(&*catalogs.texts);
+        self.append(&Entry::Configure { at, rules: Cow::Borrowed(&rules), catalogs: texts });
         for said in self.state.configure(catalogs, rules, at) {
             log::warn!("{said}");
         }

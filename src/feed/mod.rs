@@ -356,22 +356,16 @@ impl Feed {
         if block.is_empty() {
             return;
         }
-        let session = connection.session();
-        let name = session.as_ref().map(|session| Arc::clone(&session.name));
-        let place = match (&session, &name) {
-            (Some(session), Some(name)) => Some(self.place(session.id, name)),
-            _ => None,
-        };
+        let session = connection.session().map(|session| (session.id, Arc::clone(&session.name)));
+        let place = session.as_ref().map(|(id, name)| self.place(*id, name));
         let entry = Entry::Lines { at, place, block };
-        if let Some(journal) = &mut self.journal {
-            journal.append(&entry, &self.parts.heart);
-        }
-        let mut replies = session;
+        self.append(&entry);
+        let mut session = connection.session();
         let (rejections, mut now) = (&mut self.rejections, None);
         let applied = self.state.apply(&entry, &mut |note| match note {
             Note::Rejected { number, rejection, line } => {
                 rejections.note(rejection, line, *now.get_or_insert_with(Instant::now));
-                if let (Some(session), Some(number)) = (&mut replies, number) {
+                if let (Some(session), Some(number)) = (&mut session, number) {
                     session.replies.reject(number, rejection);
                 }
             }
@@ -380,7 +374,7 @@ impl Feed {
         match applied {
             Ok(false) => {}
             Ok(true) => {
-                if let Some(session) = replies {
+                if let Some(session) = session {
                     session.bye = Bye::Said;
                 }
             }
@@ -390,13 +384,9 @@ impl Feed {
 
     /// Records a line that was not whole.
     fn reject(&mut self, connection: &mut Connection, rejection: &Rejection, line: &[u8]) {
-        let mut session = connection.session();
-        let name = session.as_ref().map(|session| Arc::clone(&session.name));
-        let place = match (&session, &name) {
-            (Some(session), Some(name)) => Some(self.place(session.id, name)),
-            _ => None,
-        };
-        if let (Some(place), Some(session)) = (&place, &mut session) {
+        let session = connection.session().map(|session| (session.id, Arc::clone(&session.name)));
+        let place = session.as_ref().map(|(id, name)| self.place(*id, name));
+        if let (Some(place), Some(session)) = (&place, connection.session()) {
             session.replies.reject(place.first, rejection);
         }
         self.record_own(&Entry::Rejected { place, reason: rejection.reason }, "");

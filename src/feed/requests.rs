@@ -10,6 +10,7 @@ use super::{Feed, Round};
 use crate::clock;
 use crate::control::{Control, Reload, ScanReport, ScanStatus, Scrape};
 use crate::event::words::EventWords;
+use crate::journal::Journal;
 use crate::lifecycles::Rules;
 use crate::limits;
 use crate::state::entry::Entry;
@@ -68,9 +69,9 @@ impl Feed {
         FeedFigures {
             connections: self.open,
             producers: sessions,
-            journal_bytes: journal.map_or(0, super::super::journal::Journal::bytes),
-            journal_errors: journal.map_or(0, super::super::journal::Journal::errors),
-            snapshot_at: journal.map_or(0.0, super::super::journal::Journal::snapshot_at),
+            journal_bytes: journal.map_or(0, Journal::bytes),
+            journal_errors: journal.map_or(0, Journal::errors),
+            snapshot_at: journal.map_or(0.0, Journal::snapshot_at),
         }
     }
 

@@ -15,6 +15,7 @@ use super::{Feed, Turn};
 use crate::clock;
 use crate::event::greeting::{Greeting, Hello};
 use crate::event::rejection::Rejection;
+use crate::journal::Journal;
 use crate::limits;
 use crate::state;
 use crate::state::entry::{Entry, Place};
@@ -162,7 +163,7 @@ impl Feed {
 
     /// Whether the sessions that wait should get their acknowledgements before others have their turn.
     pub(super) fn should_settle(&self) -> bool {
-        let costs = self.journal.as_ref().is_some_and(super::super::journal::Journal::confirming_takes_long);
+        let costs = self.journal.as_ref().is_some_and(Journal::confirming_takes_long);
         !costs || self.unconfirmed_since.elapsed() >= limits::ACK_GATHER_MAX
     }
 

@@ -71,6 +71,13 @@ pub(super) struct Listing {
     pub(super) unfinished: Vec<PathBuf>,
 }
 
+impl Listing {
+    /// The newest generation; 0: there is none.
+    pub(super) fn newest(&self) -> u64 {
+        self.snapshots.iter().chain(&self.journals).max().copied().unwrap_or(0)
+    }
+}
+
 /// A generation, as it is written in a name.
 fn number(text: &str) -> Option<u64> {
     let number = text.parse().ok().filter(|number| (1..=GENERATION_MAX).contains(number))?;
@@ -100,13 +107,6 @@ pub(super) enum Locked {
     Elsewhere,
     /// There can be no lock here, for now.
     Not(io::Error),
-}
-
-impl Listing {
-    /// The newest generation; 0: there is none.
-    pub(super) fn newest(&self) -> u64 {
-        self.snapshots.iter().chain(&self.journals).max().copied().unwrap_or(0)
-    }
 }
 
 /// Whether a lock is that of the directory of this name, which may have been replaced.

@@ -357,7 +357,7 @@ impl Journal {
     }
 
     fn wait_for_saver(&mut self, heart: &Heart) {
-        let until = Instant::now() + saver::PATIENCE;
+        let until = Instant::now() + limits::SNAPSHOT_PATIENCE;
         while self.saving.is_some() && Instant::now() < until {
             heart.beat();
             if let Ok(report) = self.reports.recv_timeout(Duration::from_millis(100)) {

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
@@ -72,33 +72,25 @@ impl Saver {
                 None => self.jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
                 Some((at, _)) => self.jobs.recv_timeout(at.saturating_duration_since(Instant::now())),
             };
-            let mut reports = Vec::new();
-            match job {
+            let report = match job {
                 Ok(Job::Sync(unsynced)) => {
                     // Another journal has begun: the former one is not waited for.
-                    if let Some((_, former)) = due.replace((Instant::now() + limits::SYNC_INTERVAL, unsynced))
-                    {
-                        reports.extend(sync(&former));
-                    }
+                    let former = due.replace((Instant::now() + limits::SYNC_INTERVAL, unsynced));
+                    former.and_then(|(_, former)| sync(&former))
                 }
                 Ok(Job::Save(save)) => {
-                    let (generation, at) = (save.generation, save.at);
                     let result = self.save(&save);
-                    reports.push(Report::Saved { generation, at, result });
+                    Some(Report::Saved { generation: save.generation, at: save.at, result })
                 }
-                Err(RecvTimeoutError::Timeout) => {
-                    if let Some((_, unsynced)) = due.take() {
-                        reports.extend(sync(&unsynced));
-                    }
-                }
+                Err(RecvTimeoutError::Timeout) => due.take().and_then(|(_, unsynced)| sync(&unsynced)),
                 Err(RecvTimeoutError::Disconnected) => {
-                    if let Some((_, unsynced)) = due.take() {
+                    if let Some((_, unsynced)) = due {
                         let _ = sync(&unsynced);
                     }
                     return;
                 }
-            }
-            for report in reports {
+            };
+            if let Some(report) = report {
                 let _ = self.reports.send(report);
                 nudge();
             }
@@ -167,6 +159,3 @@ impl Saver {
         }
     }
 }
-
-/// How long the feed waits for a snapshot when there is no other way.
-pub(super) const PATIENCE: Duration = Duration::from_secs(10);

@@ -65,10 +65,7 @@ impl Engine {
             self.names.learn(ip, &name);
         }
         ensure(head.systems as usize == self.systems.len(), "as many systems as there are catalogs")?;
-        let hasher = self.hasher.clone();
         for system in &mut self.systems {
-            let former = System::new(system.catalog.clone(), self.rules.series_max, &hasher);
-            *system = former;
             system.restore(image, &openers)?;
         }
         Ok(())

@@ -260,7 +260,7 @@ impl Engine {
             entities_max: self.rules.entities_max,
         };
         if let Some(change) = apply::only_count(plan) {
-            self.scratch.count(event, change, system, &self.hasher).map_err(about)?;
+            self.scratch.count(event, change, system, &mut context).map_err(about)?;
         } else {
             self.scratch.resolve(event, system, &mut context).map_err(about)?;
             if !system.shown {

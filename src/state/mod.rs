@@ -149,7 +149,7 @@ impl State {
     }
 
     /// The sessions of a producer that may have something open: runs of it before a new one.
-    pub fn former(&self, producer: &str) -> Vec<SessionId> {
+    fn former(&self, producer: &str) -> Vec<SessionId> {
         let same =
             self.sessions.iter().filter(|(_, former)| former.holds && former.name.producer == producer);
         same.map(|(id, _)| id).collect()

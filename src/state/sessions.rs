@@ -2,9 +2,9 @@
 //!
 //! Whether a producer is connected just now is not state but the feed's business.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use hashbrown::{Equivalent, HashMap};
 use serde::{Deserialize, Serialize};
 
 use crate::image::{self, Damaged, Reader, ensure};
@@ -21,6 +21,19 @@ pub struct SessionName {
     pub producer: String,
     /// This run of it.
     pub instance: String,
+}
+
+/// The same, borrowed: a session is looked for with every batch of lines. It has to hash as that does.
+#[derive(Hash)]
+struct Names<'a> {
+    producer: &'a str,
+    instance: &'a str,
+}
+
+impl Equivalent<Arc<SessionName>> for Names<'_> {
+    fn equivalent(&self, name: &Arc<SessionName>) -> bool {
+        self.producer == name.producer && self.instance == name.instance
+    }
 }
 
 /// One session.
@@ -89,8 +102,7 @@ impl Sessions {
 
     /// The session of these names.
     pub fn find(&self, producer: &str, instance: &str) -> Option<SessionId> {
-        let name = SessionName { producer: producer.to_owned(), instance: instance.to_owned() };
-        self.by_name.get(&name).copied()
+        self.by_name.get(&Names { producer, instance }).copied()
     }
 
     pub(super) fn add(&mut self, producer: &str, instance: &str, owner: bool) -> SessionId {

@@ -1,32 +1,14 @@
 //! The short way of events that count one thing and do nothing else, which most lines of a busy server are. It does what
-//! `resolve` and `commit` would do for them.
+//! `resolve` and `commit` would do for them, without keeping it between the two.
 
-use std::hash::BuildHasher;
-
-use super::resolve::too_long;
-use super::{Event, Scratch, System};
-use crate::catalog::model::{Change, EventPlan, FieldUse, LabelSource, Step, Verb};
+use super::{Context, Event, Scratch, Set, System};
+use crate::catalog::model::{Change, EventPlan, Step, Verb};
 use crate::event::rejection::Rejection;
-use crate::lifecycles::transform;
-use crate::series;
 
-use hashbrown::DefaultHashBuilder;
-
-/// The one change of a plan that goes the short way: plus one, always, with labels that come from the catalog or from fields
-/// that every such event has.
+/// The one change of a plan that goes the short way: plus one, always.
 pub(in crate::lifecycles) fn only_count(plan: &EventPlan) -> Option<&Change> {
     let [Step::Change(change)] = plan.steps.as_slice() else { return None };
-    let simple = change.verb == Verb::Inc
-        && change.owner.is_none()
-        && change.condition.is_none()
-        && plan.sets[change.set].labels.iter().all(|label| {
-            label.transform.is_none()
-                && match label.sources.first() {
-                    Some(LabelSource::Text(_)) => true,
-                    Some(LabelSource::Field(field)) => plan.fields[*field].used == FieldUse::Required,
-                    _ => false,
-                }
-        });
+    let simple = change.verb == Verb::Inc && change.owner.is_none() && change.condition.is_none();
     simple.then_some(change)
 }
 
@@ -37,36 +19,18 @@ impl Scratch {
         event: Event<'_>,
         change: &Change,
         system: &mut System,
-        hasher: &DefaultHashBuilder,
+        context: &mut Context<'_>,
     ) -> Result<(), Rejection> {
         self.bind(event)?;
-        let mut texts = std::mem::take(&mut self.texts);
-        texts.clear();
-        let filled = self.fill(event, change, &mut texts);
-        self.texts = texts;
-        filled?;
+        self.texts.clear();
+        let set = self.fill_set(event, change.set, system, context)?;
         if !system.shown {
-            system.show(hasher);
+            system.show(context.hasher);
         }
-        let family = &mut system.families[change.metric];
-        let place = family.place(&self.texts, hasher.hash_one(self.texts.as_slice()));
-        family.add(place.slot(), 1.0);
-        Ok(())
-    }
-
-    fn fill(&self, event: Event<'_>, change: &Change, texts: &mut Vec<u8>) -> Result<(), Rejection> {
-        for label in &event.plan.sets[change.set].labels {
-            texts.extend_from_slice(label.opening.as_bytes());
-            let text = match label.sources.first() {
-                Some(LabelSource::Text(text)) => text.as_bytes(),
-                Some(LabelSource::Field(field)) => self.field_text(event, *field)?.unwrap_or_default(),
-                _ => b"",
-            };
-            if transform::is_too_long(text) {
-                return Err(too_long(label.opening.trim_matches([',', '=', '"'])));
-            }
-            series::text::push_escaped(texts, text);
-            texts.push(b'"');
+        if let Set::Ready(range, hash) = set {
+            let family = &mut system.families[change.metric];
+            let place = family.place(&self.texts[range], hash);
+            family.add(place.slot(), 1.0);
         }
         Ok(())
     }

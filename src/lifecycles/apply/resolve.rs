@@ -321,7 +321,7 @@ impl Scratch {
         }))
     }
 
-    fn fill_set(
+    pub(super) fn fill_set(
         &mut self,
         event: Event<'_>,
         set: usize,
@@ -416,7 +416,7 @@ fn missing(field: &str) -> Rejection {
     Rejection::new(Reason::MissingField, format!("{field}: missing, expected a value"))
 }
 
-pub(super) fn too_long(field: &str) -> Rejection {
+fn too_long(field: &str) -> Rejection {
     let what = format!("{field}: expected at most {} bytes", limits::LABEL_BYTES_MAX);
     Rejection::new(Reason::LabelTooLong, what)
 }
