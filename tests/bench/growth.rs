@@ -1,15 +1,14 @@
 //! How cost grows with series and producers, and what a series and an open entity take. Draws it, too.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::io::Write;
 use std::os::unix::net::UnixStream;
-use std::time::Instant;
 
 use crate::mix;
 use crate::plot::{Line, plot};
 use crate::report::report;
-use crate::support::{Exporter, wait_until};
-use crate::tools::{cpu_seconds, exporter, read_so_far, resident_mib};
+use crate::scrape::{get, rounds};
+use crate::support::Exporter;
+use crate::tools::{Meter, exporter, resident_mib};
 
 const EVENTS: usize = 1_000_000;
 
@@ -72,7 +71,7 @@ pub fn growth() -> Vec<(&'static str, String)> {
 /// Writes each text on a connection of its own, all at once. CPU-microseconds an event.
 fn apply(exporter: &Exporter, texts: &[String]) -> f64 {
     let events: usize = texts.iter().map(|text| text.lines().count()).sum();
-    let (before, read_before) = (cpu_seconds(exporter.child.id()), read_so_far(exporter));
+    let meter = Meter::start(exporter);
     let mut streams: Vec<UnixStream> =
         texts.iter().map(|_| UnixStream::connect(&exporter.socket).unwrap()).collect();
     let longest = texts.iter().map(String::len).max().unwrap_or(0);
@@ -84,27 +83,11 @@ fn apply(exporter: &Exporter, texts: &[String]) -> f64 {
         }
     }
     drop(streams);
-    let mut cpu = 0.0;
-    wait_until(
-        || {
-            // The scrape that asks is not what is measured.
-            cpu = cpu_seconds(exporter.child.id()) - before;
-            read_so_far(exporter) - read_before >= events as f64
-        },
-        || "not all events were applied".to_owned(),
-    );
-    cpu * 1e6 / events as f64
+    meter.cpu_of(events) * 1e6 / events as f64
 }
 
 /// The fastest of some scrapes, milliseconds.
 fn scrape(exporter: &Exporter) -> f64 {
-    let mut buffer = vec![0; 262_144];
-    let mut timed = || {
-        let started = Instant::now();
-        let mut stream = TcpStream::connect(exporter.address).unwrap();
-        stream.write_all(b"GET /metrics HTTP/1.1\r\n\r\n").unwrap();
-        while let Ok(1..) = stream.read(&mut buffer) {}
-        started.elapsed().as_secs_f64() * 1_000.0
-    };
-    (0..7).map(|_| timed()).fold(f64::INFINITY, f64::min)
+    let times = rounds(0, || get(exporter.address, "GET /metrics HTTP/1.1\r\n\r\n"));
+    times.into_iter().fold(f64::INFINITY, f64::min)
 }

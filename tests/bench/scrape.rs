@@ -68,7 +68,7 @@ pub fn scrape() {
 }
 
 /// A whole response, of which only the bytes are counted, so that it is the server that is measured.
-fn get(address: SocketAddr, request: &str) -> usize {
+pub fn get(address: SocketAddr, request: &str) -> usize {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.write_all(request.as_bytes()).unwrap();
     let (mut bytes, mut buffer) = (0, vec![0; 262_144]);
@@ -79,7 +79,7 @@ fn get(address: SocketAddr, request: &str) -> usize {
 }
 
 /// Milliseconds, each server by itself, after a round that is not counted: taken in turns they would empty each other's caches.
-fn rounds(least: usize, measure: impl Fn() -> usize) -> Vec<f64> {
+pub fn rounds(least: usize, measure: impl Fn() -> usize) -> Vec<f64> {
     let one = || {
         let started = Instant::now();
         let bytes = measure();

@@ -30,24 +30,42 @@ pub fn exporter() -> Exporter {
     Exporter::start(ROOM)
 }
 
+/// What an exporter has used and applied when a measurement began.
+pub struct Meter<'a> {
+    exporter: &'a Exporter,
+    cpu: f64,
+    read: f64,
+}
+
+impl<'a> Meter<'a> {
+    pub fn start(exporter: &'a Exporter) -> Self {
+        Meter { exporter, cpu: cpu_seconds(exporter.child.id()), read: read_so_far(exporter) }
+    }
+
+    /// Waits until so many more events are applied. CPU-seconds since the start, without the scrape that says so.
+    pub fn cpu_of(&self, events: usize) -> f64 {
+        let mut cpu = 0.0;
+        wait_until(
+            || {
+                cpu = cpu_seconds(self.exporter.child.id()) - self.cpu;
+                read_so_far(self.exporter) - self.read >= events as f64
+            },
+            || "not all events were applied".to_owned(),
+        );
+        cpu
+    }
+}
+
 /// Feeds blocks and waits until all is applied. CPU-seconds per million events.
 pub fn feed(exporter: &Exporter, blocks: &[Vec<u8>], events: usize) -> (f64, f64) {
-    let before = cpu_seconds(exporter.child.id());
-    let read_before = read_so_far(exporter);
+    let meter = Meter::start(exporter);
     let started = Instant::now();
     let mut stream = UnixStream::connect(&exporter.socket).unwrap();
     for block in blocks {
         stream.write_all(block).unwrap();
     }
     drop(stream);
-    let mut cpu = 0.0;
-    wait_until(
-        || {
-            cpu = cpu_seconds(exporter.child.id()) - before;
-            read_so_far(exporter) - read_before >= events as f64
-        },
-        || "not all events were applied".to_owned(),
-    );
+    let cpu = meter.cpu_of(events);
     let seconds = started.elapsed().as_secs_f64();
     let metrics = exporter.metrics();
     assert!(support::sum(&metrics, "lifecycle_exporter_events_rejected_total") < 0.5, "{}", exporter.log());
