@@ -1,0 +1,220 @@
+"""What the host may rely on: nothing raises, nothing waits, a fork is a producer of its own, and the end of the program is one in good order."""
+
+import json
+import logging
+import math
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import unittest
+from pathlib import Path
+
+from lifecycle_events import Client
+
+PATIENCE_SECONDS = 20
+
+
+class Listener:
+    """An exporter that acknowledges everything, one connection after another, and keeps the lines."""
+
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.bind(path)
+        self.socket.listen()
+        self.sessions = []
+        self.changed = threading.Condition()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            try:
+                connection, _ = self.socket.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=[connection], daemon=True).start()
+
+    def _serve(self, connection):
+        lines = []
+        with connection, connection.makefile("rb") as incoming:
+            for line in incoming:
+                with self.changed:
+                    lines.append(json.loads(line))
+                    if len(lines) == 1:
+                        self.sessions.append(lines)
+                    self.changed.notify_all()
+                if lines[-1] == {"bye": True}:
+                    return
+                connection.sendall(json.dumps({"ack": len(lines) - 1}).encode() + b"\n")
+
+    def wait_for(self, condition):
+        with self.changed:
+            assert self.changed.wait_for(lambda: condition(self.sessions), PATIENCE_SECONDS), self.sessions
+
+    def close(self):
+        self.socket.close()
+
+
+class ClientTest(unittest.TestCase):
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.path = os.path.join(directory.name, "events.sock")
+        self.listener = Listener(self.path)
+        self.addCleanup(self.listener.close)
+
+    def run_program(self, text, **environment):
+        return subprocess.run(
+            [sys.executable, "-c", text],
+            env={**os.environ, "LIFECYCLE_EVENTS_SOCKET": self.path, **environment},
+            cwd=Path(__file__).resolve().parents[1],
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+            check=False,
+        )
+
+    def test_what_is_no_json_is_dropped_and_told_and_the_next_event_goes_on(self):
+        class Rude:
+            def __str__(self):
+                raise RuntimeError("rude")
+
+        with self.assertLogs("lifecycle_events", logging.WARNING), Client(self.path) as client:
+            client.emit("a.nan", value=math.nan)
+            client.emit("a.rude", value=Rude())
+            client.emit("a.time", time="yesterday")
+            client.emit("a.path", value=Path("/x"))
+            self.assertTrue(client.close())
+        self.assertEqual(client.stats().dropped, 3)
+        self.listener.wait_for(lambda sessions: sessions and sessions[0][-1] == {"bye": True})
+        self.assertEqual([line.get("value") for line in self.listener.sessions[0][1:-1]], ["/x"])
+
+    def test_a_callback_that_raises_harms_nobody(self):
+        def fail(_):
+            raise RuntimeError("no")
+
+        path = self.path + "2"
+        listener = socket.socket(socket.AF_UNIX)
+        self.addCleanup(listener.close)
+        listener.bind(path)
+        listener.listen()
+        with self.assertLogs("lifecycle_events", logging.ERROR):
+            client = Client(path, on_rejected=fail)
+            client.emit("a.one")
+            connection, _ = listener.accept()
+            with connection, connection.makefile("rb") as lines:
+                lines.readline()
+                connection.sendall(b'{"ack":0}\n')
+                lines.readline()
+                connection.sendall(b'{"rejected":1,"reason":"unknown_event","detail":""}\n{"ack":1}\n')
+                closing = threading.Thread(target=client.close)
+                closing.start()
+                self.assertEqual(json.loads(lines.readline()), {"bye": True})
+            closing.join(PATIENCE_SECONDS)
+        self.assertEqual(client.stats().rejected, 1)
+
+    def test_a_callback_may_close_its_client(self):
+        path = self.path + "3"
+        listener = socket.socket(socket.AF_UNIX)
+        self.addCleanup(listener.close)
+        listener.bind(path)
+        listener.listen()
+        called = threading.Event()
+        client = Client(path, on_rejected=lambda _: (client.close(), called.set()))
+        client.emit("a.one")
+        connection, _ = listener.accept()
+        with connection, connection.makefile("rb") as lines:
+            lines.readline()
+            connection.sendall(b'{"ack":0}\n')
+            lines.readline()
+            connection.sendall(b'{"rejected":1,"reason":"unknown_event","detail":""}\n{"ack":1}\n')
+            self.assertTrue(called.wait(PATIENCE_SECONDS))
+            self.assertEqual(json.loads(lines.readline()), {"bye": True})
+
+    def test_options_that_make_no_sense_are_errors_where_they_are_written(self):
+        with self.assertRaisesRegex(ValueError, "buffer is 0"):
+            Client(self.path, buffer=0)
+        with self.assertRaisesRegex(ValueError, "overflow is 'middle'"):
+            Client(self.path, overflow="middle")
+
+    def test_a_misspelt_event_is_an_error_where_it_is_written(self):
+        client = Client(self.path)
+        with self.assertRaises(AttributeError):
+            client.recording.startd(backend="b", recording="r")
+        with self.assertRaises(TypeError):
+            client.recording.started(backend="b")
+        client.close(0)
+
+    def test_the_end_of_the_program_is_one_in_good_order(self):
+        self.run_program("from lifecycle_events import Client\nClient(producer='p').emit('a.one')")
+        self.listener.wait_for(lambda sessions: sessions and len(sessions[0]) == 3)
+        self.assertEqual(self.listener.sessions[0][1]["event"], "a.one")
+        self.assertEqual(self.listener.sessions[0][2], {"bye": True})
+
+    def test_a_fork_is_a_producer_of_its_own_with_an_empty_buffer(self):
+        done = self.run_program(
+            "import os\n"
+            "from lifecycle_events import Client\n"
+            "client = Client(producer='p')\n"
+            "client.emit('a.parent')\n"
+            "pids = []\n"
+            "for _ in range(3):\n"
+            "    pid = os.fork()\n"
+            "    if pid == 0:\n"
+            "        client.emit('a.child')\n"
+            "        os._exit(0 if client.close() else 1)\n"
+            "    pids.append(pid)\n"
+            "client.emit('a.parent')\n"
+            "assert all(os.waitpid(pid, 0)[1] == 0 for pid in pids)\n"
+            "assert client.close()\n"
+            "print(*pids)\n"
+        )
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.listener.wait_for(lambda sessions: sum(lines[-1] == {"bye": True} for lines in sessions) == 4)
+        told = {lines[0]["hello"]: [line.get("event") for line in lines[1:-1]] for lines in self.listener.sessions}
+        expected = {f"p:{pid}": ["a.child"] for pid in done.stdout.split()}
+        self.assertEqual(told, {"p": ["a.parent", "a.parent"], **expected})
+        self.assertEqual(len({lines[0]["instance"] for lines in self.listener.sessions}), 4)
+
+    def test_a_signal_handler_may_emit_in_the_midst_of_an_emit(self):
+        done = self.run_program(
+            "import signal, threading, os\n"
+            "from lifecycle_events import Client\n"
+            "client = Client(producer='p', buffer=1_000_000)\n"
+            "handled = 0\n"
+            "def handle(*_):\n"
+            "    global handled\n"
+            "    handled += 1\n"
+            "    client.emit('a.signal')\n"
+            "signal.signal(signal.SIGALRM, handle)\n"
+            "signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)\n"
+            "emitted = 0\n"
+            "while handled < 100:\n"
+            "    client.emit('a.one')\n"
+            "    emitted += 1\n"
+            "signal.setitimer(signal.ITIMER_REAL, 0)\n"
+            "assert client.close(None)\n"
+            "assert client.stats().acknowledged == client.stats().emitted, client.stats()\n"
+        )
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_no_exporter_no_trouble(self):
+        done = self.run_program(
+            "from lifecycle_events import Client\nclient = Client()\nclient.emit('a.one')\nprint('goes on')\n",
+            LIFECYCLE_EVENTS_SOCKET="/nowhere/events.sock",
+        )
+        self.assertEqual((done.returncode, done.stdout), (0, "goes on\n"))
+        self.assertIn("/nowhere/events.sock cannot be reached", done.stderr)
+
+    def test_a_producer_without_a_name_is_the_program_and_its_process(self):
+        self.run_program("import sys, os\nsys.argv = ['/usr/bin/vlog']\nfrom lifecycle_events import Client\nClient().emit('a.one')")
+        self.listener.wait_for(bool)
+        self.assertRegex(self.listener.sessions[0][0]["hello"], r"^vlog:\d+$")
+
+
+if __name__ == "__main__":
+    signal.alarm(PATIENCE_SECONDS * 5)
+    unittest.main()
