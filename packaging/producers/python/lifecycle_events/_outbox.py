@@ -13,8 +13,6 @@ Overflow = Literal["oldest", "newest"]
 
 #: As many lines may be on their way without an acknowledgement; the exporter acknowledges at least as often.
 WINDOW_LINES = 1024
-#: As many are encoded at a time.
-BATCH_LINES = 128
 
 Event = Tuple[str, Dict[str, Any]]
 
@@ -44,7 +42,7 @@ class Outbox:
     def __init__(self, capacity: int, overflow: Overflow) -> None:
         # Reentrant, since a signal handler may emit in the midst of an emit.
         self._lock = threading.RLock()
-        self._capacity = capacity
+        self._room = capacity
         self._oldest_gives_way = overflow == "oldest"
         self._waiting: Deque[Event] = deque()
         self._sent: Deque[bytes] = deque()
@@ -60,16 +58,14 @@ class Outbox:
 
     def offer(self, event: Event) -> bool:
         """Takes an event. False: an event was dropped for lack of room, this one or the oldest that waits."""
-        kept = True
         with self._lock:
             self._emitted += 1
-            if self._closed:
+            kept = self._room > 0
+            if kept:
+                self._room -= 1
+            else:
                 self._dropped += 1
-                return False
-            if len(self._waiting) + self._in_hand + len(self._sent) >= self._capacity:
-                self._dropped += 1
-                kept = False
-                if not (self._oldest_gives_way and self._waiting):
+                if self._closed or not (self._oldest_gives_way and self._waiting):
                     return False
                 self._waiting.popleft()
             self._waiting.append(event)
@@ -82,14 +78,15 @@ class Outbox:
         """Takes no more events."""
         with self._lock:
             self._closed = True
+            self._room = 0
             if self._wake is not None:
                 self._wake()
                 self._wake = None
 
     def take(self, encode: Callable[[Event], Optional[bytes]]) -> List[bytes]:
-        """Some lines to send next, at most as many as the window allows. What cannot be encoded is dropped."""
+        """The lines to send next, as many as the window allows. What cannot be encoded is dropped."""
         with self._lock:
-            room = min(BATCH_LINES, WINDOW_LINES - len(self._sent), len(self._waiting))
+            room = min(WINDOW_LINES - len(self._sent), len(self._waiting))
             events = [self._waiting.popleft() for _ in range(room)]
             self._in_hand = room
         # Without the lock: whoever emits an event does not wait for this.
@@ -97,6 +94,7 @@ class Outbox:
         with self._lock:
             self._in_hand = 0
             self._dropped += room - len(lines)
+            self._make_room(room - len(lines))
             self._sent.extend(lines)
         return lines
 
@@ -132,6 +130,11 @@ class Outbox:
         for _ in range(count):
             self._sent.popleft()
         self._acknowledged += count
+        self._make_room(count)
+
+    def _make_room(self, count: int) -> None:
+        if not self._closed:
+            self._room += count
 
     def reject(self, number: int) -> Optional[bytes]:
         """The line of this number was rejected. Returns it; None: no such line is on its way."""

@@ -19,6 +19,7 @@ from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple
 
 from . import _session
 from ._complaints import Complaint
+from ._encoding import line_of
 from ._outbox import Event, Outbox, Overflow, Stats
 from ._session import Broken, Session
 from .systems import Systems
@@ -262,8 +263,7 @@ class Client(Systems):
         name, fields = event
         try:
             fields["time"] = round(fields["time"], 3)
-            known = {key: value for key, value in fields.items() if value is not None}
-            return _encoder.encode({"event": name, **known}).encode()
+            return line_of(name, fields)
         except Exception as error:
             self._unfit.tell(f"{name}: {error}")
             return None
@@ -281,7 +281,6 @@ class Client(Systems):
                 end.close()
 
 
-_encoder = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=True, default=str)
 _clients: "weakref.WeakSet[Client]" = weakref.WeakSet()
 
 

@@ -4,7 +4,6 @@ import json
 import logging
 import math
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -213,8 +212,3 @@ class ClientTest(unittest.TestCase):
         self.run_program("import sys, os\nsys.argv = ['/usr/bin/vlog']\nfrom lifecycle_events import Client\nClient().emit('a.one')")
         self.listener.wait_for(bool)
         self.assertRegex(self.listener.sessions[0][0]["hello"], r"^vlog:\d+$")
-
-
-if __name__ == "__main__":
-    signal.alarm(PATIENCE_SECONDS * 5)
-    unittest.main()

@@ -1,0 +1,92 @@
+"""An ASGI middleware that reports each HTTP request of an application as ``vlog.http.request_started`` and ``…request_finished``.
+
+    from lifecycle_events.asgi import LifecycleMiddleware
+
+    app = LifecycleMiddleware(app, api="public")
+
+The path goes as it came: the exporter turns ``/api/videos/42`` into ``/api/videos/{id}``. WebSockets and the lifespan pass through
+untouched, but for its end, which closes the client: servers may end their workers without another word.
+"""
+
+import itertools
+import os
+import secrets
+import time
+from asyncio import CancelledError
+from typing import Any, Awaitable, Callable, MutableMapping, Optional
+
+from .client import EXIT_SECONDS, Client
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+#: What is reported where the application failed before it had answered.
+FAILED_STATUS = 500
+#: What is reported where the client left before it was answered.
+LEFT_STATUS = 499
+
+
+class LifecycleMiddleware:
+    """Reports requests.
+
+    :param app: the application.
+    :param client: brings the events to the exporter; by default one of its own, a producer for each worker process.
+    :param api: which of the platform's interfaces this is, the label ``api``.
+    """
+
+    def __init__(self, app: App, client: Optional[Client] = None, *, api: str = "public") -> None:
+        self._app = app
+        self._owns_client = client is None
+        self._client = client or Client()
+        self._api = api
+        self._run = secrets.token_hex(4)
+        self._numbers = itertools.count(1)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handles one request, or whatever else the server asks for."""
+        if scope["type"] == "http":
+            await self._follow(scope, receive, send)
+        elif scope["type"] == "lifespan" and self._owns_client:
+            await self._app(scope, receive, self._closing(send))
+        else:
+            await self._app(scope, receive, send)
+
+    async def _follow(self, scope: Scope, receive: Receive, send: Send) -> None:
+        emit = self._client.emit
+        request = f"{self._run}-{os.getpid()}-{next(self._numbers)}"
+        status = FAILED_STATUS
+        began = time.perf_counter()
+        emit("vlog.http.request_started", request=request, api=self._api)
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except CancelledError:
+            status = LEFT_STATUS if status == FAILED_STATUS else status
+            raise
+        finally:
+            raw = scope.get("raw_path")
+            emit(
+                "vlog.http.request_finished",
+                request=request,
+                method=scope["method"],
+                endpoint=raw.decode("latin-1") if raw else scope["path"],
+                status_code=status,
+                duration=time.perf_counter() - began,
+            )
+
+    def _closing(self, send: Send) -> Send:
+        async def watched(message: Message) -> None:
+            await send(message)
+            if message["type"] in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):
+                self._client.close(EXIT_SECONDS)
+
+        return watched
