@@ -1,0 +1,79 @@
+// Reports lifecycle events to lifecycle-exporter.
+
+import type { Systems } from "./systems";
+
+export type { At, Label, Systems } from "./systems";
+
+/** Where the package of the exporter has its socket. */
+export const DEFAULT_SOCKET: string;
+
+/** An event that the exporter did not take. */
+export interface Rejection {
+  /** The event as it was sent. */
+  event: { event: string; [field: string]: unknown };
+  /** The exporter's word for it: `not_open`, `unknown_event`, … */
+  reason: string;
+  /** A sentence for a person. */
+  detail: string;
+}
+
+/** What became of the events: `emitted === acknowledged + pending + dropped`. */
+export interface Stats {
+  /** Events that the host has emitted. */
+  emitted: number;
+  /** Events that the exporter has applied or rejected, for good. */
+  acknowledged: number;
+  /** Events that wait or are on their way. */
+  pending: number;
+  /** Events that are on their way: sent, not yet acknowledged. */
+  in_flight: number;
+  /** Events lost here: the buffer was full, they are no JSON, or came after `close`. */
+  dropped: number;
+  /** Events that the exporter has rejected; they are acknowledged, too. */
+  rejected: number;
+  /** Whether a session is established now. */
+  connected: boolean;
+}
+
+export interface Options {
+  /** The exporter's socket. Default: `$LIFECYCLE_EVENTS_SOCKET`, else `DEFAULT_SOCKET`. */
+  socketPath?: string;
+  /** Who this is; at most one process at a time may use a name. Default: the program and its process number. */
+  producer?: string;
+  /** This run of the producer, unique. Default: random. */
+  instance?: string;
+  /** Whether what was opened is given up when this process is gone. Default: true. */
+  owner?: boolean;
+  /** Events kept while the exporter is away, at least 1. Default: 10,000. */
+  buffer?: number;
+  /** Which event gives way when the buffer is full: the oldest that was not sent yet, or the newest. Default: `"oldest"`. */
+  overflow?: "oldest" | "newest";
+  /** Called for each event that the exporter did not take. Default: they are logged. */
+  onRejected?: (rejection: Rejection) => void;
+  /** Takes a line about what goes wrong. Default: standard error. */
+  log?: (message: string) => void;
+  /** The first and the longest wait before another attempt, in milliseconds. Default: `[100, 10000]`. */
+  reconnectMs?: [number, number];
+  /** Unix seconds, for the time of an event that says none. */
+  clock?: () => number;
+}
+
+/** Text, numbers or booleans; `null` and `undefined` are the same as absent. */
+export type Fields = { [name: string]: string | number | boolean | null | undefined };
+
+/** Brings events to the exporter. */
+export class Client {
+  /** Throws a RangeError for options that make no sense. Connects with the first event. */
+  constructor(options?: Options);
+
+  /** Reports an event, of whichever catalog. Never throws, never waits. */
+  emit(event: string, fields?: Fields): void;
+
+  /** What became of the events so far. */
+  stats(): Stats;
+
+  /** Takes no more events, waits until all are acknowledged, and says goodbye. Resolves to whether all were acknowledged in time. */
+  close(timeoutMs?: number): Promise<boolean>;
+}
+
+export interface Client extends Systems {}
