@@ -1,0 +1,3 @@
+module lifecycleexporter/lifecycle
+
+go 1.19
