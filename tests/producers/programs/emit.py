@@ -1,0 +1,56 @@
+"""Emits as many events as told, closes, and prints how long that took: beside it, what counting in the process itself takes."""
+
+import json
+import sys
+import time
+
+from lifecycle_events import Client
+
+count = int(sys.argv[1])
+client = Client(producer="emit.py", buffer=count)
+began = time.perf_counter()
+for number in range(count):
+    client.signaling.message_received(type="offer")
+emitted = time.perf_counter()
+complete = client.close(None)
+done = time.perf_counter()
+result = {
+    "complete": complete,
+    "stats": client.stats()._asdict(),
+    "emit_seconds": (emitted - began) / count,
+    "events_per_second": count / (done - began),
+}
+
+if sys.argv[2:] == ["compare"]:
+    from prometheus_client import Counter
+
+    messages = Counter("signaling_server_messages_total", "Messages", ["type"])
+    began = time.perf_counter()
+    for number in range(count):
+        messages.labels("offer").inc()
+    result["inc_seconds"] = (time.perf_counter() - began) / count
+
+    import asyncio
+
+    from lifecycle_events.asgi import LifecycleMiddleware
+
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200})
+
+    async def send(_):
+        pass
+
+    async def serve(handler):
+        scope = {"type": "http", "method": "GET", "path": "/api/videos/1", "raw_path": b"/api/videos/1"}
+        began = time.perf_counter()
+        for _ in range(requests):
+            await handler(scope, None, send)
+        return (time.perf_counter() - began) / requests
+
+    requests = 20_000
+    client = Client(producer="asgi", buffer=3 * requests)
+    bare = asyncio.run(serve(app))
+    result["request_seconds"] = asyncio.run(serve(LifecycleMiddleware(app, client))) - bare
+    client.close(None)
+
+print(json.dumps(result))
