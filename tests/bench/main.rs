@@ -15,6 +15,9 @@ mod ingest;
 mod mix;
 mod peers;
 mod plot;
+mod producers;
+#[path = "../producers/programs.rs"]
+mod programs;
 mod report;
 mod scrape;
 mod session;
@@ -39,7 +42,7 @@ fn main() {
     println!("{:<66} {:>9} {:>9} {:>9}", "", "min", "median", "max");
     let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
     let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|other| other == name);
-    let parts: [(&str, fn()); 9] = [
+    let parts: [(&str, fn()); 10] = [
         ("ingest", ingest::ingest),
         ("peers", peers::peers),
         ("session", session::session),
@@ -49,6 +52,7 @@ fn main() {
         ("scrape", scrape::scrape),
         ("crowd", scrape::crowd),
         ("size", size::size),
+        ("producers", producers::producers),
     ];
     for (_, part) in parts.iter().filter(|(name, _)| is_wanted(name)) {
         part();

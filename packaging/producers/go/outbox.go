@@ -65,6 +65,13 @@ func (o *outbox) take() [][]byte {
 	return lines
 }
 
+// hasNext tells whether there is something to send that the window allows.
+func (o *outbox) hasNext() bool {
+	o.mutex.Lock()
+	defer o.mutex.Unlock()
+	return o.waiting.len() > 0 && o.sent.len() < windowLines
+}
+
 // resume begins a session with this acknowledgement. It returns the lines on their way that have to be sent again.
 func (o *outbox) resume(ack uint64) [][]byte {
 	o.mutex.Lock()

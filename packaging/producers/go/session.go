@@ -190,7 +190,7 @@ func (c *Client) converse(connection net.Conn, replies <-chan reply, failed <-ch
 			if err := c.hear(next); err != nil {
 				return err
 			}
-			if wake != nil {
+			if c.outbox.hasNext() {
 				wake = nil
 				resting.Reset(0)
 			}
