@@ -20,7 +20,6 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use helpers::System;
 use programs::{Emitter, python, result, run, shipped};
 use serde_json::Value;
 use support::session::{Session, ack};
@@ -31,14 +30,13 @@ fn helpers_are_made_from_the_catalogs() {
     let listed = binary().args(["catalog", "--format", "json"]).output().unwrap();
     let systems = helpers::systems(&String::from_utf8(listed.stdout).unwrap());
     assert!(!systems.is_empty());
-    let files: [(&str, fn(&[System]) -> String); 4] = [
-        ("python/lifecycle_events/systems.py", helpers::python),
-        ("node/systems.js", helpers::javascript),
-        ("node/systems.d.ts", helpers::typescript),
-        ("go/systems.go", helpers::go),
+    let files = [
+        ("python/lifecycle_events/systems.py", helpers::python(&systems)),
+        ("node/systems.js", helpers::javascript(&systems)),
+        ("node/systems.d.ts", helpers::typescript(&systems)),
+        ("go/systems.go", helpers::go(&systems)),
     ];
-    for (path, made) in files {
-        let expected = made(&systems);
+    for (path, expected) in files {
         if std::env::var_os("UPDATE_GOLDEN").is_some() {
             fs::write(shipped(path), &expected).unwrap();
         }
@@ -133,7 +131,9 @@ fn the_transcripts_are_true_of_the_exporter() {
         let exporter = Exporter::start("");
         let said: Vec<&Value> = steps.iter().filter_map(|step| step.get("read")).collect();
         let mut session = Session::connect(&exporter.socket);
-        said.iter().for_each(|line| session.send(&line.to_string()));
+        for line in said {
+            session.send(&line.to_string());
+        }
         let answered: Vec<&Value> = steps.iter().filter_map(|step| step.get("write")).collect();
         let last_ack = answered.iter().filter_map(|reply| reply["ack"].as_u64()).max().unwrap();
         let mut rejections = Vec::new();
@@ -192,5 +192,5 @@ fn the_lines_for_a_shell_work_as_they_are() {
     exporter.wait_for("vlog_background_task_duration_seconds_count{task_name=\"backup\"}", 1.0);
     exporter.wait_for("vlog_video_uploads_total{result=\"failed\"}", 2.0);
     exporter.wait_for("host_unit_failures_total{unit=\"recorder.service\",result=\"exit-code\"}", 1.0);
-    assert_eq!(support::sum(&exporter.metrics(), "lifecycle_exporter_events_rejected_total"), 0.0);
+    assert!(support::sum(&exporter.metrics(), "lifecycle_exporter_events_rejected_total") < 0.5);
 }
