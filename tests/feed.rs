@@ -95,11 +95,7 @@ fn every_reason_for_a_rejection() {
     exporter.feed("{\"event\":\"signaling.session.resume_failed\"}");
     exporter.wait_for(&format!("{REJECTED}{{reason=\"truncated\"}}"), 1.0);
     exporter.assert_law(lines + 3);
-    assert!(
-        exporter.log().contains("line rejected: not_open: no open session for session=2"),
-        "{}",
-        exporter.log()
-    );
+    exporter.wait_for_log("line rejected: not_open: no open session for session=2");
 }
 
 #[test]

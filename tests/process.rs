@@ -142,7 +142,7 @@ fn the_recording_servers_own_file_is_taken_as_it_is() {
                   [recording]\nbrowser = firefox\n[stats]\nallowed_ips = 127.0.0.1\n";
     let exporter = Exporter::start(config);
     assert_eq!(exporter.get("/metrics").status, 200);
-    assert!(exporter.log().contains("are ignored: [backend], [ffmpeg], [recording]"), "{}", exporter.log());
+    exporter.wait_for_log("are ignored: [backend], [ffmpeg], [recording]");
 }
 
 #[test]
@@ -313,7 +313,7 @@ os.execv(sys.argv[2], sys.argv[2:])
     let mut command = Command::new("python3");
     command.args(["-c", launcher]).arg(&passed).arg(env!("CARGO_BIN_EXE_lifecycle-exporter"));
     let exporter = Exporter::start_by("", |_| {}, command);
-    assert!(exporter.log().contains("passed.sock (from systemd)"), "{}", exporter.log());
+    exporter.wait_for_log("passed.sock (from systemd)");
     let mut stream = std::os::unix::net::UnixStream::connect(&passed).unwrap();
     stream.write_all(b"{\"event\":\"signaling.session.resume_failed\"}\n").unwrap();
     exporter.wait_for("signaling_hub_sessions_resume_failed_total", 1.0);

@@ -75,7 +75,7 @@ fn everything_survives_a_restart_and_a_crash() {
     exporter.wait_for(TOTAL, 3.0);
     exporter.crash();
     assert_eq!(exporter.value(CURRENT), Some(2.0));
-    assert!(exporter.log().contains("/state (sync = interval)"), "{}", exporter.log());
+    exporter.wait_for_log("/state (sync = interval)");
 }
 
 #[test]
@@ -92,14 +92,14 @@ fn the_state_is_for_the_exporter_alone() {
 #[test]
 fn without_a_directory_it_says_that_state_is_in_memory() {
     let exporter = Exporter::start("");
-    assert!(exporter.log().contains("state is in memory only"));
+    exporter.wait_for_log("state is in memory only");
     assert_eq!(exporter.value("lifecycle_exporter_journal_bytes"), Some(0.0));
     // Systemd's directory serves where none is configured.
     let directory = tempfile::tempdir().unwrap();
     let mut command = binary();
     command.env("STATE_DIRECTORY", directory.path());
     let exporter = Exporter::start_by("", |_| {}, command);
-    assert!(exporter.log().contains(&format!("state is in {}", directory.path().display())));
+    exporter.wait_for_log(&format!("state is in {}", directory.path().display()));
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn a_torn_journal_is_cut_off() {
     exporter.spawn_again();
     exporter.wait_for_start();
     assert_eq!(exporter.value(TOTAL), Some(1.0));
-    assert!(exporter.log().contains("not written to their end and are cut off"), "{}", exporter.log());
+    exporter.wait_for_log("not written to their end and are cut off");
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn a_damaged_journal_is_set_aside_and_what_was_good_is_kept() {
     exporter.wait_for_start();
     assert_eq!(exporter.value(TOTAL), Some(1.0));
     exporter.wait_for_log("state is durable again");
-    assert!(exporter.log().contains("journal.1: damaged: at byte "), "{}", exporter.log());
+    exporter.wait_for_log("journal.1: damaged: at byte ");
     assert!(exporter.directory.path().join("state/journal.1.damaged").exists());
     exporter.crash();
     assert_eq!(exporter.value(TOTAL), Some(1.0));
@@ -229,7 +229,7 @@ fn a_second_exporter_is_told_and_ends() {
 fn where_nothing_can_be_written_it_goes_on_in_memory_and_comes_back_by_itself() {
     let mut exporter =
         Exporter::start_with(CONFIG, |directory| fs::write(directory.join("state"), "").unwrap());
-    assert!(exporter.log().contains("state is in memory, "), "{}", exporter.log());
+    exporter.wait_for_log("state is in memory, ");
     let mut session = Session::connect(&exporter.socket);
     session.send("{\"hello\":\"p\",\"instance\":\"i\"}");
     session.send(&started("1"));
@@ -256,7 +256,7 @@ fn a_directory_that_goes_away_is_made_again() {
     exporter.wait_for_log("state cannot be written");
     session.send(&started("2"));
     session.wait_for_ack(2);
-    assert!(exporter.log().contains("state is durable again"));
+    exporter.wait_for_log("state is durable again");
     exporter.crash();
     assert_eq!(exporter.value(TOTAL), Some(2.0));
 }
@@ -309,7 +309,7 @@ fn a_full_disk_is_survived() {
     // Neither the journal nor a snapshot of so many recordings fits.
     exporter.wait_for(TOTAL, 4_000.0);
     wait_until(|| exporter.value(ERRORS).unwrap() > 2.0, || "failures are not counted".to_owned());
-    assert!(exporter.log().contains("state cannot be written"), "{}", exporter.log());
+    exporter.wait_for_log("state cannot be written");
     let id = exporter.child.id().to_string();
     assert!(Command::new("prlimit").args(["--fsize=unlimited:", "--pid", &id]).status().unwrap().success());
     session.wait_for_ack(all);
