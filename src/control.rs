@@ -12,11 +12,14 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use crate::catalog::Catalogs;
 use crate::config::Settings;
 use crate::limits;
+use crate::status::Status;
 
 /// A request to the feed's thread.
 pub enum Control {
     /// Show the metrics.
     Scrape(Scrape),
+    /// Say what the status page shows.
+    Status(Sender<Status>),
     /// A directory scan has ended.
     Scanned(ScanReport),
     /// A look-up has ended; `None` where the address has no name.

@@ -27,6 +27,7 @@ pub mod http;
 pub mod scan;
 pub mod names;
 pub mod control;
+pub mod status;
 pub mod telemetry;
 pub mod process;
 

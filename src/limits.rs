@@ -52,6 +52,18 @@ pub const SCRAPE_CATCH_UP_MAX: Duration = Duration::from_millis(10);
 pub const DRAIN_MAX: Duration = Duration::from_secs(5);
 /// Messages that wait for the feed.
 pub const CONTROL_QUEUE_MAX: usize = 1_024;
+/// The status page shows the lines of as long a time in one.
+pub const HISTORY_STRETCH: Duration = Duration::from_secs(10);
+/// As many of these times are kept.
+pub const HISTORY_STRETCHES: usize = 60;
+/// Producers on the status page.
+pub const STATUS_PRODUCERS_MAX: usize = 25;
+/// Scans, and kinds of entities of each system, on the status page.
+pub const STATUS_ROWS_MAX: usize = 40;
+/// Characters of a name or a key on the status page.
+pub const STATUS_VALUE_CHARS_MAX: usize = 80;
+/// Characters of a rejected line on the status page, and of what was wrong with it.
+pub const STATUS_LINE_CHARS_MAX: usize = 120;
 /// Lines of one reason and event that are logged whole before only their number is.
 pub const REJECTIONS_LOGGED_FIRST: u32 = 3;
 /// Between two summaries of rejections.

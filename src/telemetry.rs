@@ -10,7 +10,7 @@ use prometheus::{Gauge, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
 
 use crate::control::ScanReport;
 use crate::control::ScanStatus;
-use crate::lifecycles::Engine;
+use crate::lifecycles::{Engine, EntityCount};
 use crate::series::{number, text};
 
 /// A family's name and its text.
@@ -107,12 +107,18 @@ pub type Scans = BTreeMap<String, ScanState>;
 /// The latest results of one scan.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub struct ScanState {
-    bytes: f64,
-    files: f64,
-    oldest: f64,
-    status: f64,
-    duration_seconds: f64,
-    last_success: f64,
+    /// Of the latest complete scan.
+    pub bytes: f64,
+    /// Of the latest complete scan.
+    pub files: f64,
+    /// Unix seconds; 0: no file.
+    pub oldest: f64,
+    /// 1 success, 0 failed or not yet ended, −1 partial.
+    pub status: f64,
+    /// Of the latest scan.
+    pub duration_seconds: f64,
+    /// Unix seconds; 0: never.
+    pub last_success: f64,
 }
 
 impl ScanState {
@@ -152,27 +158,28 @@ pub fn engine_blocks(engine: &Engine, feed: &FeedFigures, scans: &Scans, now: f6
     families.counter("events_total", "Events applied, by event", applied);
     let rejected = engine.rejected().map(|(reason, count)| (vec![("reason", reason.name())], count as f64));
     families.counter("events_rejected_total", "Lines rejected, by reason", rejected);
-    let entities = engine.entities(now);
+    let census = engine.census(now);
+    let entities: Vec<(Vec<(&'static str, &str)>, &EntityCount<'_>)> = census
+        .iter()
+        .flat_map(|system| system.kinds.iter().map(|count| (system.catalog.name.as_str(), count)))
+        .map(|(system, count)| (vec![("system", system), ("entity", count.entity)], count))
+        .collect();
     families.gauge(
         "entities",
         "Entities open, by system and entity",
-        entities
-            .iter()
-            .map(|count| (vec![("system", count.system), ("entity", count.entity)], count.open as f64)),
+        entities.iter().map(|(labels, count)| (labels.clone(), count.open as f64)),
     );
     families.gauge(
         "oldest_entity_age_seconds",
         "How long the oldest open entity has been open, 0 where none is",
-        entities.iter().map(|count| {
-            (vec![("system", count.system), ("entity", count.entity)], count.oldest_age_seconds)
+        entities.iter().map(|(labels, count)| {
+            (labels.clone(), count.oldest.as_ref().map_or(0.0, |oldest| oldest.age_seconds))
         }),
     );
     families.counter(
         "abandoned_total",
         "Entities abandoned by their producer, by system and entity",
-        entities
-            .iter()
-            .map(|count| (vec![("system", count.system), ("entity", count.entity)], count.abandoned as f64)),
+        entities.iter().map(|(labels, count)| (labels.clone(), count.abandoned as f64)),
     );
     let series = engine.series().map(|(system, count)| (vec![("system", system)], count as f64));
     families.gauge("series", "Series shown, by system", series);

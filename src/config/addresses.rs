@@ -1,5 +1,6 @@
 //! Lists of addresses and networks: `[stats] allowed_ips` and `[app] trustedproxies`.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnetwork::{IpNetwork, Ipv4Network};
@@ -41,6 +42,18 @@ impl Networks {
     /// Whether an address is in one of them.
     pub fn contains(&self, ip: IpAddr) -> bool {
         self.find(ip).is_some()
+    }
+}
+
+impl fmt::Display for Networks {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return out.write_str("none");
+        }
+        for (place, network) in self.0.iter().enumerate() {
+            write!(out, "{}{network}", if place > 0 { ", " } else { "" })?;
+        }
+        Ok(())
     }
 }
 

@@ -9,11 +9,13 @@
 mod admission;
 mod attendance;
 mod connection;
+mod history;
 mod keeping;
 mod pace;
 pub mod peers;
 mod rejections;
 mod replies;
+mod report;
 mod requests;
 mod session;
 pub mod socket;
@@ -40,6 +42,7 @@ use crate::telemetry::{Scans, Telemetry};
 
 use attendance::Attendance;
 use connection::{Batch, Bye, Connection, Talk};
+use history::History;
 use pace::Pace;
 use peers::Peers;
 use rejections::Rejections;
@@ -87,6 +90,8 @@ pub struct Feed {
     paused: Vec<usize>,
     scans: Scans,
     rejections: Rejections,
+    history: History,
+    began: Instant,
     refused_uids: HashSet<u32>,
     accept_paused_until: Option<Instant>,
     full_logged: bool,
@@ -155,6 +160,8 @@ impl Feed {
             paused: Vec::new(),
             scans: Scans::new(),
             rejections: Rejections::default(),
+            history: History::new(0, now),
+            began: now,
             refused_uids: HashSet::new(),
             accept_paused_until: None,
             full_logged: false,
@@ -164,6 +171,7 @@ impl Feed {
             urgent,
         };
         feed.reload(reload);
+        feed.history = History::new(feed.lines_so_far(), now);
         for (id, _) in feed.state.sessions.iter() {
             feed.attendance.leave(id, feed.grace, now);
         }
@@ -269,6 +277,9 @@ impl Feed {
     /// What has to be done from time to time.
     fn upkeep(&mut self, now: Instant) {
         self.rejections.summarize(now);
+        if self.history.is_due(now) {
+            self.history.note(self.lines_so_far(), now);
+        }
         self.give_up(now);
         self.unpause(now);
         if let Some(journal) = &mut self.journal {

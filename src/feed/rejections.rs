@@ -1,9 +1,11 @@
-//! What is logged of rejected lines: the first of each reason and event whole, then one summary a minute.
+//! What is told of rejected lines. In the log the first of each reason and event whole, then one summary a minute; on the status page
+//! the latest of each reason.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use crate::event::rejection::Rejection;
+use crate::clock;
+use crate::event::rejection::{Reason, Rejection};
 use crate::limits;
 
 /// Counts by reason and event. Bounded, since only events of catalogs have entries of their own.
@@ -11,6 +13,25 @@ use crate::limits;
 pub(super) struct Rejections {
     counts: BTreeMap<(&'static str, String), Count>,
     summary_due: Option<Instant>,
+    latest: BTreeMap<&'static str, Latest>,
+}
+
+/// The latest rejection of a reason.
+#[derive(Default)]
+pub(super) struct Latest {
+    /// Unix seconds.
+    pub(super) at: f64,
+    /// What was wrong.
+    pub(super) detail: String,
+    /// The beginning of the line, as it came.
+    line: Vec<u8>,
+}
+
+impl Latest {
+    /// The line as it is shown.
+    pub(super) fn line(&self) -> String {
+        shown(&self.line)
+    }
 }
 
 #[derive(Default)]
@@ -22,6 +43,12 @@ struct Count {
 impl Rejections {
     /// Logs a rejection, or keeps it for the next summary.
     pub(super) fn note(&mut self, rejection: &Rejection, line: &[u8], now: Instant) {
+        let latest = self.latest.entry(rejection.reason.name()).or_default();
+        latest.at = clock::unix_seconds();
+        rejection.detail.clone_into(&mut latest.detail);
+        latest.line.clear();
+        // Enough to tell that it is cut.
+        latest.line.extend_from_slice(&line[..line.len().min(limits::LOGGED_LINE_CHARS_MAX * 4 + 4)]);
         let event = rejection.event.clone().unwrap_or_default();
         let count = self.counts.entry((rejection.reason.name(), event)).or_default();
         if count.logged < limits::REJECTIONS_LOGGED_FIRST {
@@ -36,6 +63,11 @@ impl Rejections {
             count.since_summary += 1;
             self.summary_due.get_or_insert(now + limits::REJECTIONS_SUMMARY_EVERY);
         }
+    }
+
+    /// The latest rejection of this reason.
+    pub(super) fn latest(&self, reason: Reason) -> Option<&Latest> {
+        self.latest.get(reason.name())
     }
 
     /// Logs the summary if one is due.

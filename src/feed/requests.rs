@@ -26,6 +26,10 @@ impl Feed {
                     self.catch_up()?;
                     self.scrape(&scrape);
                 }
+                Control::Status(reply) => {
+                    // A worker that has given up waiting is no concern here.
+                    let _ = reply.send(self.status());
+                }
                 Control::Scanned(report) => self.scanned(&report),
                 Control::Named(ip, Some(name)) => self.record_own(&Entry::Named { ip, name: &name }, ""),
                 Control::Named(_, None) => {}

@@ -56,6 +56,11 @@ impl Access {
         }
     }
 
+    /// Both lists for people: who may look, and whose `X-Forwarded-For` is believed.
+    pub(super) fn lists(&self) -> (String, String) {
+        (self.allowed.to_string(), self.proxies.to_string())
+    }
+
     /// Decides for a connection from `peer` with these `X-Forwarded-For` headers, in their order.
     pub fn decide<'a>(&self, peer: IpAddr, forwarded: impl IntoIterator<Item = &'a str>) -> Verdict {
         let peer = peer.to_canonical();

@@ -48,7 +48,7 @@ impl Shared {
         let _ = self.wake.write(1);
     }
 
-    fn access(&self) -> Access {
+    pub(super) fn access(&self) -> Access {
         self.access.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }
 }

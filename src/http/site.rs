@@ -10,6 +10,8 @@ use flate2::write::GzEncoder;
 
 use super::head::{Method, Request};
 use super::response::{About, Response, TEXT};
+use super::server::Shared;
+use super::status;
 use crate::control::{Control, ControlSender, Scrape};
 use crate::limits;
 use crate::process::heart::Heart;
@@ -29,6 +31,8 @@ pub struct Site {
     pub hearts: Vec<Heart>,
     /// State is restored and both sockets listen.
     pub ready: Arc<AtomicBool>,
+    /// Knows who may look.
+    pub shared: Arc<Shared>,
 }
 
 impl Site {
@@ -36,7 +40,7 @@ impl Site {
     pub(super) fn respond(&self, request: &Request) -> Response {
         let answer: fn(&Site, &Request) -> Response = match request.path.as_str() {
             "/metrics" => Site::metrics,
-            "/" => |_, request| page(request),
+            "/" => Site::page,
             "/-/healthy" => Site::healthy,
             "/-/ready" => Site::ready,
             _ => return Response::plain(404, "404: not here; try /metrics"),
@@ -82,9 +86,30 @@ impl Site {
         }
     }
 
+    fn page(&self, request: &Request) -> Response {
+        let (reply, answer) = bounded(1);
+        self.control.send(Control::Status(reply));
+        let status = answer.recv_timeout(limits::SCRAPE_WAIT_MAX).ok();
+        let (allowed, proxies) = self.shared.access().lists();
+        let is_configured = self.telemetry.reload_successful.get() == 1;
+        let known = status::About { allowed, proxies, is_configured, silent: self.silent() };
+        let page = status::page(status.as_ref(), &known);
+        let about = About {
+            status: if status.is_some() { 200 } else { 503 },
+            content_type: HTML_TYPE,
+            headers: &[("Content-Security-Policy", &page.policy), ("Referrer-Policy", "no-referrer")],
+            head_only: request.method == Method::Head,
+        };
+        Response::new(&about, page.html.into_bytes())
+    }
+
+    /// The roles that make no progress.
+    fn silent(&self) -> Vec<&'static str> {
+        self.hearts.iter().filter(|heart| !heart.is_alive()).map(Heart::name).collect()
+    }
+
     fn healthy(&self, request: &Request) -> Response {
-        let silent: Vec<&str> =
-            self.hearts.iter().filter(|heart| !heart.is_alive()).map(Heart::name).collect();
+        let silent = self.silent();
         let (status, text) = if silent.is_empty() {
             (200, "ok\n".to_owned())
         } else {
@@ -98,17 +123,6 @@ impl Site {
             if self.ready.load(Ordering::Relaxed) { (200, "ready\n") } else { (503, "not yet ready\n") };
         text_response(status, text.to_owned(), request)
     }
-}
-
-fn page(request: &Request) -> Response {
-    let about = About {
-        status: 200,
-        content_type: HTML_TYPE,
-        headers: &[("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")],
-        head_only: request.method == Method::Head,
-    };
-    let page = include_str!("page.html").replace("{version}", env!("CARGO_PKG_VERSION"));
-    Response::new(&about, page.into_bytes())
 }
 
 fn text_response(status: u16, text: String, request: &Request) -> Response {

@@ -143,16 +143,15 @@ impl Entities {
         self.open
     }
 
-    /// When the oldest of each kind was opened, Unix seconds; infinite where none is open.
-    pub(super) fn oldest(&self) -> Vec<f64> {
-        let mut oldest = vec![f64::INFINITY; self.index.len()];
-        for (&kind, &opened) in self.kinds.iter().zip(&self.opened) {
-            if kind != FREE {
-                let oldest = &mut oldest[kind as usize];
-                *oldest = oldest.min(opened);
+    /// The one of each kind that was opened first, where one is open.
+    pub(super) fn oldest(&self) -> Vec<Option<EntityId>> {
+        let mut oldest = vec![(f64::INFINITY, None); self.index.len()];
+        for (id, (&kind, &opened)) in self.kinds.iter().zip(&self.opened).enumerate() {
+            if kind != FREE && opened < oldest[kind as usize].0 {
+                oldest[kind as usize] = (opened, Some(id as EntityId));
             }
         }
-        oldest
+        oldest.into_iter().map(|(_, id)| id).collect()
     }
 
     pub(super) fn find(&self, kind: EntityIndex, key: &[u8]) -> Option<EntityId> {

@@ -3,10 +3,11 @@
 //!
 //! The engine belongs to one thread, holds no sockets or files, and asks for no time: every event brings its own. So
 //! the same lines with the same times give the same state, wherever they come from. `entities` is what is open,
-//! `apply` does the events, `adopt` carries state over to changed catalogs, `render` shows it.
+//! `apply` does the events, `adopt` carries state over to changed catalogs, `render` shows it, `census` counts what is open.
 
 mod adopt;
 mod apply;
+mod census;
 mod entities;
 mod image;
 mod names;
@@ -29,6 +30,7 @@ use crate::event::rejection::{Reason, Rejection};
 use crate::limits;
 use crate::series;
 
+pub use census::{Census, EntityCount};
 pub use entities::{NOBODY, Opener};
 
 use apply::{Context, Event, Scratch};
@@ -88,20 +90,6 @@ pub struct Engine {
 
 /// One event kind and how often it was applied.
 pub type Applied<'a> = (&'a str, u64);
-
-/// A kind of entity as the exporter's own metrics show it.
-pub struct EntityCount<'a> {
-    /// The system's name.
-    pub system: &'a str,
-    /// The entity's name.
-    pub entity: &'a str,
-    /// How many are open.
-    pub open: usize,
-    /// How many were ever abandoned.
-    pub abandoned: u64,
-    /// Seconds since the oldest was opened; 0 where none is open.
-    pub oldest_age_seconds: f64,
-}
 
 impl Default for Engine {
     /// One that knows no catalog yet.
@@ -334,28 +322,6 @@ impl Engine {
     /// Event times that were too far off the clock.
     pub fn times_ignored(&self) -> u64 {
         self.times_ignored
-    }
-
-    /// Entities of the systems shown. `now` is Unix seconds.
-    pub fn entities(&self, now: f64) -> Vec<EntityCount<'_>> {
-        let mut counts = Vec::new();
-        for system in self.systems.iter().filter(|system| system.shown) {
-            let oldest = system.entities.oldest();
-            for (kind, def) in system.catalog.entities.iter().enumerate() {
-                counts.push(EntityCount {
-                    system: &system.catalog.name,
-                    entity: &def.name,
-                    open: system.entities.count(kind),
-                    abandoned: system.abandoned[kind],
-                    oldest_age_seconds: if oldest[kind].is_finite() {
-                        (now - oldest[kind]).max(0.0)
-                    } else {
-                        0.0
-                    },
-                });
-            }
-        }
-        counts
     }
 
     /// Series of the systems shown.

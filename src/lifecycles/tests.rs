@@ -147,7 +147,7 @@ proptest! {
             ] {
                 prop_assert_eq!(sum(&text, metric) as usize, open, "{} after {:?}", metric, event);
             }
-            let open: usize = engine.entities(1.0).iter().map(|count| count.open).sum();
+            let open: usize = engine.census(1.0).iter().flat_map(|census| &census.kinds).map(|kind| kind.open).sum();
             prop_assert_eq!(open, model.sessions.len() + model.rooms.len() + model.in_room.len() + model.in_call.len());
         }
     }

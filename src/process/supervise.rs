@@ -190,6 +190,7 @@ impl Roles {
                 telemetry: Arc::clone(&telemetry),
                 hearts: hearts.clone(),
                 ready: Arc::clone(&ready),
+                shared: Arc::clone(&shared),
             };
             let (done, shared, heart) = (done_sender.clone(), Arc::clone(&shared), heart.clone());
             http_threads.push(spawn(&ended.0, heart.name(), move || {

@@ -1,0 +1,126 @@
+//! What the feed tells the status page.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use super::Feed;
+use crate::clock;
+use crate::journal::Journal;
+use crate::limits;
+use crate::status::{
+    EntityStatus, JournalStatus, ProducerStatus, RejectionExample, RejectionStatus, Status, SystemStatus,
+};
+
+impl Feed {
+    /// Everything at this moment.
+    pub(super) fn status(&self) -> Status {
+        let now = clock::unix_seconds();
+        let engine = &self.state.engine;
+        let (producers, producers_more) = self.producers();
+        Status {
+            now,
+            uptime_seconds: Instant::now().duration_since(self.began).as_secs_f64(),
+            rates: self.history.rates(),
+            applied: engine.applied().map(|(_, count)| count).sum(),
+            connections: self.open,
+            systems: self.systems(now),
+            rejections: self.rejections_by_reason(),
+            producers,
+            producers_more,
+            scans: self
+                .scans
+                .iter()
+                .map(|(name, state)| (name.clone(), state.clone()))
+                .take(limits::STATUS_ROWS_MAX)
+                .collect(),
+            journal: self.journal.as_ref().map(journal),
+        }
+    }
+
+    /// Lines applied and rejected.
+    pub(super) fn lines_so_far(&self) -> u64 {
+        let engine = &self.state.engine;
+        engine
+            .applied()
+            .chain(engine.rejected().map(|(reason, count)| (reason.name(), count)))
+            .map(|(_, count)| count)
+            .sum()
+    }
+
+    fn systems(&self, now: f64) -> Vec<SystemStatus> {
+        let systems = self.state.engine.census(now).into_iter().map(|census| SystemStatus {
+            name: census.catalog.name.clone(),
+            title: census.catalog.title.clone(),
+            entities: census
+                .kinds
+                .iter()
+                .take(limits::STATUS_ROWS_MAX)
+                .map(|kind| EntityStatus {
+                    name: kind.entity.to_owned(),
+                    open: kind.open,
+                    abandoned: kind.abandoned,
+                    oldest: kind.oldest.as_ref().map(|oldest| (oldest.age_seconds, key(&oldest.key))),
+                })
+                .collect(),
+        });
+        systems.collect()
+    }
+
+    fn rejections_by_reason(&self) -> Vec<RejectionStatus> {
+        let engine = &self.state.engine;
+        let shows_lines = !engine.rules().privacy.deidentify;
+        let by_reason =
+            engine.rejected().filter(|(_, count)| *count > 0).map(|(reason, count)| RejectionStatus {
+                reason: reason.name(),
+                count,
+                latest: self.rejections.latest(reason).map(|latest| RejectionExample {
+                    at: latest.at,
+                    detail: cut(&latest.detail, limits::STATUS_LINE_CHARS_MAX),
+                    line: shows_lines.then(|| cut(&latest.line(), limits::STATUS_LINE_CHARS_MAX)),
+                }),
+            });
+        by_reason.collect()
+    }
+
+    /// Those who are connected first, and how many are left out.
+    fn producers(&self) -> (Vec<ProducerStatus>, usize) {
+        let mut by_name: BTreeMap<&str, (bool, u64)> = BTreeMap::new();
+        for (id, session) in self.state.sessions.iter() {
+            let (connected, lines) = by_name.entry(&session.name.producer).or_default();
+            *connected |= self.attendance.connection(id).is_some();
+            *lines += session.position;
+        }
+        let mut producers: Vec<(&str, (bool, u64))> = by_name.into_iter().collect();
+        producers.sort_by_key(|(_, (connected, _))| !connected);
+        let more = producers.len().saturating_sub(limits::STATUS_PRODUCERS_MAX);
+        let shown = producers.into_iter().take(limits::STATUS_PRODUCERS_MAX);
+        let shown = shown.map(|(name, (connected, lines))| ProducerStatus {
+            name: cut(name, limits::STATUS_VALUE_CHARS_MAX),
+            connected,
+            lines,
+        });
+        (shown.collect(), more)
+    }
+}
+
+fn journal(journal: &Journal) -> JournalStatus {
+    JournalStatus {
+        healthy: journal.is_durable(),
+        bytes: journal.bytes(),
+        errors: journal.errors(),
+        snapshot_at: journal.snapshot_at(),
+    }
+}
+
+/// An entity's key for people.
+fn key(fields: &[(&str, &[u8])]) -> String {
+    let shown = |(name, value): &(&str, &[u8])| format!("{name}={}", String::from_utf8_lossy(value));
+    cut(&fields.iter().map(shown).collect::<Vec<String>>().join(" "), limits::STATUS_VALUE_CHARS_MAX)
+}
+
+fn cut(text: &str, chars: usize) -> String {
+    match text.char_indices().nth(chars) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
