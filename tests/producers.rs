@@ -20,10 +20,10 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use programs::{Emitter, python, result, run, shipped};
+use programs::{Emitter, python, result, shipped};
 use serde_json::Value;
 use support::session::{Session, ack};
-use support::{Exporter, binary, has_program, value};
+use support::{Exporter, binary, has_program, run, value};
 
 #[test]
 fn helpers_are_made_from_the_catalogs() {

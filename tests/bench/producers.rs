@@ -4,8 +4,9 @@
 use serde_json::Value;
 
 use crate::RUNS;
-use crate::programs::{Emitter, result, run};
+use crate::programs::{Emitter, result};
 use crate::report::{report, skipped};
+use crate::support::run;
 use crate::tools::exporter;
 
 /// Events of one run.

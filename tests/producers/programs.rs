@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::has_program;
+use crate::support::{has_program, run};
 
 /// A path below `packaging/producers`.
 pub fn shipped(path: &str) -> PathBuf {
@@ -26,20 +26,6 @@ pub fn python() -> Option<PathBuf> {
     }
     assert!(std::env::var_os("CI").is_none(), "{} is missing, and CI is set", prepared.display());
     has_program("python3").then(|| PathBuf::from("python3"))
-}
-
-/// Runs it, and fails with what it said if it fails.
-pub fn run(command: &mut Command) -> String {
-    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert!(
-        output.status.success(),
-        "{command:?}: {}\n{}{}",
-        output.status,
-        text(&output.stdout),
-        text(&output.stderr)
-    );
-    text(&output.stdout)
 }
 
 /// A program that emits events with one of the clients; holds what had to be installed for it.

@@ -38,7 +38,7 @@ pub(super) struct Page {
 pub(super) fn page(status: Option<&Status>, about: &About) -> Page {
     let nonce = nonce();
     let policy = format!(
-        "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'; \
+        "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'; img-src data:; \
          base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     );
     let markup = html! {
@@ -48,6 +48,8 @@ pub(super) fn page(status: Option<&Status>, about: &About) -> Page {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 title { "lifecycle-exporter" }
+                // None, so that browsers ask for none.
+                link rel="icon" href="data:,";
                 style nonce=(nonce) { (PreEscaped(include_str!("page.css"))) }
             }
             body {

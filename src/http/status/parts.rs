@@ -82,25 +82,28 @@ fn open(status: &Status) -> Markup {
 }
 
 fn system_card(system: &SystemStatus) -> Markup {
+    let (busy, idle): (Vec<&EntityStatus>, Vec<&EntityStatus>) =
+        system.entities.iter().partition(|entity| entity.open > 0 || entity.abandoned > 0);
+    let idle = idle.iter().map(|entity| entity.name.as_str()).collect::<Vec<&str>>().join(", ");
     html! {
         h3 { a href={ "/metrics?system=" (system.name) } { (system.name) } " " span.soft { (system.title) } }
-        @if system.entities.is_empty() { p.soft { "It only counts." } }
-        @else {
+        @if !busy.is_empty() {
             div.scroll tabindex="0" role="region" aria-label={ "Open in " (system.name) } {
-                table {
+                table.open {
                     thead {
                         tr {
                             th scope="col" { "entity" }
                             th.number scope="col" { "open" }
                             th.number scope="col" { "abandoned" }
-                            th scope="col" { "oldest" }
+                            th.number scope="col" { "oldest" }
                             th scope="col" { "which" }
                         }
                     }
-                    tbody { @for entity in &system.entities { (entity_row(entity)) } }
+                    tbody { @for entity in busy { (entity_row(entity)) } }
                 }
             }
         }
+        @if !idle.is_empty() { p.soft { "None open: " (idle) } }
     }
 }
 
@@ -111,7 +114,7 @@ fn entity_row(entity: &EntityStatus) -> Markup {
             td.number { (count(entity.open as u64)) }
             td.number { (count(entity.abandoned)) }
             @if let Some((age, key)) = &entity.oldest { td.number { (duration(*age)) } td { code { (key) } } }
-            @else { td.soft { "none" } td {} }
+            @else { td.number.soft { "none" } td {} }
         }
     }
 }
@@ -141,7 +144,7 @@ fn producers(producers: &[ProducerStatus], more: usize) -> Markup {
             @if producers.is_empty() { p.soft { "No producer has said hello." } }
             @else {
                 div.scroll tabindex="0" role="region" aria-label="Producers" {
-                    table {
+                    table.names {
                         thead {
                             tr { th scope="col" { "producer" } th scope="col" { "is" } th.number scope="col" { "lines" } }
                         }
@@ -170,7 +173,9 @@ fn state(journal: Option<&JournalStatus>, now: f64) -> Markup {
             @if let Some(journal) = journal {
                 @if journal.healthy { p.good { "The journal takes what is written." } }
                 @else { p.bad { "State cannot be written: it goes on in memory, and reliable sessions wait." } }
-                p { (bytes(journal.bytes as f64)) " since the snapshot, which was taken " (ago(journal.snapshot_at, now)) }
+                @if journal.snapshot_at > 0.0 {
+                    p { (bytes(journal.bytes as f64)) " since the snapshot " (ago(journal.snapshot_at, now)) }
+                } @else { p { (bytes(journal.bytes as f64)) ", no snapshot yet" } }
                 @if journal.errors > 0 { p.warn { (count(journal.errors)) " failures to write since the start" } }
             } @else {
                 p.soft {
@@ -200,7 +205,7 @@ fn scans(status: &Status) -> Markup {
                     @if has_failed(scan) { span.bad { "was not complete" } }
                     @else if scan.last_success == 0.0 { span.soft { "has not ended yet" } }
                     @else if scan.files > 0.0 {
-                        span.warn { (count(scan.files as u64)) " files, " (bytes(scan.bytes)) }
+                        span.warn { (count(scan.files as u64)) @if scan.files > 1.0 { " files, " } @else { " file, " } (bytes(scan.bytes)) }
                     }
                     @else { span.good { "nothing there" } }
                 }
