@@ -1,6 +1,6 @@
 //! The status page in a real browser: `tests/browser` holds the scenes.
 
-#![allow(clippy::print_stdout, reason = "a test that is skipped says so")]
+#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a failure here is a failed test")]
 
 mod support;
 
