@@ -57,13 +57,13 @@ pub const HISTORY_STRETCH: Duration = Duration::from_secs(10);
 /// As many of these times are kept.
 pub const HISTORY_STRETCHES: usize = 60;
 /// Producers on the status page.
-pub const STATUS_PRODUCERS_MAX: usize = 25;
+pub const STATUS_PRODUCERS_MAX: usize = 20;
 /// Scans, and kinds of entities of each system, on the status page.
 pub const STATUS_ROWS_MAX: usize = 40;
 /// Characters of a name or a key on the status page.
 pub const STATUS_VALUE_CHARS_MAX: usize = 80;
 /// Characters of a rejected line on the status page, and of what was wrong with it.
-pub const STATUS_LINE_CHARS_MAX: usize = 120;
+pub const STATUS_LINE_CHARS_MAX: usize = 110;
 /// Lines of one reason and event that are logged whole before only their number is.
 pub const REJECTIONS_LOGGED_FIRST: u32 = 3;
 /// Between two summaries of rejections.

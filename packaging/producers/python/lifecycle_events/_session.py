@@ -17,19 +17,17 @@ class Broken(Exception):
 
 
 class Session:
-    """A connected socket; see the module."""
+    """A socket; see the module."""
 
-    def __init__(self, path: str, hello: Dict[str, Any]) -> None:
+    def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._outgoing = bytearray()
         self._incoming = bytearray()
-        try:
-            self._socket.setblocking(False)
-            # A full backlog is an error at once (EAGAIN), and tried again later.
-            self._socket.connect(path)
-        except OSError:
-            self._socket.close()
-            raise
+
+    def begin(self, path: str, hello: Dict[str, Any]) -> None:
+        """Connects. A full backlog is an error at once (EAGAIN), to be tried again later."""
+        self._socket.setblocking(False)
+        self._socket.connect(path)
         self.send([json.dumps(hello).encode()])
 
     def close(self) -> None:

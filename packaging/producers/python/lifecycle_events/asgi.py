@@ -8,6 +8,7 @@ The path goes as it came: the exporter turns ``/api/videos/42`` into ``/api/vide
 untouched, but for its end, which closes the client: servers may end their workers without another word.
 """
 
+import asyncio
 import itertools
 import os
 import secrets
@@ -50,6 +51,8 @@ class LifecycleMiddleware:
         if scope["type"] == "http":
             await self._follow(scope, receive, send)
         elif scope["type"] == "lifespan" and self._owns_client:
+            # A server in a test may begin and end several times.
+            self._client = Client() if self._client.is_closed() else self._client
             await self._app(scope, receive, self._closing(send))
         else:
             await self._app(scope, receive, send)
@@ -87,6 +90,6 @@ class LifecycleMiddleware:
         async def watched(message: Message) -> None:
             await send(message)
             if message["type"] in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):
-                self._client.close(EXIT_SECONDS)
+                await asyncio.get_running_loop().run_in_executor(None, self._client.close, EXIT_SECONDS)
 
         return watched

@@ -5,6 +5,7 @@ way raises into the host or keeps it waiting; what goes wrong is counted and log
 """
 
 import atexit
+import itertools
 import json
 import logging
 import os
@@ -15,7 +16,7 @@ import sys
 import threading
 import time
 import weakref
-from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from . import _session
 from ._complaints import Complaint
@@ -32,6 +33,8 @@ GOOD_CONNECTION_SECONDS = 5.0
 REST_SECONDS = 0.005
 #: What is left at the end of the program gets as much time.
 EXIT_SECONDS = 1.0
+#: What has been told to end gets as much time more.
+LAST_SECONDS = 0.2
 
 logger = logging.getLogger("lifecycle_events")
 
@@ -51,7 +54,8 @@ class Client(Systems):
     """Brings events to the exporter.
 
     :param socket_path: the exporter's socket (default: ``$LIFECYCLE_EVENTS_SOCKET``, else ``DEFAULT_SOCKET``).
-    :param producer: who this is; at most one process at a time may use a name. By default the program and its process number.
+    :param producer: who this is; at most one process at a time may use a name. By default the
+        program, its host and its process number.
     :param owner: whether what was opened is given up when this process is gone.
     :param buffer: events kept while the exporter is away, at least 1.
     :param overflow: which event gives way when the buffer is full, the ``oldest`` that was not sent yet or the ``newest``.
@@ -87,7 +91,7 @@ class Client(Systems):
         self._on_rejected = on_rejected
         self._reconnect_seconds = reconnect_seconds
         self._clock = clock
-        self._begin(instance or secrets.token_hex(8), producer or f"{_program()}:{os.getpid()}")
+        self._begin(instance or secrets.token_hex(8), producer or _own_name())
         _clients.add(self)
         atexit.register(self._at_exit)
 
@@ -104,6 +108,7 @@ class Client(Systems):
         self._giving_up = False
         self._drops = Complaint(logger, "lost %d events for lack of room, since the exporter is away or slow")
         self._rejections = Complaint(logger, "%d events were rejected, the latest: %s")
+        self._unstarted = Complaint(logger, "%d times the sender could not be started, will try again: %s")
         self._unfit = Complaint(logger, "%d events were no JSON, the latest: %s")
 
     def emit(self, event: str, /, **fields: Any) -> None:
@@ -127,18 +132,25 @@ class Client(Systems):
 
         :param timeout: seconds; ``None`` waits for ever. Returns whether everything was acknowledged.
         """
-        self._closing = True
         self._outbox.close()
+        self._closing = True
+        # Whoever is starting the sender just now does so before it is waited for.
+        if self._starting.acquire(timeout=LAST_SECONDS):
+            self._starting.release()
         self._rouse()
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             thread.join(timeout)
             self._giving_up = True
             self._rouse()
-            # It waits for nothing but its sockets, so it ends at once.
-            thread.join()
+            # It ends at once, unless it is in the host's `on_rejected`.
+            thread.join(LAST_SECONDS)
         atexit.unregister(self._at_exit)
         return self._outbox.is_empty()
+
+    def is_closed(self) -> bool:
+        """Whether it takes no more events."""
+        return self._closing
 
     def __enter__(self) -> "Client":
         return self
@@ -150,14 +162,22 @@ class Client(Systems):
         self.close(EXIT_SECONDS)
 
     def _start(self) -> None:
-        with self._starting:
-            if self._thread is not None or self._closing:
-                return
-            self._wake = socket.socketpair()
-            for end in self._wake:
-                end.setblocking(False)
-            self._thread = threading.Thread(target=self._run, name="lifecycle-events", daemon=True)
-            self._thread.start()
+        # Not waited for: whoever has it is starting the thread, perhaps this one, interrupted by a signal.
+        if not self._starting.acquire(blocking=False):
+            return
+        try:
+            if self._thread is None and not self._closing:
+                self._close_wake()
+                self._wake = socket.socketpair()
+                for end in self._wake:
+                    end.setblocking(False)
+                thread = threading.Thread(target=self._run, name="lifecycle-events", daemon=True)
+                thread.start()
+                self._thread = thread
+        except (OSError, RuntimeError) as error:
+            self._unstarted.tell(error)
+        finally:
+            self._starting.release()
 
     def _after_fork(self) -> None:
         """This is a child of the process that made the client: what is in the buffer is the parent's to send, and so is its name."""
@@ -165,7 +185,7 @@ class Client(Systems):
         if self._session is not None:
             self._session.close()
             self._session = None
-        self._begin(secrets.token_hex(8), f"{self._name or _program()}:{os.getpid()}")
+        self._begin(secrets.token_hex(8), f"{self._name}:{os.getpid()}" if self._name else _own_name())
 
     # The rest runs in the sender's thread.
 
@@ -176,7 +196,9 @@ class Client(Systems):
         while not self._is_done():
             began = time.monotonic()
             try:
-                self._session = Session(self._path, self._hello)
+                # Known before it connects: a child of a fork has to close it.
+                self._session = Session()
+                self._session.begin(self._path, self._hello)
                 self._follow(self._session)
             except (OSError, Broken) as error:
                 if time.monotonic() - began > GOOD_CONNECTION_SECONDS:
@@ -191,6 +213,9 @@ class Client(Systems):
                 if self._session is not None:
                     self._session.close()
                     self._session = None
+            if self._closing:
+                # There is little time left: it is tried without long pauses.
+                delay = shortest
             self._pause(delay * random.uniform(0.5, 1.0))
             delay = min(delay * 2, longest)
         self._close_wake()
@@ -200,7 +225,8 @@ class Client(Systems):
 
     def _pause(self, seconds: float) -> None:
         until = time.monotonic() + seconds
-        while not self._is_done() and (left := until - time.monotonic()) > 0:
+        was_closing = self._closing
+        while not self._is_done() and self._closing == was_closing and (left := until - time.monotonic()) > 0:
             _session.wait(self._waking(), left)
 
     def _waking(self) -> socket.socket:
@@ -209,14 +235,18 @@ class Client(Systems):
 
     def _follow(self, session: Session) -> None:
         """Sends and reads until the connection breaks, or everything is done after ``close``."""
-        while not self._outbox.connected:
-            for reply in session.turn(self._waking(), None):
-                if "ack" not in reply:
-                    raise Broken(f"the hello was not taken: {reply.get('detail', reply.get('reason'))}")
-                session.send(self._outbox.resume(reply["ack"]))
-                self._outbox.connected = True
+        replies: List[Dict[str, Any]] = []
+        while not replies:
             if self._giving_up:
                 return
+            replies = session.turn(self._waking(), None)
+        first = replies.pop(0)
+        if "ack" not in first:
+            raise Broken(f"the hello was not taken: {first.get('detail', first.get('reason'))}")
+        session.send(self._outbox.resume(first["ack"]))
+        self._outbox.connected = True
+        for reply in replies:
+            self._hear(reply)
         rested = True
         parting = False
         while not self._giving_up:
@@ -256,7 +286,7 @@ class Client(Systems):
             return
         try:
             self._on_rejected(rejection)
-        except Exception:
+        except BaseException:  # Not even `sys.exit` there ends the sender.
             logger.exception("on_rejected failed")
 
     def _encode(self, event: Event) -> Optional[bytes]:
@@ -284,8 +314,14 @@ class Client(Systems):
 _clients: "weakref.WeakSet[Client]" = weakref.WeakSet()
 
 
-def _program() -> str:
-    return os.path.basename(sys.argv[0]) if sys.argv and sys.argv[0] else "python"
+_numbers = itertools.count(1)
+
+
+def _own_name() -> str:
+    """A name that no other client has: of a host (a container), of a process, of the clients in it."""
+    program = os.path.basename(sys.argv[0]) if sys.argv and sys.argv[0] else "python"
+    number = next(_numbers)
+    return f"{program}@{socket.gethostname()}:{os.getpid()}" + (f":{number}" if number > 1 else "")
 
 
 def _after_fork_in_child() -> None:

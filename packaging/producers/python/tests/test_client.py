@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import unittest
 from pathlib import Path
 
@@ -55,6 +56,13 @@ class Listener:
 
     def close(self):
         self.socket.close()
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
 
 
 class ClientTest(unittest.TestCase):
@@ -200,6 +208,92 @@ class ClientTest(unittest.TestCase):
         )
         self.assertEqual(done.returncode, 0, done.stderr)
 
+    def test_a_signal_handler_may_close_in_the_midst_of_an_emit(self):
+        done = self.run_program(
+            "import signal, sys, time\n"
+            "from lifecycle_events import Client\n"
+            "client = Client(producer='p')\n"
+            "began = None\n"
+            "def handle(*_):\n"
+            "    began = time.monotonic()\n"
+            "    client.close(5)\n"
+            "    sys.exit(time.monotonic() - began > 4)\n"
+            "signal.signal(signal.SIGALRM, handle)\n"
+            "signal.setitimer(signal.ITIMER_REAL, 0.2)\n"
+            "while True:\n"
+            "    client.emit('a.one')\n"
+        )
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_a_signal_handler_may_emit_in_the_midst_of_the_very_first_emit(self):
+        done = self.run_program(
+            "import signal, threading\n"
+            "from lifecycle_events import Client\n"
+            "client = None\n"
+            "signal.signal(signal.SIGALRM, lambda *_: client.emit('a.signal'))\n"
+            "start = threading.Thread.start\n"
+            "def interrupted(thread):\n"
+            "    signal.raise_signal(signal.SIGALRM)\n"
+            "    start(thread)\n"
+            "threading.Thread.start = interrupted\n"
+            "client = Client(producer='p')\n"
+            "client.emit('a.one')\n"
+            "assert client.close(5)\n"
+            "assert client.stats().acknowledged == 2, client.stats()\n"
+        )
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_a_thread_that_cannot_start_is_tried_again(self):
+        done = self.run_program(
+            "import threading\n"
+            "from lifecycle_events import Client\n"
+            "start = threading.Thread.start\n"
+            "def fail(_):\n"
+            "    raise RuntimeError(\"can't start new thread\")\n"
+            "threading.Thread.start = fail\n"
+            "client = Client(producer='p')\n"
+            "client.emit('a.one')\n"
+            "threading.Thread.start = start\n"
+            "client.emit('a.two')\n"
+            "assert client.close(5) and client.stats().acknowledged == 2, client.stats()\n"
+        )
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("could not be started, will try again", done.stderr)
+
+    def test_closing_waits_no_longer_than_told_for_a_callback_of_the_host(self):
+        path = self.path + "4"
+        listener = socket.socket(socket.AF_UNIX)
+        self.addCleanup(listener.close)
+        listener.bind(path)
+        listener.listen()
+        busy, go_on = threading.Event(), threading.Event()
+        self.addCleanup(go_on.set)
+        client = Client(path, on_rejected=lambda _: (busy.set(), go_on.wait()))
+        client.emit("a.one")
+        connection, _ = listener.accept()
+        with connection:
+            connection.sendall(b'{"ack":0}\n')
+            wait_until(lambda: client.stats().in_flight == 1)
+            connection.sendall(b'{"rejected":1,"reason":"unknown_event","detail":""}\n')
+            self.assertTrue(busy.wait(PATIENCE_SECONDS))
+            self.assertFalse(client.close(0.01))
+
+    def test_closing_does_not_sleep_out_a_long_pause(self):
+        with self.assertLogs("lifecycle_events", logging.WARNING) as logs:
+            client = Client(self.path + "5", reconnect_seconds=(1000, 1000))
+            client.emit("a.one")
+            wait_until(lambda: logs.output)
+            late = Listener(self.path + "5")
+            self.addCleanup(late.close)
+            self.assertTrue(client.close(None))
+
+    def test_two_clients_without_a_name_are_two_producers(self):
+        with Client(self.path) as one, Client(self.path) as two:
+            one.emit("a.one")
+            two.emit("a.two")
+        self.listener.wait_for(lambda sessions: len(sessions) == 2)
+        self.assertEqual(len({lines[0]["hello"] for lines in self.listener.sessions}), 2)
+
     def test_no_exporter_no_trouble(self):
         done = self.run_program(
             "from lifecycle_events import Client\nclient = Client()\nclient.emit('a.one')\nprint('goes on')\n",
@@ -211,4 +305,4 @@ class ClientTest(unittest.TestCase):
     def test_a_producer_without_a_name_is_the_program_and_its_process(self):
         self.run_program("import sys, os\nsys.argv = ['/usr/bin/vlog']\nfrom lifecycle_events import Client\nClient().emit('a.one')")
         self.listener.wait_for(bool)
-        self.assertRegex(self.listener.sessions[0][0]["hello"], r"^vlog:\d+$")
+        self.assertRegex(self.listener.sessions[0][0]["hello"], r"^vlog@.+:\d+$")
