@@ -18,11 +18,18 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // DefaultSocket is where the package of the exporter has its socket; $LIFECYCLE_EVENTS_SOCKET says otherwise.
 const DefaultSocket = "/run/lifecycle-exporter/events.sock"
+
+// DefaultCloseTimeout is how long Close waits where its context has no deadline.
+const DefaultCloseTimeout = 5 * time.Second
+
+// What has been told to end gets as much time more.
+const lastMoment = 200 * time.Millisecond
 
 // DefaultBuffer is the number of events kept while the exporter is away.
 const DefaultBuffer = 10000
@@ -41,7 +48,7 @@ const (
 type Options struct {
 	// Socket is the exporter's. Default: $LIFECYCLE_EVENTS_SOCKET, else DefaultSocket.
 	Socket string
-	// Producer is who this is; at most one process at a time may use a name. Default: the program and its process number.
+	// Producer is who this is; at most one process at a time may use a name. Default: the program, its host and its process number.
 	Producer string
 	// Instance is this run of the producer, unique. Default: random.
 	Instance string
@@ -115,7 +122,7 @@ func New(ctx context.Context, options Options) *Client {
 		options.Socket = DefaultSocket
 	}
 	if options.Producer == "" {
-		options.Producer = fmt.Sprintf("%s:%d", filepath.Base(os.Args[0]), os.Getpid())
+		options.Producer = ownName()
 	}
 	if options.Instance == "" {
 		var random [8]byte
@@ -129,6 +136,11 @@ func New(ctx context.Context, options Options) *Client {
 	}
 	if options.Logf == nil {
 		options.Logf = log.Printf
+	}
+	hostLogf := options.Logf
+	options.Logf = func(format string, arguments ...any) {
+		defer func() { _ = recover() }()
+		hostLogf(format, arguments...)
 	}
 	if options.ReconnectMin <= 0 {
 		options.ReconnectMin = 100 * time.Millisecond
@@ -154,8 +166,23 @@ func New(ctx context.Context, options Options) *Client {
 	return client
 }
 
-// Emit reports an event, of whichever catalog. It never blocks.
+// ownName is a name that no other client has: of a host (a container), of a process, of the clients in it.
+func ownName() string {
+	host, _ := os.Hostname()
+	name := fmt.Sprintf("%s@%s:%d", filepath.Base(os.Args[0]), host, os.Getpid())
+	if number := atomic.AddUint64(&unnamed, 1); number > 1 {
+		name += fmt.Sprint(":", number)
+	}
+	return name
+}
+
+// unnamed clients so far.
+var unnamed uint64
+
+// Emit reports an event, of whichever catalog. It never blocks, and never panics in the caller.
 func (c *Client) Emit(event string, fields ...Field) {
+	// The clock is the host's.
+	defer func() { _ = recover() }()
 	line, err := lineOf(event, fields, c.options.Clock())
 	if err != nil {
 		if count := c.unfit.count(); count > 0 {
@@ -176,16 +203,25 @@ func (c *Client) Stats() Stats {
 }
 
 // Close takes no more events, waits until all are acknowledged or ctx ends, and says goodbye. The error tells how many were left.
+// A context without a deadline gets DefaultCloseTimeout.
 func (c *Client) Close(ctx context.Context) error {
 	c.outbox.close()
 	c.closeOnce.Do(func() { close(c.closing) })
+	if _, bounded := ctx.Deadline(); !bounded {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, DefaultCloseTimeout)
+		defer cancel()
+	}
 	select {
 	case <-c.done:
 	case <-ctx.Done():
-		c.stop()
-		<-c.done
 	}
 	c.stop()
+	// It ends at once, unless it is in the host's OnRejected.
+	select {
+	case <-c.done:
+	case <-time.After(lastMoment):
+	}
 	if pending := c.Stats().Pending; pending > 0 {
 		return fmt.Errorf("lifecycle: %d events were not acknowledged in time", pending)
 	}

@@ -207,6 +207,69 @@ func TestTheEndOfTheContextIsTheEnd(t *testing.T) {
 	}
 }
 
+func TestCloseKeepsItsTimeWhateverTheHostDoes(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	listener, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	var client *lifecycle.Client
+	ended, end := context.WithCancel(context.Background())
+	end()
+	inCallback := make(chan error, 1)
+	client = lifecycle.New(context.Background(), lifecycle.Options{
+		Socket:     path,
+		OnRejected: func(lifecycle.Rejection) { inCallback <- client.Close(ended) },
+		Logf:       func(string, ...any) { panic("no") },
+	})
+	client.Emit("a.one")
+	connection, err := listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer connection.Close()
+	lines := bufio.NewReader(connection)
+	lines.ReadString('\n')
+	fmt.Fprintln(connection, `{"ack":0}`)
+	lines.ReadString('\n')
+	fmt.Fprintln(connection, `{"rejected":1,"reason":"not_open","detail":""}`)
+	if err := <-inCallback; err == nil {
+		t.Fatal("the event was not acknowledged")
+	}
+	client.Emit("a.nan", lifecycle.Number("value", math.NaN()))
+}
+
+func TestCloseDoesNotSleepOutALongPause(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	said := make(chan string, 10)
+	client := lifecycle.New(context.Background(), lifecycle.Options{
+		Socket: path, ReconnectMin: time.Hour, ReconnectMax: time.Hour,
+		Logf: func(format string, _ ...any) { said <- format },
+	})
+	client.Emit("a.one")
+	<-said
+	listener, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	go func() {
+		connection, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		defer connection.Close()
+		lines := bufio.NewReader(connection)
+		lines.ReadString('\n')
+		fmt.Fprintln(connection, `{"ack":0}`)
+		lines.ReadString('\n')
+		fmt.Fprintln(connection, `{"ack":1}`)
+		lines.ReadString('\n')
+	}()
+	closeInTime(t, client)
+}
+
 func TestCloseWithoutAnEventConnectsNowhere(t *testing.T) {
 	client := lifecycle.New(context.Background(), lifecycle.Options{
 		Socket: "/nowhere/events.sock",

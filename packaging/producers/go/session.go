@@ -70,26 +70,28 @@ func (c *Client) run(ctx context.Context) {
 		if delay *= 2; delay > c.options.ReconnectMax {
 			delay = c.options.ReconnectMax
 		}
+		if c.isClosing() {
+			// There is little time left: it is tried without long pauses.
+			delay = c.options.ReconnectMin
+		}
 	}
 }
 
-// pause waits, unless there is nothing left to wait for.
+// pause waits, but not on when closing begins. It tells whether there is anything left to do.
 func (c *Client) pause(ctx context.Context, delay time.Duration) bool {
 	timer := time.NewTimer(delay)
 	defer timer.Stop()
 	closing := c.closing
-	for {
-		select {
-		case <-timer.C:
-			return true
-		case <-closing:
-			if c.outbox.isEmpty() {
-				return false
-			}
-			closing = nil
-		case <-ctx.Done():
-			return false
-		}
+	if c.isClosing() {
+		closing = nil
+	}
+	select {
+	case <-timer.C:
+		return true
+	case <-closing:
+		return !c.outbox.isEmpty()
+	case <-ctx.Done():
+		return false
 	}
 }
 
@@ -233,7 +235,7 @@ func (c *Client) hear(next reply) error {
 	if line == nil {
 		return fmt.Errorf("line %d was rejected: %s", *next.Rejected, next.Detail)
 	}
-	rejection := Rejection{Event: bytes.TrimSuffix(line, []byte("\n")), Reason: next.Reason, Detail: next.Detail}
+	rejection := Rejection{Event: append([]byte(nil), bytes.TrimSuffix(line, []byte("\n"))...), Reason: next.Reason, Detail: next.Detail}
 	if c.options.OnRejected != nil {
 		c.tell(rejection)
 	} else if count := c.refusals.count(); count > 0 {

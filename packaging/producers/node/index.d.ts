@@ -38,7 +38,7 @@ export interface Stats {
 export interface Options {
   /** The exporter's socket. Default: `$LIFECYCLE_EVENTS_SOCKET`, else `DEFAULT_SOCKET`. */
   socketPath?: string;
-  /** Who this is; at most one process at a time may use a name. Default: the program and its process number. */
+  /** Who this is; at most one process at a time may use a name. Default: the program, its host and its process number. */
   producer?: string;
   /** This run of the producer, unique. Default: random. */
   instance?: string;
@@ -72,8 +72,11 @@ export class Client {
   /** What became of the events so far. */
   stats(): Stats;
 
-  /** Takes no more events, waits until all are acknowledged, and says goodbye. Resolves to whether all were acknowledged in time. */
-  close(timeoutMs?: number): Promise<boolean>;
+  /**
+   * Takes no more events, waits until all are acknowledged, and says goodbye. Resolves to whether all were acknowledged in time.
+   * Default: 5,000; `null` and `Infinity` wait for ever.
+   */
+  close(timeoutMs?: number | null): Promise<boolean>;
 }
 
 export interface Client extends Systems {}

@@ -6,7 +6,9 @@
 
 const { randomBytes } = require("node:crypto");
 const net = require("node:net");
+const { hostname } = require("node:os");
 const { basename } = require("node:path");
+const { threadId } = require("node:worker_threads");
 const { Outbox } = require("./outbox.js");
 const { systems } = require("./systems.js");
 
@@ -18,10 +20,22 @@ const GOOD_CONNECTION_MS = 5000;
 const REST_MS = 5;
 /** What is left at the end of the program gets as much time. */
 const EXIT_MS = 1000;
+/** The longest that a timer of Node can be. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
 /** Between two lines in the log about the same thing. */
 const COMPLAINT_MS = 60_000;
 /** A reply is shorter; what is not comes from no exporter. */
 const REPLY_CHARACTERS_MAX = 64 * 1024;
+
+/** Clients without a name so far. */
+let unnamed = 0;
+
+/** A name that no other client has: of a host (a container), of a process, of its threads and the clients in them. */
+function ownName() {
+  const number = ++unnamed;
+  const parts = [process.pid, ...(threadId > 0 ? [threadId] : []), ...(number > 1 ? [number] : [])];
+  return `${basename(process.argv[1] || "node")}@${hostname()}:${parts.join(":")}`;
+}
 
 class Client {
   #options;
@@ -45,7 +59,7 @@ class Client {
   constructor(options = {}) {
     const {
       socketPath = process.env.LIFECYCLE_EVENTS_SOCKET || DEFAULT_SOCKET,
-      producer = `${basename(process.argv[1] || "node")}:${process.pid}`,
+      producer = ownName(),
       instance = randomBytes(8).toString("hex"),
       owner = true,
       buffer = 10_000,
@@ -96,7 +110,11 @@ class Client {
     process.off("beforeExit", this.#atExit);
     let finish;
     const promise = new Promise((resolve) => (finish = resolve));
-    this.#closing = { promise, finish, parting: false, timer: setTimeout(() => this.#finish(), timeoutMs) };
+    const isBounded = timeoutMs !== null && timeoutMs <= TIMER_MS_MAX;
+    const timer = isBounded ? setTimeout(() => this.#finish(), timeoutMs) : undefined;
+    this.#closing = { promise, finish, parting: false, timer };
+    // There is little time left: it is tried without long pauses.
+    this.#delay = this.#options.reconnectMs[0];
     this.#socket?.ref();
     if (this.#connected) this.#flush();
     else if (this.#outbox.pending === 0) this.#finish();
@@ -164,7 +182,7 @@ class Client {
     this.#told = true;
     this.#waiting = setTimeout(() => this.#connect(), this.#delay * (0.5 + Math.random() / 2));
     if (!this.#closing) this.#waiting.unref();
-    this.#delay = Math.min(this.#delay * 2, this.#options.reconnectMs[1]);
+    if (!this.#closing) this.#delay = Math.min(this.#delay * 2, this.#options.reconnectMs[1]);
   }
 
   #reconnectNow() {

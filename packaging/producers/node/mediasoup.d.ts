@@ -41,7 +41,7 @@ export interface Peer {
 export interface Observed {
   /** A room is open; once more is the same room. */
   room(roomId: string): Room;
-  /** A peer is in a room, which is opened if it was not; once more is the same peer. */
+  /** A peer is in a room, which is opened if it was not. Whoever joins again has left before. */
   peer(peer: { roomId: string; peerId: string; displayName?: string; userAgent?: string }): Peer;
   /** Asks for all statistics now. Resolves when they are reported. */
   collect(): Promise<void>;

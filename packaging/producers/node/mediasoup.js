@@ -34,25 +34,31 @@ class Observed {
   }
 
   room(roomId) {
-    if (!this.#rooms.has(roomId)) {
-      this.#rooms.set(roomId, new Set());
-      this.#events.roomOpened({ room_id: roomId });
-    }
-    return { close: () => this.#closeRoom(roomId) };
+    const room = this.#openRoom(roomId);
+    return { close: () => this.#closeRoom(room) };
   }
 
   peer({ roomId, peerId, displayName, userAgent }) {
-    this.room(roomId);
-    if (!this.#peers.has(peerId)) {
-      this.#peers.set(peerId, roomId);
-      this.#rooms.get(roomId).add(peerId);
-      this.#events.peerJoined({ room_id: roomId, peer_id: peerId, display_name: displayName, user_agent: userAgent });
-      for (const transport of this.#transports.values()) this.#announce(transport);
-    }
+    // Whoever joins again has left before, even if nobody noticed.
+    if (this.#peers.has(peerId)) this.#leave(this.#peers.get(peerId));
+    const room = this.#openRoom(roomId);
+    const peer = { id: peerId, room };
+    this.#peers.set(peerId, peer);
+    room.peers.add(peer);
+    this.#events.peerJoined({ room_id: roomId, peer_id: peerId, display_name: displayName, user_agent: userAgent });
+    for (const transport of this.#transports.values()) this.#announce(transport);
     return {
       owns: (transport) => this.#give(transport, peerId),
-      left: () => this.#leave(peerId),
+      left: () => this.#leave(peer),
     };
+  }
+
+  #openRoom(roomId) {
+    if (!this.#rooms.has(roomId)) {
+      this.#rooms.set(roomId, { id: roomId, peers: new Set() });
+      this.#events.roomOpened({ room_id: roomId });
+    }
+    return this.#rooms.get(roomId);
   }
 
   /** Asks for the statistics of all that is open. Resolves when they are reported; at once while the former are still being asked for. */
@@ -122,7 +128,7 @@ class Observed {
   #announce(known) {
     if (known.announced) return;
     const { transport, pid } = known;
-    const peerId = known.peerId ?? this.#peerOf(transport);
+    const peerId = known.peerId ?? this.#askWhose(transport);
     const tuple = transport.iceSelectedTuple ?? transport.tuple;
     if (!this.#peers.has(peerId) || tuple?.remoteIp === undefined) return;
     known.peerId = peerId;
@@ -136,6 +142,15 @@ class Observed {
       remote_addr: address(tuple.remoteIp, tuple.remotePort),
     });
     for (const entry of known.streams) this.#announceStream(entry);
+  }
+
+  /** The application may not know yet, and say so by an error. */
+  #askWhose(transport) {
+    try {
+      return this.#peerOf(transport);
+    } catch {
+      return undefined;
+    }
   }
 
   #announceStream({ stream, kind, known }) {
@@ -154,7 +169,7 @@ class Observed {
     } catch {
       return; // It was closed meanwhile.
     }
-    if (!known.announced || stream.closed) return;
+    if (!known.announced || stream.closed || !Array.isArray(stats)) return;
     // Simulcast has a stream for each layer: their bytes add up, and the worst score counts.
     const byType = new Map();
     for (const { type, byteCount = 0, score = 0 } of stats) {
@@ -169,34 +184,33 @@ class Observed {
     for (const [type, sum] of byType) this.#events[`${kind}Stats`]({ id: stream.id, type, ...sum });
   }
 
-  #leave(peerId) {
-    const roomId = this.#peers.get(peerId);
-    if (roomId === undefined) return;
-    this.#forgetPeer(peerId);
-    this.#rooms.get(roomId).delete(peerId);
-    this.#events.peerLeft({ peer_id: peerId });
+  /** A handle of a former room or peer of the same name does nothing. */
+  #leave(peer) {
+    if (this.#peers.get(peer.id) !== peer) return;
+    this.#forgetPeer(peer);
+    peer.room.peers.delete(peer);
+    this.#events.peerLeft({ peer_id: peer.id });
   }
 
-  #closeRoom(roomId) {
-    const peers = this.#rooms.get(roomId);
-    if (peers === undefined) return;
-    peers.forEach((peerId) => this.#forgetPeer(peerId));
-    this.#rooms.delete(roomId);
-    this.#events.roomClosed({ room_id: roomId });
+  #closeRoom(room) {
+    if (this.#rooms.get(room.id) !== room) return;
+    room.peers.forEach((peer) => this.#forgetPeer(peer));
+    this.#rooms.delete(room.id);
+    this.#events.roomClosed({ room_id: room.id });
   }
 
   /** Its transports are closed with it, as far as the exporter is concerned. */
-  #forgetPeer(peerId) {
-    this.#peers.delete(peerId);
+  #forgetPeer(peer) {
+    this.#peers.delete(peer.id);
     for (const known of this.#transports.values()) {
-      if (known.peerId === peerId) known.announced = false;
+      if (known.peerId === peer.id) known.announced = false;
     }
   }
 }
 
 /** Address and port in one. */
 function address(ip, port) {
-  return ip.includes(":") ? `[${ip}]:${port}` : `${ip}:${port}`;
+  return String(ip).includes(":") ? `[${ip}]:${port}` : `${ip}:${port}`;
 }
 
 module.exports = { observe };

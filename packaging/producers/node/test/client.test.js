@@ -104,7 +104,12 @@ test("a producer without a name is the program and its process", async (context)
   const client = new Client({ socketPath });
   client.emit("a.one");
   await client.close();
-  assert.equal(lines[0].hello, `client.test.js:${process.pid}`);
+  assert.match(lines[0].hello, new RegExp(`^client.test.js@.+:${process.pid}(:\\d+)?$`));
+  const other = new Client({ socketPath });
+  other.emit("a.two");
+  await other.close(Infinity);
+  const [one, two] = lines.filter((line) => line.hello).map((line) => line.hello);
+  assert.notEqual(one, two);
 });
 
 const compiler = path.join(HERE, "node_modules/typescript/bin/tsc");

@@ -172,6 +172,40 @@ test("a peer that leaves, or a room that closes, takes its transports along", ()
   }
 });
 
+test("a handle of a former peer or room does nothing to the present one", () => {
+  const client = recorder();
+  const { observed, router } = scene(client);
+  const formerRoom = observed.room("r");
+  const former = observed.peer({ roomId: "r", peerId: "p" });
+  router.adopt("newtransport", new Transport("t1", { peerId: "p" })).connect();
+  const events = () => client.take().map(([event]) => event);
+  events();
+  observed.peer({ roomId: "r", peerId: "p" });
+  assert.deepEqual(events(), ["peer.left", "peer.joined", "transport.connected"]);
+  former.left();
+  assert.deepEqual(events(), []);
+  observed.peer({ roomId: "other", peerId: "p" });
+  assert.deepEqual(events(), ["peer.left", "room.opened", "peer.joined", "transport.connected"]);
+  formerRoom.close();
+  observed.room("r");
+  formerRoom.close();
+  assert.deepEqual(events(), ["room.closed", "room.opened"]);
+  observed.stop();
+});
+
+test("an application that does not know whose a transport is harms nobody", async () => {
+  const client = recorder();
+  const { observed, router } = scene(client, { peerOf: (transport) => transport.appData.peer.id });
+  const transport = router.adopt("newtransport", new Transport("t"));
+  transport.connect();
+  observed.peer({ roomId: "r", peerId: "p" });
+  await observed.collect();
+  transport.appData.peer = { id: "p" };
+  await observed.collect();
+  assert.deepEqual(client.take().map(([event]) => event), ["room.opened", "peer.joined", "transport.connected"]);
+  observed.stop();
+});
+
 test("a worker that dies ends all it had", () => {
   const client = recorder();
   const { observed, worker, router } = scene(client);
