@@ -49,12 +49,17 @@ impl Exporter {
 
     /// Starts one by another command, such as a shell that sets limits first.
     pub fn start_by(config: &str, prepare: impl FnOnce(&Path), command: Command) -> Self {
+        Self::start_at("127.0.0.1", config, prepare, command)
+    }
+
+    /// Starts one that listens on this address.
+    pub fn start_at(ip: &str, config: &str, prepare: impl FnOnce(&Path), command: Command) -> Self {
         let directory = tempfile::tempdir().unwrap();
         prepare(directory.path());
         let socket = directory.path().join("events.sock");
         configure(directory.path(), config);
-        let (child, log) = spawn(directory.path(), &socket, command);
-        let address = "127.0.0.1:1".parse().unwrap();
+        let address = SocketAddr::new(ip.parse().unwrap(), 0);
+        let (child, log) = spawn(directory.path(), &socket, address, command);
         let mut exporter = Exporter { directory, child, address, socket, log };
         exporter.wait_for_start();
         exporter
@@ -81,7 +86,8 @@ impl Exporter {
 
     /// Starts it again in its directory, without waiting for anything. It has ended before.
     pub fn spawn_again(&mut self) {
-        (self.child, self.log) = spawn(self.directory.path(), &self.socket, binary());
+        let address = SocketAddr::new(self.address.ip(), 0);
+        (self.child, self.log) = spawn(self.directory.path(), &self.socket, address, binary());
     }
 
     /// Stops it in good order and starts it again.
@@ -178,9 +184,14 @@ fn configure(directory: &Path, config: &str) {
     fs::write(directory.join("exporter.conf"), config).unwrap();
 }
 
-fn spawn(directory: &Path, socket: &Path, mut command: Command) -> (Child, Arc<Mutex<String>>) {
+fn spawn(
+    directory: &Path,
+    socket: &Path,
+    address: SocketAddr,
+    mut command: Command,
+) -> (Child, Arc<Mutex<String>>) {
     let mut child = command
-        .args(["--listen", "127.0.0.1:0", "--config"])
+        .args(["--listen", &address.to_string(), "--config"])
         .arg(directory.join("exporter.conf"))
         .arg("--socket")
         .arg(socket)
@@ -225,8 +236,13 @@ pub fn wait_for_exit(child: &mut Child) -> Option<i32> {
 }
 
 /// Waits for a condition; `why` says what is wrong if it does not come true in time.
-pub fn wait_until(mut condition: impl FnMut() -> bool, why: impl Fn() -> String) {
-    let deadline = Instant::now() + PATIENCE;
+pub fn wait_until(condition: impl FnMut() -> bool, why: impl Fn() -> String) {
+    wait_for_as_long(PATIENCE, condition, why);
+}
+
+/// The same with another deadline.
+pub fn wait_for_as_long(patience: Duration, mut condition: impl FnMut() -> bool, why: impl Fn() -> String) {
+    let deadline = Instant::now() + patience;
     while !condition() {
         assert!(Instant::now() < deadline, "{}", why());
         thread::yield_now();
