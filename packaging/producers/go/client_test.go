@@ -157,30 +157,35 @@ func TestWhatIsNoJSONIsDroppedAndTold(t *testing.T) {
 	}
 }
 
-func TestACallbackThatPanicsHarmsNobody(t *testing.T) {
-	directory := t.TempDir()
-	path := filepath.Join(directory, "s")
-	listener, err := net.Listen("unix", path)
+// rejecting makes a client whose one event an exporter has just rejected, and returns the exporter's side of the connection, too.
+func rejecting(t *testing.T, options lifecycle.Options) (*lifecycle.Client, net.Conn, *bufio.Reader) {
+	t.Helper()
+	options.Socket = filepath.Join(t.TempDir(), "s")
+	listener, err := net.Listen("unix", options.Socket)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
-	client := lifecycle.New(context.Background(), lifecycle.Options{
-		Socket:     path,
-		OnRejected: func(lifecycle.Rejection) { panic("no") },
-		Logf:       func(string, ...any) {},
-	})
+	t.Cleanup(func() { listener.Close() })
+	client := lifecycle.New(context.Background(), options)
 	client.Emit("a.one")
 	connection, err := listener.Accept()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer connection.Close()
+	t.Cleanup(func() { connection.Close() })
 	lines := bufio.NewReader(connection)
 	lines.ReadString('\n')
 	fmt.Fprintln(connection, `{"ack":0}`)
 	lines.ReadString('\n')
 	fmt.Fprintln(connection, `{"rejected":1,"reason":"not_open","detail":""}`)
+	return client, connection, lines
+}
+
+func TestACallbackThatPanicsHarmsNobody(t *testing.T) {
+	client, connection, lines := rejecting(t, lifecycle.Options{
+		OnRejected: func(lifecycle.Rejection) { panic("no") },
+		Logf:       func(string, ...any) {},
+	})
 	fmt.Fprintln(connection, `{"ack":1}`)
 	done := make(chan error, 1)
 	go func() { done <- client.Close(context.Background()) }()
@@ -208,32 +213,15 @@ func TestTheEndOfTheContextIsTheEnd(t *testing.T) {
 }
 
 func TestCloseKeepsItsTimeWhateverTheHostDoes(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "s")
-	listener, err := net.Listen("unix", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	var client *lifecycle.Client
 	ended, end := context.WithCancel(context.Background())
 	end()
+	clients := make(chan *lifecycle.Client, 1)
 	inCallback := make(chan error, 1)
-	client = lifecycle.New(context.Background(), lifecycle.Options{
-		Socket:     path,
-		OnRejected: func(lifecycle.Rejection) { inCallback <- client.Close(ended) },
+	client, _, _ := rejecting(t, lifecycle.Options{
+		OnRejected: func(lifecycle.Rejection) { inCallback <- (<-clients).Close(ended) },
 		Logf:       func(string, ...any) { panic("no") },
 	})
-	client.Emit("a.one")
-	connection, err := listener.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer connection.Close()
-	lines := bufio.NewReader(connection)
-	lines.ReadString('\n')
-	fmt.Fprintln(connection, `{"ack":0}`)
-	lines.ReadString('\n')
-	fmt.Fprintln(connection, `{"rejected":1,"reason":"not_open","detail":""}`)
+	clients <- client
 	if err := <-inCallback; err == nil {
 		t.Fatal("the event was not acknowledged")
 	}

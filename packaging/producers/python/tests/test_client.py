@@ -11,6 +11,7 @@ import tempfile
 import threading
 import time
 import unittest
+from contextlib import contextmanager
 from pathlib import Path
 
 from lifecycle_events import Client
@@ -73,6 +74,23 @@ class ClientTest(unittest.TestCase):
         self.listener = Listener(self.path)
         self.addCleanup(self.listener.close)
 
+    @contextmanager
+    def rejecting(self, on_rejected):
+        """A client whose one event an exporter has just rejected, with the exporter's side of the connection."""
+        path = self.path + "-rejecting"
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(path)
+            listener.listen()
+            client = Client(path, on_rejected=on_rejected)
+            client.emit("a.one")
+            connection, _ = listener.accept()
+            with connection, connection.makefile("rb") as lines:
+                lines.readline()
+                connection.sendall(b'{"ack":0}\n')
+                lines.readline()
+                connection.sendall(b'{"rejected":1,"reason":"unknown_event","detail":""}\n')
+                yield client, connection, lines
+
     def run_program(self, text, **environment):
         return subprocess.run(
             [sys.executable, "-c", text],
@@ -103,41 +121,20 @@ class ClientTest(unittest.TestCase):
         def fail(_):
             raise RuntimeError("no")
 
-        path = self.path + "2"
-        listener = socket.socket(socket.AF_UNIX)
-        self.addCleanup(listener.close)
-        listener.bind(path)
-        listener.listen()
-        with self.assertLogs("lifecycle_events", logging.ERROR):
-            client = Client(path, on_rejected=fail)
-            client.emit("a.one")
-            connection, _ = listener.accept()
-            with connection, connection.makefile("rb") as lines:
-                lines.readline()
-                connection.sendall(b'{"ack":0}\n')
-                lines.readline()
-                connection.sendall(b'{"rejected":1,"reason":"unknown_event","detail":""}\n{"ack":1}\n')
-                closing = threading.Thread(target=client.close)
-                closing.start()
-                self.assertEqual(json.loads(lines.readline()), {"bye": True})
-            closing.join(PATIENCE_SECONDS)
+        with self.assertLogs("lifecycle_events", logging.ERROR), self.rejecting(fail) as (client, connection, lines):
+            connection.sendall(b'{"ack":1}\n')
+            closing = threading.Thread(target=client.close)
+            closing.start()
+            self.assertEqual(json.loads(lines.readline()), {"bye": True})
+        closing.join(PATIENCE_SECONDS)
         self.assertEqual(client.stats().rejected, 1)
 
     def test_a_callback_may_close_its_client(self):
-        path = self.path + "3"
-        listener = socket.socket(socket.AF_UNIX)
-        self.addCleanup(listener.close)
-        listener.bind(path)
-        listener.listen()
         called = threading.Event()
-        client = Client(path, on_rejected=lambda _: (client.close(), called.set()))
-        client.emit("a.one")
-        connection, _ = listener.accept()
-        with connection, connection.makefile("rb") as lines:
-            lines.readline()
-            connection.sendall(b'{"ack":0}\n')
-            lines.readline()
-            connection.sendall(b'{"rejected":1,"reason":"unknown_event","detail":""}\n{"ack":1}\n')
+        clients = []
+        with self.rejecting(lambda _: (wait_until(lambda: clients), clients[0].close(), called.set())) as (client, connection, lines):
+            clients.append(client)
+            connection.sendall(b'{"ack":1}\n')
             self.assertTrue(called.wait(PATIENCE_SECONDS))
             self.assertEqual(json.loads(lines.readline()), {"bye": True})
 
@@ -261,20 +258,9 @@ class ClientTest(unittest.TestCase):
         self.assertIn("could not be started, will try again", done.stderr)
 
     def test_closing_waits_no_longer_than_told_for_a_callback_of_the_host(self):
-        path = self.path + "4"
-        listener = socket.socket(socket.AF_UNIX)
-        self.addCleanup(listener.close)
-        listener.bind(path)
-        listener.listen()
         busy, go_on = threading.Event(), threading.Event()
         self.addCleanup(go_on.set)
-        client = Client(path, on_rejected=lambda _: (busy.set(), go_on.wait()))
-        client.emit("a.one")
-        connection, _ = listener.accept()
-        with connection:
-            connection.sendall(b'{"ack":0}\n')
-            wait_until(lambda: client.stats().in_flight == 1)
-            connection.sendall(b'{"rejected":1,"reason":"unknown_event","detail":""}\n')
+        with self.rejecting(lambda _: (busy.set(), go_on.wait())) as (client, _, _):
             self.assertTrue(busy.wait(PATIENCE_SECONDS))
             self.assertFalse(client.close(0.01))
 
