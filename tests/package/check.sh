@@ -27,6 +27,17 @@ binary=$other/root/usr/bin/lifecycle-exporter
 (($(stat -c %s "$binary") <= 2621440))
 file "$binary" | grep -q ', stripped'
 
+echo "-- the clients are whole"
+(
+  cd /
+  PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$other/root/usr/lib/python3/dist-packages \
+    python3 -c 'import lifecycle_events.asgi, lifecycle_events.talk_recording'
+  shipped=$other/root/usr/share/lifecycle-exporter
+  node -e "new (require('$shipped/producers/node').Client)(); require('$shipped/producers/node/mediasoup.js').observe"
+  (cd "$shipped/producers/go" && go vet .)
+  promtool check rules "$shipped"/prometheus/rules/*.yml >/dev/null
+)
+
 echo "-- the units are as systemd wants them, and closed"
 mkdir "$other/units"
 cp "$other"/root/usr/lib/systemd/system/* "$other/units/"
