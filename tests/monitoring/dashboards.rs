@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::pictures;
 use crate::servers::Server;
+use crate::support::session::Session;
 use crate::support::{Exporter, binary, has_program, run, wait_for_as_long};
 use crate::{files, project};
 
@@ -175,6 +176,8 @@ fn every_query_of_every_dashboard_has_data() {
     demo.args(["demo", "--speed", "30"]);
     let config = "[scan recordings]\ndirectory = {directory}\n";
     let exporter = Exporter::start_by(config, |_| {}, demo);
+    // The demo's own connection is a plain one.
+    let _session = Session::begin(&exporter.socket, "talk-recording", "1");
     let prometheus = Server::prometheus(
         &format!(
             "global: {{scrape_interval: 500ms}}\nscrape_configs: [{{job_name: lifecycles, static_configs: [{{targets: [\"{}\"]}}]}}]\n",
