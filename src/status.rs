@@ -49,8 +49,8 @@ pub struct EntityStatus {
     pub open: usize,
     /// How many were abandoned by their producer.
     pub abandoned: u64,
-    /// Age in seconds and key of the one that has been open for longest.
-    pub oldest: Option<(f64, String)>,
+    /// Age in seconds of the one that has been open for longest, and its key, unless `[privacy]` hides parts of events.
+    pub oldest: Option<(f64, Option<String>)>,
 }
 
 /// Lines of one reason.
@@ -69,10 +69,17 @@ pub struct RejectionStatus {
 pub struct RejectionExample {
     /// Unix seconds.
     pub at: f64,
+    /// None where `[privacy]` hides parts of events.
+    pub told: Option<Told>,
+}
+
+/// What a rejected line said.
+#[derive(Debug)]
+pub struct Told {
     /// What was wrong and what was expected.
     pub detail: String,
-    /// The line, cut; none where `[privacy]` keeps addresses to itself.
-    pub line: Option<String>,
+    /// The line, cut.
+    pub line: String,
 }
 
 /// A producer with sessions.

@@ -9,6 +9,7 @@ use crate::journal::Journal;
 use crate::limits;
 use crate::status::{
     EntityStatus, JournalStatus, ProducerStatus, RejectionExample, RejectionStatus, Status, SystemStatus,
+    Told,
 };
 
 impl Feed {
@@ -47,36 +48,48 @@ impl Feed {
             .sum()
     }
 
+    /// Whether text of events may be shown as it came: `[privacy]` hides addresses and ids in metrics, so it hides them here, too.
+    fn shows_text(&self) -> bool {
+        let privacy = self.state.engine.rules().privacy;
+        !privacy.deidentify && !privacy.quiet
+    }
+
     fn systems(&self, now: f64) -> Vec<SystemStatus> {
-        let systems = self.state.engine.census(now).into_iter().map(|census| SystemStatus {
-            name: census.catalog.name.clone(),
-            title: census.catalog.title.clone(),
-            entities: census
-                .kinds
-                .iter()
-                .take(limits::STATUS_ROWS_MAX)
-                .map(|kind| EntityStatus {
-                    name: kind.entity.to_owned(),
-                    open: kind.open,
-                    abandoned: kind.abandoned,
-                    oldest: kind.oldest.as_ref().map(|oldest| (oldest.age_seconds, key(&oldest.key))),
-                })
-                .collect(),
+        let systems = self.state.engine.census(now).into_iter().take(limits::STATUS_ROWS_MAX).map(|census| {
+            SystemStatus {
+                name: census.catalog.name.clone(),
+                title: census.catalog.title.clone(),
+                entities: census
+                    .kinds
+                    .iter()
+                    .take(limits::STATUS_ROWS_MAX)
+                    .map(|kind| EntityStatus {
+                        name: kind.entity.to_owned(),
+                        open: kind.open,
+                        abandoned: kind.abandoned,
+                        oldest: kind
+                            .oldest
+                            .as_ref()
+                            .map(|oldest| (oldest.age_seconds, self.shows_text().then(|| key(&oldest.key)))),
+                    })
+                    .collect(),
+            }
         });
         systems.collect()
     }
 
     fn rejections_by_reason(&self) -> Vec<RejectionStatus> {
         let engine = &self.state.engine;
-        let shows_lines = !engine.rules().privacy.deidentify;
         let by_reason =
             engine.rejected().filter(|(_, count)| *count > 0).map(|(reason, count)| RejectionStatus {
                 reason: reason.name(),
                 count,
                 latest: self.rejections.latest(reason).map(|latest| RejectionExample {
                     at: latest.at,
-                    detail: cut(&latest.detail, limits::STATUS_LINE_CHARS_MAX),
-                    line: shows_lines.then(|| cut(&latest.line(), limits::STATUS_LINE_CHARS_MAX)),
+                    told: self.shows_text().then(|| Told {
+                        detail: cut(&latest.detail, limits::STATUS_LINE_CHARS_MAX),
+                        line: cut(&latest.line(), limits::STATUS_LINE_CHARS_MAX),
+                    }),
                 }),
             });
         by_reason.collect()

@@ -63,9 +63,11 @@ before(async () => {
 
 after(async () => {
   await browser?.close();
-  const ended = new Promise((resolve) => exporter.once("exit", resolve));
-  exporter.kill();
-  await ended;
+  if (exporter.exitCode === null && exporter.signalCode === null) {
+    const ended = new Promise((resolve) => exporter.once("exit", resolve));
+    exporter.kill();
+    await ended;
+  }
   fs.rmSync(directory, { recursive: true });
 });
 
@@ -76,7 +78,7 @@ async function open(context, options = {}) {
   const errors = [];
   page.on("console", (message) => errors.push(message.text()));
   page.on("pageerror", (error) => errors.push(String(error)));
-  page.on("requestfailed", (request) => errors.push(request.url()));
+  page.on("requestfailed", (request) => page.mayFail || errors.push(request.url()));
   context.after(async () => {
     await page.context().close();
     assert.deepEqual(errors, []);
@@ -91,7 +93,7 @@ test("it shows what was fed, in the words of the operator", async (context) => {
   const page = await open(context);
   const text = await page.innerText("body");
   for (const expected of [
-    "All is well",
+    "Attention: lines were rejected",
     "Nextcloud Talk recording server",
     "unknown_event 1",
     "not_open 1",
@@ -131,6 +133,36 @@ test("it refreshes itself, and a pause holds it", async (context) => {
   assert.equal(asked, false);
   await page.click("#pause");
   await page.waitForFunction(() => document.querySelectorAll("dd")[1].textContent === "5", null, { polling: 100 });
+});
+
+test("it says so when the exporter does not answer, and recovers", async (context) => {
+  const page = await open(context);
+  await page.clock.install();
+  await page.reload();
+  page.mayFail = true;
+  exporter.kill("SIGSTOP");
+  context.after(() => exporter.kill("SIGCONT"));
+  await page.clock.fastForward(5000);
+  await page.waitForFunction(() => document.getElementById("verdict").textContent.includes("gives no answer"), null, { polling: 100 });
+  assert.equal(await page.getAttribute("main", "class"), "old");
+  exporter.kill("SIGCONT");
+  await page.clock.fastForward(5000);
+  await page.waitForFunction(() => document.getElementById("verdict").textContent.includes("rejected"), null, { polling: 100 });
+  assert.equal(await page.getAttribute("main", "class"), null);
+});
+
+test("a refresh leaves tables and the keyboard where they are", async (context) => {
+  const page = await open(context, { viewport: { width: 390, height: 844 } });
+  await page.clock.install();
+  await page.reload();
+  const region = page.locator("[role=region]").first();
+  await region.focus();
+  await region.evaluate((element) => (element.scrollLeft = 50));
+  await page.evaluate(() => (document.getElementById("status").dataset.former = "yes"));
+  await page.clock.fastForward(6000);
+  await page.waitForFunction(() => document.getElementById("status").dataset.former === undefined, null, { polling: 100 });
+  assert.equal(await region.evaluate((element) => element.scrollLeft), 50);
+  assert.ok(await region.evaluate((element) => element === document.activeElement));
 });
 
 /** Sends an event that counts as soon as this resolves. */

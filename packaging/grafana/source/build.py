@@ -36,6 +36,8 @@ def panel(spec):
     made = module.Panel().title(spec.title).description(spec.about).unit(spec.unit).datasource(SOURCE)
     made.span(spec.width).height(4 if spec.kind == "stat" else 8)
     steps = [Threshold(value=None, color=COLORS[0])]
+    if spec.least is not None:
+        steps = [Threshold(value=None, color="red"), Threshold(value=spec.least, color="green")]
     steps += [Threshold(value=value, color=color) for value, color in zip(spec.thresholds, COLORS[1:])]
     made.thresholds(dashboard.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(steps))
     if spec.kind == "timeseries":

@@ -4,7 +4,7 @@ A query is PromQL with `{}` behind each metric, which becomes the selector of jo
 `rate`, `increase` or the like; `RATE` is the range to use there, `RANGE` that of the whole picture.
 """
 
-from typing import List, NamedTuple, Tuple
+from typing import List, NamedTuple, Optional, Tuple
 
 RATE = "$__rate_interval"
 RANGE = "$__range"
@@ -24,6 +24,8 @@ class Panel(NamedTuple):
     width: int = 8
     #: From which value on it is orange, and red.
     thresholds: Tuple[float, ...] = ()
+    #: Below which value it is red.
+    least: Optional[float] = None
     stacked: bool = False
 
 
@@ -39,9 +41,9 @@ class Dashboard(NamedTuple):
     rows: List[Tuple[str, List[Panel]]]
 
 
-def stat(title: str, about: str, query: str, unit: str = "short", thresholds: Tuple[float, ...] = (), width: int = 4) -> Panel:
+def stat(title: str, about: str, query: str, unit: str = "short", thresholds: Tuple[float, ...] = (), width: int = 4, least: Optional[float] = None) -> Panel:
     """One number."""
-    return Panel(title, about, [(query, "")], unit, "stat", width, thresholds)
+    return Panel(title, about, [(query, "")], unit, "stat", width, thresholds, least)
 
 
 def lines(title: str, about: str, query: str, legend: str, unit: str = "short", **more: object) -> Panel:
@@ -76,9 +78,9 @@ RECORDING = Dashboard(
         ("By backend", [
             lines("Recordings now", "Recordings that run, by Nextcloud server.", "sum by (backend) (recording_recordings_current{})", "{{backend}}", width=12, stacked=True),
             lines("Recordings begun", "Recordings begun a second, by Nextcloud server.", f"sum by (backend) (rate(recording_recordings_total{{}}[{RATE}]))", "{{backend}}", "ops", width=12),
-            lines("Failed", "Failed recordings in each interval, by Nextcloud server.", f"sum by (backend) (increase(recording_recordings_failed_total{{}}[{RATE}]))", "{{backend}}"),
-            lines("Not uploaded", "Failed uploads in each interval, by Nextcloud server.", f"sum by (backend) (increase(recording_recordings_uploads_failed_total{{}}[{RATE}]))", "{{backend}}"),
-            lines("Hours recorded", "Hours of recordings that ended well in each interval, by Nextcloud server.", f"sum by (backend) (increase(recording_recordings_duration_seconds{{}}[{RATE}])) / 3600", "{{backend}}", "h"),
+            lines("Failed", "Failed recordings within a sliding window of some scrapes, by Nextcloud server.", f"sum by (backend) (increase(recording_recordings_failed_total{{}}[{RATE}]))", "{{backend}}"),
+            lines("Not uploaded", "Failed uploads within a sliding window of some scrapes, by Nextcloud server.", f"sum by (backend) (increase(recording_recordings_uploads_failed_total{{}}[{RATE}]))", "{{backend}}"),
+            lines("Hours recorded", "Hours of recordings that ended well within a sliding window of some scrapes, by Nextcloud server.", f"sum by (backend) (increase(recording_recordings_duration_seconds{{}}[{RATE}])) / 3600", "{{backend}}", "h"),
         ]),
     ],
 )
@@ -99,7 +101,7 @@ SIGNALING = Dashboard(
         ]),
         ("Sessions and rooms", [
             lines("Sessions", "Sessions connected, by Nextcloud server and kind of client.", "sum by (backend, clienttype) (signaling_hub_sessions{})", "{{backend}} {{clienttype}}", stacked=True),
-            lines("Share of the session limit", "Sessions connected, as a share of the limit of their Nextcloud server, where it has one.", "sum by (backend) (signaling_hub_sessions{}) / (max by (backend) (signaling_backend_session_limit{}) > 0)", "{{backend}}", "percentunit", thresholds=(0.8, 0.95)),
+            lines("Share of the session limit", "Sessions connected to each signaling server, as a share of the limit of their Nextcloud server there, where it has one.", "sum by (instance, backend) (signaling_hub_sessions{}) / (max by (instance, backend) (signaling_backend_session_limit{}) > 0)", "{{instance}} {{backend}}", "percentunit", thresholds=(0.8, 0.95)),
             lines("Rooms", "Rooms that are open, by Nextcloud server.", "sum by (backend) (signaling_hub_rooms{})", "{{backend}}"),
             lines("Joined", "Sessions that joined a second, by Nextcloud server.", f"sum by (backend) (rate(signaling_hub_sessions_total{{}}[{RATE}]))", "{{backend}}", "ops"),
             Panel("Resumed", "Sessions that came back a second, and that tried in vain.", [(f"sum(rate(signaling_hub_sessions_resume_total{{}}[{RATE}]))", "resumed"), (f"sum(rate(signaling_hub_sessions_resume_failed_total{{}}[{RATE}]))", "in vain")], "ops"),
@@ -159,7 +161,7 @@ EDUMEET = Dashboard(
             stat("Rooms", "Rooms that are open now.", "sum(edumeet_rooms{})", width=6),
             stat("Peers", "Peers in all rooms now.", "sum(edumeet_peers{})", width=6),
             stat("Producers", "Streams that peers send now.", "count(mediasoup_producer_score{})", width=6),
-            stat("Worst score", "The worst transmission quality of a consumer now, from 0 to 10.", "min(mediasoup_consumer_score{})", width=6),
+            stat("Worst score", "The worst transmission quality of a consumer now, from 0 to 10.", "min(mediasoup_consumer_score{})", width=6, least=4),
         ]),
         ("By room", [
             lines("Peers", "Peers, by room.", "sum by (room_id) (edumeet_peers{})", "{{room_id}}", stacked=True),
@@ -187,7 +189,7 @@ VLOG = Dashboard(
             stat("Watching", "Playback sessions now.", "sum(vlog_playback_sessions_active{})"),
             stat("Transcoding", "Transcoding jobs that run now.", "sum(vlog_transcoding_jobs_active{})"),
             stat("Queue", "Jobs that wait to be transcoded.", "sum(vlog_transcoding_queue_size{})", thresholds=(50, 200)),
-            stat("Workers", "Workers that are registered.", "sum(vlog_workers_total{})"),
+            stat("Workers", "Workers that are registered.", "sum(vlog_workers_total{})", least=1),
         ]),
         ("API", [
             lines("Requests", "HTTP requests a second, by interface.", f"sum by (api) (rate(vlog_http_requests_total{{}}[{RATE}]))", "{{api}}", "reqps"),
@@ -211,7 +213,7 @@ VLOG = Dashboard(
         ]),
         ("Storage, database, tasks", [
             stat("Stored", "Size of all videos at the latest complete look.", "sum(vlog_storage_videos_bytes{})", "bytes", width=6),
-            stat("Reconciliation", "Result of the latest look at the storage: 1 complete, 0 failed, −1 partial.", "min(vlog_storage_reconciliation_status{})", width=6),
+            stat("Reconciliation", "Result of the latest look at the storage: 1 complete, 0 failed, −1 partial.", "min(vlog_storage_reconciliation_status{})", width=6, least=1),
             stat("Redis circuit", "0 closed, 1 open: then it goes on without Redis.", "max(vlog_redis_circuit_breaker_state{})", thresholds=(0.5, 1), width=6),
             stat("Database connections", "Connections to the database now.", "sum(vlog_db_connections_active{})", width=6),
             lines("Written", "Bytes written to storage a second.", f"sum(rate(vlog_storage_bytes_written_total{{}}[{RATE}]))", "written", "Bps"),
@@ -236,7 +238,7 @@ EXPORTER = Dashboard(
             stat("Producers", "Connections of producers now.", "sum(lifecycle_exporter_producers{})"),
             stat("Open", "Entities open now, of all systems.", "sum(lifecycle_exporter_entities{})"),
             stat("Series", "Series of all systems now.", "sum(lifecycle_exporter_series{})", thresholds=(100000, 1000000)),
-            stat("Configured", "Whether the configuration on disk is in force everywhere.", "min(lifecycle_exporter_config_last_reload_successful{})"),
+            stat("Configured", "Whether the configuration on disk is in force everywhere.", "min(lifecycle_exporter_config_last_reload_successful{})", least=1),
         ]),
         ("Feed", [
             lines("Events", "Events applied a second, the most frequent ones.", f"topk(10, sum by (event) (rate(lifecycle_exporter_events_total{{}}[{RATE}])))", "{{event}}", "ops", width=12),

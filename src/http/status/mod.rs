@@ -28,6 +28,9 @@ pub(super) struct About {
     pub(super) silent: Vec<&'static str>,
 }
 
+/// A rejection wants attention for this long.
+const RECENT_SECONDS: f64 = 900.0;
+
 /// The page, and the policy that goes with it.
 pub(super) struct Page {
     pub(super) html: String,
@@ -87,6 +90,18 @@ fn verdict(status: Option<&Status>, about: &About) -> Markup {
         Some(status) => {
             if status.journal.as_ref().is_some_and(|journal| !journal.healthy) {
                 faults.push("state cannot be written".to_owned());
+            }
+            let away = status.producers.iter().filter(|producer| !producer.connected).count();
+            if away > 0 {
+                faults.push(format!("{away} producers are away"));
+            }
+            let is_recent = |at: f64| status.now - at < RECENT_SECONDS;
+            if status
+                .rejections
+                .iter()
+                .any(|of| of.latest.as_ref().is_some_and(|latest| is_recent(latest.at)))
+            {
+                faults.push("lines were rejected".to_owned());
             }
             if status.scans.iter().any(|(_, scan)| parts::has_failed(scan)) {
                 faults.push("a scan was not complete".to_owned());

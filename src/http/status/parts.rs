@@ -113,7 +113,7 @@ fn entity_row(entity: &EntityStatus) -> Markup {
             th scope="row" { (entity.name) }
             td.number { (count(entity.open as u64)) }
             td.number { (count(entity.abandoned)) }
-            @if let Some((age, key)) = &entity.oldest { td.number { (duration(*age)) } td { code { (key) } } }
+            @if let Some((age, key)) = &entity.oldest { td.number { (duration(*age)) } td { @if let Some(key) = key { code { (key) } } @else { span.soft { "hidden" } } } }
             @else { td.number.soft { "none" } td {} }
         }
     }
@@ -128,8 +128,11 @@ fn rejections(rejections: &[RejectionStatus], now: f64) -> Markup {
             @for of in rejections {
                 p { strong { (of.reason) } " " span.soft { (count(of.count)) } }
                 @if let Some(latest) = &of.latest {
-                    p.soft { "latest " (ago(latest.at, now)) ": " (latest.detail) }
-                    @if let Some(line) = &latest.line { pre { code { (line) } } }
+                    p.soft {
+                        "latest " (ago(latest.at, now))
+                        @if let Some(told) = &latest.told { ": " (told.detail) }
+                    }
+                    @if let Some(told) = &latest.told { pre { code { (told.line) } } }
                 }
             }
         }
@@ -218,13 +221,21 @@ fn scans(status: &Status) -> Markup {
     }
 }
 
+/// As much of a list as a page needs; the configuration has it whole.
+fn beginning(list: &str) -> String {
+    match list.match_indices(", ").nth(limits::STATUS_ROWS_MAX) {
+        Some((end, _)) => format!("{} and more", &list[..end]),
+        None => list.to_owned(),
+    }
+}
+
 /// Who may look?
 fn access(about: &About) -> Markup {
     html! {
         section {
             h2 { "Access" }
-            p { "Allowed: " code { (about.allowed) } }
-            p { "Proxies whose word is taken: " code { (about.proxies) } }
+            p { "Allowed: " code { (beginning(&about.allowed)) } }
+            p { "Proxies whose word is taken: " code { (beginning(&about.proxies)) } }
             @if !about.is_configured {
                 p.bad { "The configuration on disk is faulty; the former one is in force. The log says why." }
             }

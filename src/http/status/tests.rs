@@ -2,7 +2,7 @@ use super::*;
 use crate::event::rejection::Reason;
 use crate::limits;
 use crate::status::{
-    EntityStatus, JournalStatus, ProducerStatus, RejectionExample, RejectionStatus, SystemStatus,
+    EntityStatus, JournalStatus, ProducerStatus, RejectionExample, RejectionStatus, SystemStatus, Told,
 };
 use crate::telemetry::ScanState;
 
@@ -30,7 +30,7 @@ fn large(text: &str) -> Status {
                 name: "entity".to_owned(),
                 open: 1_000_000,
                 abandoned: 12,
-                oldest: Some((90_000.0, value.clone())),
+                oldest: Some((90_000.0, Some(value.clone()))),
             })
             .collect(),
     };
@@ -54,9 +54,11 @@ fn large(text: &str) -> Status {
                 reason: reason.name(),
                 count: 3,
                 latest: Some(RejectionExample {
-                    at: 999_990.0,
-                    detail: long(limits::STATUS_LINE_CHARS_MAX),
-                    line: Some(long(limits::STATUS_LINE_CHARS_MAX)),
+                    at: 999_000.0,
+                    told: Some(Told {
+                        detail: long(limits::STATUS_LINE_CHARS_MAX),
+                        line: long(limits::STATUS_LINE_CHARS_MAX),
+                    }),
                 }),
             })
             .collect(),
@@ -109,5 +111,10 @@ fn what_wants_attention_is_said_first() {
         "Attention: state cannot be written"
     );
     assert_eq!(said(|status, _| status.scans[0].1.status = -1.0), "Attention: a scan was not complete");
+    assert_eq!(said(|status, _| status.producers[3].connected = false), "Attention: 1 producers are away");
+    assert_eq!(
+        said(|status, _| status.rejections[0].latest.as_mut().unwrap().at = status.now - 60.0),
+        "Attention: lines were rejected"
+    );
     assert!(page(None, &about()).html.contains("the feed does not answer"));
 }
