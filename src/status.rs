@@ -21,6 +21,8 @@ pub struct Status {
     pub rejections: Vec<RejectionStatus>,
     /// Producers with sessions, at most [`crate::limits::STATUS_PRODUCERS_MAX`].
     pub producers: Vec<ProducerStatus>,
+    /// How many of all are not connected.
+    pub producers_away: usize,
     /// How many more there are.
     pub producers_more: usize,
     /// Each configured scan.

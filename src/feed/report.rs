@@ -17,7 +17,7 @@ impl Feed {
     pub(super) fn status(&self) -> Status {
         let now = clock::unix_seconds();
         let engine = &self.state.engine;
-        let (producers, producers_more) = self.producers();
+        let producers = self.producers();
         Status {
             now,
             uptime_seconds: Instant::now().duration_since(self.began).as_secs_f64(),
@@ -26,8 +26,9 @@ impl Feed {
             connections: self.open,
             systems: self.systems(now),
             rejections: self.rejections_by_reason(),
-            producers,
-            producers_more,
+            producers_away: producers.values().filter(|(connected, _)| !connected).count(),
+            producers_more: producers.len().saturating_sub(limits::STATUS_PRODUCERS_MAX),
+            producers: shown(producers),
             scans: self
                 .scans
                 .iter()
@@ -95,25 +96,29 @@ impl Feed {
         by_reason.collect()
     }
 
-    /// Those who are connected first, and how many are left out.
-    fn producers(&self) -> (Vec<ProducerStatus>, usize) {
+    /// Every producer with sessions: whether it is connected, and the lines of its sessions.
+    pub(super) fn producers(&self) -> BTreeMap<&str, (bool, u64)> {
         let mut by_name: BTreeMap<&str, (bool, u64)> = BTreeMap::new();
         for (id, session) in self.state.sessions.iter() {
             let (connected, lines) = by_name.entry(&session.name.producer).or_default();
             *connected |= self.attendance.connection(id).is_some();
             *lines += session.position;
         }
-        let mut producers: Vec<(&str, (bool, u64))> = by_name.into_iter().collect();
-        producers.sort_by_key(|(_, (connected, _))| !connected);
-        let more = producers.len().saturating_sub(limits::STATUS_PRODUCERS_MAX);
-        let shown = producers.into_iter().take(limits::STATUS_PRODUCERS_MAX);
-        let shown = shown.map(|(name, (connected, lines))| ProducerStatus {
-            name: cut(name, limits::STATUS_VALUE_CHARS_MAX),
-            connected,
-            lines,
-        });
-        (shown.collect(), more)
+        by_name
     }
+}
+
+/// The first of them, those who are connected before the others.
+fn shown(producers: BTreeMap<&str, (bool, u64)>) -> Vec<ProducerStatus> {
+    let mut producers: Vec<(&str, (bool, u64))> = producers.into_iter().collect();
+    producers.sort_by_key(|(_, (connected, _))| !connected);
+    let first = producers.into_iter().take(limits::STATUS_PRODUCERS_MAX);
+    let shown = first.map(|(name, (connected, lines))| ProducerStatus {
+        name: cut(name, limits::STATUS_VALUE_CHARS_MAX),
+        connected,
+        lines,
+    });
+    shown.collect()
 }
 
 fn journal(journal: &Journal) -> JournalStatus {

@@ -1,6 +1,5 @@
 //! What other roles ask of the feed: a scrape, a reload, what a scan or a look-up has found.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::time::Instant;
 
@@ -64,15 +63,11 @@ impl Feed {
     }
 
     fn figures(&self) -> FeedFigures {
-        let mut sessions: BTreeMap<String, bool> = BTreeMap::new();
-        for (id, session) in self.state.sessions.iter() {
-            let connected = self.attendance.connection(id).is_some();
-            *sessions.entry(session.name.producer.clone()).or_default() |= connected;
-        }
+        let producers = self.producers().into_iter();
         let journal = self.journal.as_ref();
         FeedFigures {
             connections: self.open,
-            producers: sessions,
+            producers: producers.map(|(name, (connected, _))| (name.to_owned(), connected)).collect(),
             journal_bytes: journal.map_or(0, Journal::bytes),
             journal_errors: journal.map_or(0, Journal::errors),
             snapshot_at: journal.map_or(0.0, Journal::snapshot_at),

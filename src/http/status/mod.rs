@@ -91,9 +91,8 @@ fn verdict(status: Option<&Status>, about: &About) -> Markup {
             if status.journal.as_ref().is_some_and(|journal| !journal.healthy) {
                 faults.push("state cannot be written".to_owned());
             }
-            let away = status.producers.iter().filter(|producer| !producer.connected).count();
-            if away > 0 {
-                faults.push(format!("{away} producers are away"));
+            if status.producers_away > 0 {
+                faults.push(format!("{} producers are away", status.producers_away));
             }
             let is_recent = |at: f64| status.now - at < RECENT_SECONDS;
             if status

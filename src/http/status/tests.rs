@@ -65,6 +65,7 @@ fn large(text: &str) -> Status {
         producers: (0..limits::STATUS_PRODUCERS_MAX)
             .map(|_| ProducerStatus { name: value.clone(), connected: true, lines: 1_000 })
             .collect(),
+        producers_away: 0,
         producers_more: 7,
         scans: vec![("recordings".to_owned(), scan)],
         journal: Some(JournalStatus { healthy: true, bytes: 1_536, errors: 0, snapshot_at: 999_940.0 }),
@@ -111,7 +112,7 @@ fn what_wants_attention_is_said_first() {
         "Attention: state cannot be written"
     );
     assert_eq!(said(|status, _| status.scans[0].1.status = -1.0), "Attention: a scan was not complete");
-    assert_eq!(said(|status, _| status.producers[3].connected = false), "Attention: 1 producers are away");
+    assert_eq!(said(|status, _| status.producers_away = 1), "Attention: 1 producers are away");
     assert_eq!(
         said(|status, _| status.rejections[0].latest.as_mut().unwrap().at = status.now - 60.0),
         "Attention: lines were rejected"
