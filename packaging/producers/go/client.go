@@ -113,7 +113,8 @@ type Client struct {
 	unfit     complaint
 }
 
-// New makes a client, which connects at once and until ctx ends or Close is called. When ctx ends, what is pending stays unsent.
+// New makes a client. It connects with the first event, and stays until ctx ends or Close is called. When ctx ends, what is pending stays
+// unsent.
 func New(ctx context.Context, options Options) *Client {
 	if options.Socket == "" {
 		options.Socket = os.Getenv("LIFECYCLE_EVENTS_SOCKET")
