@@ -16,13 +16,12 @@ impl Feed {
     /// Everything at this moment.
     pub(super) fn status(&self) -> Status {
         let now = clock::unix_seconds();
-        let engine = &self.state.engine;
         let producers = self.producers();
         Status {
             now,
             uptime_seconds: Instant::now().duration_since(self.began).as_secs_f64(),
             rates: self.history.rates(),
-            applied: engine.applied().map(|(_, count)| count).sum(),
+            applied: self.applied_so_far(),
             connections: self.open,
             systems: self.systems(now),
             rejections: self.rejections_by_reason(),
@@ -41,12 +40,11 @@ impl Feed {
 
     /// Lines applied and rejected.
     pub(super) fn lines_so_far(&self) -> u64 {
-        let engine = &self.state.engine;
-        engine
-            .applied()
-            .chain(engine.rejected().map(|(reason, count)| (reason.name(), count)))
-            .map(|(_, count)| count)
-            .sum()
+        self.applied_so_far() + self.state.engine.rejected().map(|(_, count)| count).sum::<u64>()
+    }
+
+    fn applied_so_far(&self) -> u64 {
+        self.state.engine.applied().map(|(_, count)| count).sum()
     }
 
     /// Whether text of events may be shown as it came: `[privacy]` hides addresses and ids in metrics, so it hides them here, too.
