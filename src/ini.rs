@@ -5,6 +5,7 @@
 //! before the library sees it, so that no setting can ever read as empty by accident. What keys mean is
 //! left to the callers.
 
+use std::collections::HashSet;
 use std::fmt;
 
 /// A file's sections in the order written.
@@ -84,17 +85,18 @@ impl Section {
     }
 }
 
-/// Reads INI text. `knows` says which sections are looked at; others are passed over whole, whatever they hold.
+/// Reads INI text. `knows` says which sections are looked at; others are passed over whole, whatever they hold. The error
+/// holds every line at fault.
 pub fn parse(
     text: &str,
     comments: InlineComments,
     knows: impl Fn(&str) -> bool,
-) -> Result<Document, IniError> {
+) -> Result<Document, Vec<IniError>> {
     let (cleaned, places) = check_lines(text, comments, &knows)?;
     let options =
         ini::ParseOption { enabled_quote: false, enabled_escape: false, ..ini::ParseOption::default() };
     let read = ini::Ini::load_from_str_opt(&cleaned, options)
-        .map_err(|error| IniError { line: error.line.max(1), what: error.msg.into_owned() })?;
+        .map_err(|error| vec![IniError { line: error.line.max(1), what: error.msg.into_owned() }])?;
     let mut sections = Vec::new();
     let mut entry_lines = places.entries.into_iter();
     let mut section_lines = places.sections.into_iter();
@@ -127,68 +129,105 @@ fn check_lines(
     text: &str,
     comments: InlineComments,
     knows: &impl Fn(&str) -> bool,
-) -> Result<(String, Places), IniError> {
+) -> Result<(String, Places), Vec<IniError>> {
     let mut cleaned = String::with_capacity(text.len());
     let mut places = Places::default();
-    let mut seen: Vec<&str> = Vec::new();
+    let mut errors = Vec::new();
+    let mut seen: HashSet<&str> = HashSet::new();
     // Outside every section until the first one; `Some(false)` inside one that is passed over.
     let mut looking: Option<bool> = None;
     for (index, raw) in text.split('\n').enumerate() {
         let line = index + 1;
-        let refuse = |what: String| Err(IniError { line, what });
-        if raw.contains('\u{feff}') {
-            return refuse("a byte-order mark, expected plain UTF-8 text without one".to_owned());
-        }
-        let raw = raw.strip_suffix('\r').unwrap_or(raw);
-        let trimmed = raw.trim();
-        let blank_or_comment = trimmed.is_empty() || trimmed.starts_with(['#', ';']);
-        if !blank_or_comment && trimmed.starts_with('[') && !raw.starts_with(char::is_whitespace) {
-            let trimmed = without_comment(trimmed, comments);
-            let Some(name) = trimmed.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) else {
-                return refuse(format!("{trimmed:?}: expected a section, [name], and nothing behind it"));
-            };
-            let name = name.trim();
-            if name.is_empty() || name.contains(['[', ']']) {
-                return refuse(format!("{trimmed:?}: expected a section name between the brackets"));
-            }
-            looking = Some(knows(name));
-            if looking == Some(true) {
-                if seen.contains(&name) {
-                    return refuse(format!("[{name}]: written twice, expected one section of that name"));
+        match classify(raw, comments) {
+            // A section's name that cannot be read would hide whose lines follow, wherever it stands.
+            Err(what) if looking != Some(false) || raw.starts_with(['[', '\u{feff}']) => {
+                errors.push(IniError { line, what });
+                if raw.starts_with(['[', '\u{feff}']) {
+                    looking = Some(false);
                 }
-                seen.push(name);
-                places.sections.push(line);
-                cleaned.push_str(&format!("[{name}]"));
-            } else {
-                places.ignored.push(name.to_owned());
             }
-        } else if !blank_or_comment && looking != Some(false) {
-            if looking.is_none() {
-                return refuse(format!("{trimmed:?}: expected a section, [name], before it"));
+            Err(_) | Ok(Line::Blank) => {}
+            Ok(Line::Section(name)) => {
+                looking = Some(knows(name));
+                if looking == Some(true) {
+                    if !seen.insert(name) {
+                        let what = format!("[{name}]: written twice, expected one section of that name");
+                        errors.push(IniError { line, what });
+                    }
+                    places.sections.push(line);
+                    cleaned.push_str(&format!("[{name}]"));
+                } else {
+                    places.ignored.push(name.to_owned());
+                }
             }
-            check_entry(raw, line)?;
-            places.entries.push(line);
-            cleaned.push_str(without_comment(trimmed, comments));
+            Ok(Line::Entry(_)) if looking == Some(false) => {}
+            Ok(Line::Entry(entry)) if looking.is_none() => {
+                errors.push(IniError {
+                    line,
+                    what: format!("{entry:?}: expected a section, [name], before it"),
+                });
+            }
+            Ok(Line::Entry(entry)) => {
+                places.entries.push(line);
+                cleaned.push_str(entry);
+            }
         }
         cleaned.push('\n');
     }
-    Ok((cleaned, places))
+    if errors.is_empty() { Ok((cleaned, places)) } else { Err(errors) }
 }
 
-fn check_entry(raw: &str, line: usize) -> Result<(), IniError> {
+/// What a line is.
+enum Line<'a> {
+    /// Nothing, or a comment.
+    Blank,
+    /// The name between the brackets.
+    Section(&'a str),
+    /// `KEY = VALUE`, without a comment.
+    Entry(&'a str),
+}
+
+/// The error says what was expected.
+fn classify(raw: &str, comments: InlineComments) -> Result<Line<'_>, String> {
+    let raw = raw.strip_suffix('\r').unwrap_or(raw);
+    let trimmed = raw.trim();
+    if raw.contains('\u{feff}') {
+        return Err("a byte-order mark, expected plain UTF-8 text without one".to_owned());
+    }
+    if trimmed.is_empty() || trimmed.starts_with(['#', ';']) {
+        return Ok(Line::Blank);
+    }
+    if trimmed.starts_with('[') && !raw.starts_with(char::is_whitespace) {
+        let trimmed = without_comment(trimmed, comments);
+        let Some(name) = trimmed.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) else {
+            return Err(format!("{trimmed:?}: expected a section, [name], and nothing behind it"));
+        };
+        let name = name.trim();
+        if name.is_empty() || name.contains(['[', ']']) {
+            return Err(format!("{trimmed:?}: expected a section name between the brackets"));
+        }
+        return Ok(Line::Section(name));
+    }
+    check_entry(raw)?;
+    Ok(Line::Entry(without_comment(trimmed, comments)))
+}
+
+fn check_entry(raw: &str) -> Result<(), String> {
     let shown = raw.trim();
-    let refuse = |what: String| Err(IniError { line, what });
     if raw.starts_with(char::is_whitespace) {
-        return refuse(format!(
+        return Err(format!(
             "{shown:?}: an indented line; values cannot be continued on a second line, expected KEY = VALUE at the start of the line"
         ));
     }
     if shown.contains(|c: char| c.is_control() && c != '\t') {
-        return refuse(format!("{shown:?}: a control character, expected plain text"));
+        return Err(format!("{shown:?}: a control character, expected plain text"));
+    }
+    if shown.ends_with('\\') {
+        return Err(format!("{shown:?}: a backslash at the end would join the next line, expected none"));
     }
     match shown.find(['=', ':']) {
-        None => refuse(format!("{shown:?}: expected KEY = VALUE")),
-        Some(0) => refuse(format!("{shown:?}: expected a key before the {:?}", &shown[..1])),
+        None => Err(format!("{shown:?}: expected KEY = VALUE")),
+        Some(0) => Err(format!("{shown:?}: expected a key before the {:?}", &shown[..1])),
         Some(_) => Ok(()),
     }
 }
@@ -208,7 +247,7 @@ fn without_comment(line: &str, comments: InlineComments) -> &str {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Result<Document, IniError> {
+    fn read(text: &str) -> Result<Document, Vec<IniError>> {
         parse(text, InlineComments::AsWritten, |name| name != "ffmpeg")
     }
 
@@ -247,12 +286,19 @@ mod tests {
             ("[a]\nx=1\n[a]\ny=1\n", 3, "written twice"),
             ("[a]\nx=1\0\n", 2, "control character"),
             ("[a]\n [b]\n", 2, "indented"),
+            ("[a]\nx = 1\\\nallowed_ips = ::1\n", 2, "a backslash"),
         ];
         for (text, line, what) in cases {
-            let error = read(text).expect_err(text);
+            let [error] = &read(text).expect_err(text)[..] else { panic!("{text:?}: more than one error") };
             assert_eq!(error.line, line, "{text:?}: {error}");
             assert!(error.what.contains(what), "{text:?}: {error}");
         }
+    }
+
+    #[test]
+    fn every_line_at_fault_is_named() {
+        let errors = read("[a]\nx\n  y = 1\n[b\nz = 2\n").unwrap_err();
+        assert_eq!(errors.iter().map(|error| error.line).collect::<Vec<_>>(), [2, 3, 4]);
     }
 
     #[test]

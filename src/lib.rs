@@ -8,9 +8,11 @@
 //! It is a library only for its own binary and benchmarks; nothing here is stable for others.
 
 pub mod clock;
+pub mod boot;
 pub mod limits;
 pub mod image;
 pub mod plain;
+pub mod faults;
 
 pub mod ini;
 pub mod config;

@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
-/// Bytes of a label value, after its transform; longer ones reject the event.
+/// Bytes of a label value, after its transform: longer ones are cut. A longer part of a key rejects the event.
 pub const LABEL_BYTES_MAX: usize = 1_024;
+/// Kinds of entities in one catalog.
+pub const ENTITY_KINDS_MAX: usize = 1_000;
+/// Metrics in one catalog, as many as an index of two bytes can tell apart.
+pub const METRICS_MAX: usize = 65_536;
 /// Fields in the key and labels of one entity kind.
 pub const ENTITY_PARTS_MAX: usize = 32;
 /// Fields that one event of a catalog uses.
@@ -14,8 +18,6 @@ pub const BUCKETS_MAX: usize = 200;
 pub const ENTITY_IDS_MAX: usize = 100_000_000;
 /// Seconds that an event's own time may lie off the clock.
 pub const EVENT_TIME_SKEW_SECONDS_MAX: f64 = 86_400.0;
-/// Running totals that one entity may be the source of.
-pub const TOTALS_PER_ENTITY_MAX: usize = 64;
 
 /// Bytes of a producer's name, and of an instance's.
 pub const PRODUCER_NAME_BYTES_MAX: usize = 200;

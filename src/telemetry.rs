@@ -139,8 +139,8 @@ impl ScanState {
 pub struct FeedFigures {
     /// Connections of producers.
     pub connections: usize,
-    /// Producers with sessions, by name, and whether they are connected.
-    pub producers: BTreeMap<String, bool>,
+    /// Producers with sessions, by name, and how many runs of them are connected.
+    pub producers: BTreeMap<String, usize>,
     /// Size of the journal.
     pub journal_bytes: u64,
     /// Failures to write state.
@@ -183,6 +183,8 @@ pub fn engine_blocks(engine: &Engine, feed: &FeedFigures, scans: &Scans, now: f6
     );
     let series = engine.series().map(|(system, count)| (vec![("system", system)], count as f64));
     families.gauge("series", "Series shown, by system", series);
+    let cuts = engine.label_cuts().map(|(system, count)| (vec![("system", system)], count as f64));
+    families.counter("label_cuts_total", "Labels cut to 1024 bytes, by system", cuts);
     let overflowed = engine.overflowed().map(|(metric, count)| (vec![("metric", metric)], count as f64));
     families.counter(
         "series_overflow_total",
@@ -193,8 +195,8 @@ pub fn engine_blocks(engine: &Engine, feed: &FeedFigures, scans: &Scans, now: f6
     let connected = feed.producers.iter();
     families.gauge(
         "producer_connected",
-        "Whether a producer with a session is connected, 1 or 0, by producer",
-        connected.map(|(producer, on)| (vec![("producer", producer.as_str())], f64::from(u8::from(*on)))),
+        "Connected runs of a producer that own what they open, 0 where one may still come back, by producer",
+        connected.map(|(producer, runs)| (vec![("producer", producer.as_str())], *runs as f64)),
     );
     families.counter(
         "event_times_ignored_total",

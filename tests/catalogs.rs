@@ -91,6 +91,9 @@ transform = address
 [event printers.restarted]
 reset = printers
 
+[event printers.server_restarted]
+abandon = printers
+
 [event printers.hall_opened]
 open = hall
 
@@ -262,7 +265,8 @@ fn names_replace_numbers_once_they_are_known() {
 
 #[test]
 fn start_up_events_come_at_the_start_and_after_a_reset() {
-    let exporter = Exporter::start("[startup]\nevent = recording.backend_configured backend=b\n");
+    let startup = "[startup]\nevent = recording.backend_configured backend=b\n[systems]\nrestart = reset\n";
+    let exporter = Exporter::start(startup);
     assert_eq!(exporter.value("recording_recordings_total{backend=\"b\"}"), Some(0.0));
     exporter.feed("{\"event\":\"recording.started\",\"backend\":\"b\",\"recording\":\"r\"}\n{\"event\":\"recording.server_started\"}\n");
     exporter.wait_for("lifecycle_exporter_events_total{event=\"recording.server_started\"}", 1.0);
@@ -368,6 +372,51 @@ fn a_faulty_catalog_is_named_with_section_key_and_expectation() {
             "inc: \"printers_lost_total\": unknown metric",
         ),
         (changed("reset = printers", "reset = vlog"), "reset: \"vlog\": expected the system itself"),
+        (changed("abandon = printers", "abandon = vlog"), "abandon: \"vlog\": expected the system itself"),
+        (changed("labels    = user", "owned = maybe"), "[entity job] owned: \"maybe\": expected yes or no"),
+        (changed("labels    = user", "when_empty = go"), "[entity job] when_empty: \"go\": expected close"),
+        (
+            changed("labels = printer, colour", "labels = printer, __colour"),
+            "labels: __colour: Prometheus reserves",
+        ),
+        (
+            changed("labels = printer, colour", "labels = printer, quantile"),
+            "labels: quantile: Prometheus reserves",
+        ),
+        (
+            changed("labels = printer, colour\n", "labels = printer, colour\nzero = no\n"),
+            "zero: this metric has labels",
+        ),
+        (
+            changed("mark   = printers_seen_age_seconds", "mark   = printers_seen_age_seconds if pages==1"),
+            "mark: \"pages==1\": expected FIELD=VALUE",
+        ),
+        (
+            changed(
+                "mark   = printers_seen_age_seconds",
+                "mark   = printers_seen_age_seconds if pages=\"1\"",
+            ),
+            "mark: \"pages=\\\"1\\\"\": expected FIELD=VALUE",
+        ),
+        (
+            changed("mark   = printers_seen_age_seconds", "mark   = printers_seen_age_seconds if pages!=1"),
+            "mark: \"pages!=1\": expected FIELD=VALUE",
+        ),
+        (
+            changed("set  = printers_toner_percent{colour=\"black\"} from 100", "remove = printers_online"),
+            "remove: printers_online is a gauge (a live gauge is set by no effect), expected anything but a live gauge",
+        ),
+        (
+            changed(
+                "set  = printers_toner_percent{colour=\"black\"} from 100",
+                "set_existing = printers_jobs_total from 1",
+            ),
+            "set_existing: printers_jobs_total is a counter, expected a gauge",
+        ),
+        (
+            changed("add = printers_stock_sheets from more", "add = printers_stock_sheets from 1e16"),
+            "add: \"1e16\": expected a field, a number",
+        ),
         (changed("optional = seconds", "optional = minutes"), "optional: minutes: no effect uses it"),
         (
             changed("set  = printers_toner_percent{colour=\"black\"} from 100", "set = printers_jobs from 1"),
@@ -407,6 +456,7 @@ fn a_changed_catalog_keeps_what_it_still_describes() {
         let done = |log: &str| log.matches("was read again").count() + log.matches("was not taken").count();
         support::wait_until(|| done(&exporter.log()) >= times, || exporter.log());
     };
+    // What an entity carried and its kind no longer has is a loss; what it carries beside it is empty.
     reload(&PRINTERS.replace("labels    = user\n", ""), 1);
     let metrics = exporter.system("printers");
     assert_eq!(value(&metrics, "printers_jobs"), Some(0.0), "the job is of another kind now:\n{metrics}");

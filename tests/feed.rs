@@ -28,8 +28,7 @@ fn every_reason_for_a_rejection() {
     let exporter = Exporter::start(
         "[systems]\nenabled = recording, signaling\n[limits]\nentities = 2\n[events]\nmax_line = 2000\n",
     );
-    let long_label =
-        format!("{{\"event\":\"signaling.message.received\",\"type\":\"{}\"}}", "x".repeat(1_025));
+    let long_key = format!("{{\"event\":\"signaling.session.left\",\"session\":\"{}\"}}", "x".repeat(1_025));
     let long_line = format!(
         "{{\"event\":\"signaling.message.received\",\"type\":\"x\",\"y\":\"{}\"}}",
         "x".repeat(2_000)
@@ -64,6 +63,9 @@ fn every_reason_for_a_rejection() {
                 "{\"event\":5}",
                 "{\"event\":\"signaling.message.received\",\"type\":{}}",
                 "{\"event\":\"signaling.message.received\",\"type\":\"a\",\"time\":\"now\"}",
+                "{\"event\":\"signaling.session.left\",\"session\":\"\"}",
+                "{\"event\":\"signaling.client.traffic\",\"direction\":\"in\",\"bytes\":9007199254740994}",
+                "{\"event\":\"signaling.client.rtt\",\"rtt\":-1e300}",
                 "{\"event\":\"signaling.client.traffic\",\"direction\":\"in\",\"bytes\":-1}",
                 "{\"event\":\"signaling.client.traffic\",\"direction\":\"in\",\"bytes\":1e999}",
                 "{\"event\":\"signaling.client.traffic\",\"direction\":\"in\",\"bytes\":\"1\"}",
@@ -78,7 +80,7 @@ fn every_reason_for_a_rejection() {
             ],
         ),
         ("entity_limit", &["{\"event\":\"signaling.grpc.client_added\",\"target\":\"t2\"}"]),
-        ("label_too_long", &[&long_label]),
+        ("label_too_long", &[&long_key]),
     ];
     exporter.feed(format!("{opened}\n{{\"event\":\"signaling.grpc.client_added\",\"target\":\"t\"}}\n"));
     let mut lines = 2;

@@ -63,9 +63,7 @@ fn parse_one(text: &str) -> Result<Effect<'_>, String> {
         words = more;
     }
     if let ["if", test] = words {
-        let (field, wanted) =
-            test.split_once('=').ok_or_else(|| format!("{test:?}: expected FIELD=VALUE behind \"if\""))?;
-        condition = Some((field, wanted));
+        condition = Some(parse_condition(test)?);
         words = &[];
     }
     if words.is_empty() {
@@ -73,6 +71,16 @@ fn parse_one(text: &str) -> Result<Effect<'_>, String> {
     } else {
         Err(format!("{:?}: expected nothing, \"from VALUE\" or \"if FIELD=VALUE\"", words.join(" ")))
     }
+}
+
+/// Reads `FIELD=VALUE`. What could be taken for another comparison is refused: it would never hold.
+fn parse_condition(test: &str) -> Result<(&str, &str), String> {
+    let is_field = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    test.split_once('=')
+        .filter(|(field, wanted)| {
+            !field.is_empty() && is_field(field) && !wanted.is_empty() && !wanted.contains(['=', '"', '\''])
+        })
+        .ok_or_else(|| format!("{test:?}: expected FIELD=VALUE behind \"if\", with one = and no quotes"))
 }
 
 /// Reads `label="value",…}` and returns what is behind it.
@@ -112,6 +120,17 @@ mod tests {
     fn what_is_no_effect_says_what_was_expected() {
         for text in
             ["", "a,", "a{x}", "a{x=\"1\"", "a from", "a of b", "a if x", "a from x y", "a if x=1 from y"]
+                .into_iter()
+                .chain([
+                    "a if x==y",
+                    "a if x!=y",
+                    "a if x=\"y\"",
+                    "a if x='y'",
+                    "a if x=",
+                    "a if =y",
+                    "a if x>=1",
+                ])
+                .chain(["a if x=y=z", "a if x = y", "a if not x=y"])
         {
             let error = parse_list(text).expect_err(text);
             assert!(error.contains("expected"), "{text:?}: {error}");

@@ -1,4 +1,4 @@
-//! Catalogs: a system is a file. `read` checks a file, `effect` and `plan` its events; `model` is the result.
+//! Catalogs: a system is a file. `read` checks a file, `sections` its parts, `effect` and `plan` its events; `model` is the result.
 //!
 //! This file holds the set of all catalogs in force: those compiled in and those of the operator's directory,
 //! and the checks across them. Which of them are enabled is the configuration's; what an event does is `lifecycles`'.
@@ -7,6 +7,7 @@ mod effect;
 pub mod model;
 mod plan;
 mod read;
+mod sections;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -17,9 +18,11 @@ use std::{fs, io};
 use serde::{Deserialize, Serialize};
 
 pub use model::Catalog;
-pub use read::{CatalogError, read_catalog};
+pub use read::read_catalog;
 
+use crate::faults::Faults;
 use model::MetricKind;
+use read::CatalogError;
 
 /// The text of a catalog, and what it is called in errors.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,56 +51,71 @@ const BUILT_IN: [(&str, &str); 5] = [
     ("built-in vlog.ini", include_str!("vlog.ini")),
 ];
 
-/// Reads the catalogs compiled in and every `*.ini` of the operator's directory, in the order of their names.
+/// Reads the catalogs compiled in and every `*.ini` of the operator's directory, in the order of their names. The error holds every
+/// fault.
 ///
 /// A directory that is not there holds no catalogs. A catalog with the name of another replaces nothing: it is an error.
-pub fn load(directory: Option<&Path>) -> Result<Catalogs, CatalogError> {
+pub fn load(directory: Option<&Path>) -> Result<Catalogs, Faults> {
     let built_in = BUILT_IN.map(|(file, text)| CatalogText { file: file.into(), text: text.into() });
     let mut texts = Vec::from(built_in);
-    if let Some(directory) = directory {
-        for path in ini_files(directory).map_err(|error| file_error(directory, &error))? {
-            let text = fs::read_to_string(&path).map_err(|error| file_error(&path, &error))?;
+    let mut faults = Faults::default();
+    let listing = directory.map(|directory| list(directory).map_err(|error| unreadable(directory, &error)));
+    let listing = listing.and_then(|listing| faults.take(listing)).unwrap_or_default();
+    for path in listing.catalogs {
+        if let Some(text) = faults.take(read_file(&path).map_err(|error| unreadable(&path, &error))) {
             texts.push(CatalogText { file: path.display().to_string().into(), text: text.into() });
         }
     }
-    read_texts(texts.into())
+    let catalogs = faults.take(read_texts(texts.into()));
+    faults.or(catalogs.unwrap_or_default())
 }
 
-/// Reads catalogs from their texts and checks them against each other.
-pub fn read_texts(texts: Arc<[CatalogText]>) -> Result<Catalogs, CatalogError> {
+/// Reads catalogs from their texts and checks them against each other. The error holds every fault.
+pub fn read_texts(texts: Arc<[CatalogText]>) -> Result<Catalogs, Faults> {
     let mut all = Vec::new();
     let mut taken = Taken::default();
+    let mut faults = Faults::default();
     for CatalogText { file, text } in &*texts {
-        let catalog = read_catalog(file, text)?;
-        taken.add(file, &catalog)?;
-        all.push(Arc::new(catalog));
-    }
-    Ok(Catalogs { texts, all })
-}
-
-fn file_error(path: &Path, error: &io::Error) -> CatalogError {
-    CatalogError {
-        file: path.display().to_string(),
-        section: String::new(),
-        key: String::new(),
-        what: format!("cannot be read: {error}; expected a readable catalog"),
-    }
-}
-
-fn ini_files(directory: &Path) -> io::Result<Vec<PathBuf>> {
-    let entries = match fs::read_dir(directory) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries?,
-    };
-    let mut files = Vec::new();
-    for entry in entries {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "ini") {
-            files.push(path);
+        if let Some(catalog) = faults.take(read_catalog(file, text)) {
+            taken.add(file, &catalog).iter().for_each(|error| faults.add(error.to_string()));
+            all.push(Arc::new(catalog));
         }
     }
-    files.sort();
-    Ok(files)
+    faults.or(Catalogs { texts, all })
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> String {
+    format!("{}: cannot be read: {error}; expected a readable catalog", path.display())
+}
+
+/// Reads a regular file: opening anything else might wait for ever.
+fn read_file(path: &Path) -> io::Result<String> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("not a regular file"));
+    }
+    fs::read_to_string(path)
+}
+
+/// What a catalog directory holds, in the order of the names.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// The `*.ini`.
+    pub catalogs: Vec<PathBuf>,
+    /// Everything else.
+    pub passed_over: Vec<PathBuf>,
+}
+
+/// Lists a catalog directory; one that is not there is empty.
+pub fn list(directory: &Path) -> io::Result<Listing> {
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Listing::default()),
+        entries => entries?,
+    };
+    let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<PathBuf>>>()?;
+    paths.sort();
+    let is_catalog = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "ini");
+    let (catalogs, passed_over) = paths.into_iter().partition(is_catalog);
+    Ok(Listing { catalogs, passed_over })
 }
 
 /// Names that are taken, by whom.
@@ -108,7 +126,8 @@ struct Taken {
 }
 
 impl Taken {
-    fn add(&mut self, file: &str, catalog: &Catalog) -> Result<(), CatalogError> {
+    /// Takes the names of a catalog. Returns what is wrong with them.
+    fn add(&mut self, file: &str, catalog: &Catalog) -> Vec<CatalogError> {
         let error = |section: String, what: String| CatalogError {
             file: file.to_owned(),
             section,
@@ -117,8 +136,9 @@ impl Taken {
         };
         if let Some(other) = self.systems.insert(catalog.name.clone(), file.to_owned()) {
             let what = format!("name: {} is taken by {other}, expected another name", catalog.name);
-            return Err(error("system".to_owned(), what));
+            return vec![error("system".to_owned(), what)];
         }
+        let mut errors = Vec::new();
         for metric in &catalog.metrics {
             let mut names = vec![metric.name.clone()];
             names.extend(metric.alias.clone());
@@ -131,11 +151,11 @@ impl Taken {
             for name in names {
                 if let Some(other) = self.metrics.insert(name.clone(), file.to_owned()) {
                     let what = format!("the name {name} is taken by {other}, expected another name");
-                    return Err(error(format!("metric {}", metric.name), what));
+                    errors.push(error(format!("metric {}", metric.name), what));
                 }
             }
         }
-        Ok(())
+        errors
     }
 }
 

@@ -15,7 +15,7 @@ pub type FieldIndex = usize;
 pub type HandleIndex = usize;
 
 /// One system: its entities, metrics and events.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 pub struct Catalog {
     /// Events are named `NAME.…`.
     pub name: String,
@@ -32,7 +32,7 @@ pub struct Catalog {
 }
 
 /// A kind of thing that is opened and closed.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 pub struct EntityDef {
     /// Unique in its catalog.
     pub name: String,
@@ -44,6 +44,13 @@ pub struct EntityDef {
     pub within: Vec<EntityIndex>,
     /// The event (an index into [`Catalog::events`]) that stands for its abandonment.
     pub abandoned: Option<usize>,
+    /// Whether it belongs to its producer and is abandoned with it.
+    pub owned: bool,
+    /// Whether it closes as soon as nothing is within it any more.
+    pub closes_when_empty: bool,
+    /// The gauges that begin with it: live ones that count it and ages that it owns. Handle 0 is the entity; no step needs a
+    /// field of a line, so the gauges can be filled again at any time.
+    pub gauges: EventPlan,
 }
 
 impl EntityDef {
@@ -54,7 +61,7 @@ impl EntityDef {
 }
 
 /// A metric family as documented.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 pub struct MetricDef {
     /// Unique over all catalogs.
     pub name: String,
@@ -70,12 +77,15 @@ pub struct MetricDef {
     pub since: Option<String>,
     /// Its series vanish when this entity closes.
     pub owner: Option<EntityIndex>,
+    /// Whether it exists at 0 as soon as its system is shown, if it has no labels.
+    pub zero: bool,
 }
 
 /// What a metric counts or measures.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Default, Clone, PartialEq)]
 pub enum MetricKind {
     /// Only grows.
+    #[default]
     Counter,
     /// Is set.
     Gauge,
@@ -112,7 +122,7 @@ pub enum Transform {
 }
 
 /// What an event does, step by step.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 pub struct EventPlan {
     /// With the system's prefix: `recording.started`.
     pub name: String,
@@ -124,8 +134,8 @@ pub struct EventPlan {
     pub sets: Vec<LabelSet>,
     /// How many entities its steps touch.
     pub handles: usize,
-    /// Whether it resets its system.
-    pub resets: bool,
+    /// Whether it tells that its server has been restarted: by a reset or an abandon.
+    pub restarts: bool,
 }
 
 impl EventPlan {
@@ -170,6 +180,8 @@ pub enum Step {
         parts: Vec<FieldIndex>,
         /// For each parent: its kind and the fields of its key.
         parents: Vec<(EntityIndex, Vec<FieldIndex>)>,
+        /// What one that is open already takes (position in key and labels, field); `None`: it must not be open.
+        ensure: Option<Vec<(usize, FieldIndex)>>,
     },
     /// An entity and all within it end, it must be open, or it takes new values.
     Find {
@@ -186,6 +198,8 @@ pub enum Step {
     Change(Change),
     /// All entities of the system are closed and all its series forgotten.
     Reset,
+    /// What the restarted server had open is abandoned.
+    Abandon,
 }
 
 /// What is done with an entity that was found open.
@@ -227,14 +241,18 @@ pub enum Verb {
     Sub,
     /// Becomes the amount.
     Set,
-    /// Grows as a running total elsewhere does; the entity, if any, tells sources apart.
-    Follow(Option<HandleIndex>),
+    /// Becomes the amount, where the series is there.
+    SetExisting,
+    /// Grows as a running total elsewhere does.
+    Follow,
     /// Into a histogram.
     Observe,
     /// The time of the event is the latest mark.
     Mark,
     /// The series is there.
     Zero,
+    /// The series is there no longer.
+    Remove,
     /// A live gauge counts the entity that was opened or, after an update, counts it here.
     Count(HandleIndex),
 }
@@ -246,8 +264,42 @@ pub struct Amount {
     pub alternatives: Vec<AmountSource>,
     /// The field to name when none is present and the event may not go without.
     pub needed: Option<FieldIndex>,
-    /// Negative values are refused, because a counter takes it.
-    pub not_negative: bool,
+    /// Which numbers are taken.
+    pub range: AmountRange,
+}
+
+/// Which numbers an effect takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AmountRange {
+    /// Every finite number: it replaces what was there.
+    Any,
+    /// Up to [`AMOUNT_MAX`] in either direction: it is added up.
+    Summed,
+    /// From 0 to [`AMOUNT_MAX`]: a counter takes it.
+    Counted,
+}
+
+/// The largest number that can be added up: above it an `f64` no longer tells whole numbers apart.
+pub const AMOUNT_MAX: f64 = 9_007_199_254_740_992.0;
+
+impl AmountRange {
+    /// Whether a number is in it.
+    pub fn contains(self, number: f64) -> bool {
+        match self {
+            AmountRange::Any => number.is_finite(),
+            AmountRange::Summed => number.abs() <= AMOUNT_MAX,
+            AmountRange::Counted => (0.0..=AMOUNT_MAX).contains(&number),
+        }
+    }
+
+    /// For people.
+    pub fn expected(self) -> &'static str {
+        match self {
+            AmountRange::Any => "a finite number",
+            AmountRange::Summed => "a number from -2^53 to 2^53",
+            AmountRange::Counted => "a number from 0 to 2^53",
+        }
+    }
 }
 
 /// Where a value comes from.

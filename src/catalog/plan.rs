@@ -1,38 +1,64 @@
 //! From an `[event …]` section to an [`EventPlan`]: which fields it uses, which entities it touches, and for
 //! every label of every effect where its value comes from. All that can be checked without an event is checked here.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::effect::{self, Effect};
 use super::model::{
-    Amount, AmountSource, Change, EntityDef, EntityIndex, EventPlan, FieldDef, FieldIndex, FieldUse,
-    HandleIndex, LabelFill, LabelSet, LabelSource, MetricDef, MetricIndex, MetricKind, Place, Step, Then,
-    Transform, Verb,
+    Amount, AmountRange, AmountSource, Change, EntityDef, EntityIndex, EventPlan, FieldDef, FieldIndex,
+    FieldUse, HandleIndex, LabelFill, LabelSet, LabelSource, MetricDef, MetricIndex, MetricKind, Place, Step,
+    Then, Transform, Verb,
 };
-use super::read::{Fault, check_field_name, fault, find, is_name, names, unknown};
+use super::read::{Fault, Names, fault};
+use super::sections::{check_field_name, is_name, names};
 use crate::event::name::Name;
 use crate::ini::Section;
 use crate::limits;
 
 /// The keys of an event section.
 pub(super) const EVENT_KEYS: &[&str] = &[
-    "optional", "fields", "open", "close", "of", "update", "inc", "add", "sub", "set", "follow", "observe",
-    "mark", "zero", "reset",
+    "optional",
+    "fields",
+    "open",
+    "ensure",
+    "close",
+    "of",
+    "update",
+    "inc",
+    "add",
+    "sub",
+    "set",
+    "set_existing",
+    "follow",
+    "observe",
+    "mark",
+    "zero",
+    "remove",
+    "abandon",
+    "reset",
 ];
+
+/// The keys that name entities.
+fn names_entities(key: &str) -> bool {
+    matches!(key, "open" | "ensure" | "close" | "of" | "update")
+}
 
 /// What the rest of the catalog says.
 pub(super) struct Context<'a> {
     pub(super) system: &'a str,
     pub(super) entities: &'a [EntityDef],
+    pub(super) entity_names: &'a Names,
     pub(super) metrics: &'a [MetricDef],
-    pub(super) metric_names: &'a [&'a str],
+    pub(super) metric_names: &'a Names,
     pub(super) transforms: &'a HashMap<String, Transform>,
+    /// For each kind of entity, the live gauges that count it and the ages that it owns.
+    pub(super) gauges: &'a [Vec<MetricIndex>],
 }
 
 /// An entity that the event touches.
 struct Handle {
     entity: EntityIndex,
-    /// Opened by this event, so that its labels are the event's own fields.
+    /// Always opened by this event, so that its labels are the event's own fields.
     opened: bool,
 }
 
@@ -45,14 +71,7 @@ struct Planner<'a> {
 
 /// Works out one event.
 pub(super) fn plan_event(name: &str, section: &Section, context: &Context<'_>) -> Result<EventPlan, Fault> {
-    let plan = EventPlan {
-        name: name.to_owned(),
-        fields: Vec::new(),
-        steps: Vec::new(),
-        sets: Vec::new(),
-        handles: 0,
-        resets: false,
-    };
+    let plan = EventPlan { name: name.to_owned(), ..EventPlan::default() };
     let optional = names(section, "optional")?;
     let mut planner = Planner { context, optional, plan, handles: Vec::new() };
     for field in names(section, "fields")? {
@@ -63,21 +82,19 @@ pub(super) fn plan_event(name: &str, section: &Section, context: &Context<'_>) -
     for entry in &section.entries {
         match entry.key.as_str() {
             "optional" | "fields" => {}
-            "open" | "close" | "of" | "update" => {
+            key if names_entities(key) => {
                 for _ in entry.value.split(',') {
                     planner.entity_step(&entry.key, next_handle)?;
                     next_handle += 1;
                 }
             }
-            "reset" => {
+            key @ ("reset" | "abandon") => {
                 if entry.value != context.system {
-                    return Err(fault(
-                        "reset",
-                        format!("{:?}: expected the system itself, {}", entry.value, context.system),
-                    ));
+                    let what = format!("{:?}: expected the system itself, {}", entry.value, context.system);
+                    return Err(fault(key, what));
                 }
-                planner.plan.resets = true;
-                planner.plan.steps.push(Step::Reset);
+                planner.plan.restarts = true;
+                planner.plan.steps.push(if key == "reset" { Step::Reset } else { Step::Abandon });
             }
             verb => {
                 for effect in effect::parse_list(&entry.value).map_err(|what| fault(verb, what))? {
@@ -98,6 +115,17 @@ pub(super) fn plan_event(name: &str, section: &Section, context: &Context<'_>) -
     }
     plan.handles = handles.len();
     Ok(plan)
+}
+
+/// Works out the gauges that begin with an entity of this kind. A fault is about the metric that is returned with it.
+pub(super) fn plan_gauges(
+    entity: EntityIndex,
+    context: &Context<'_>,
+) -> Result<EventPlan, (MetricIndex, Fault)> {
+    let handles = vec![Handle { entity, opened: false }];
+    let mut planner = Planner { context, optional: Vec::new(), plan: EventPlan::default(), handles };
+    planner.begin_gauges(0, true)?;
+    Ok(EventPlan { handles: 1, ..planner.plan })
 }
 
 impl Planner<'_> {
@@ -123,14 +151,10 @@ impl Planner<'_> {
 
     /// The entities are collected first, so that an effect may stand before the entity that lends it labels.
     fn collect_handles(&mut self, section: &Section) -> Result<(), Fault> {
-        let all: Vec<&str> = self.context.entities.iter().map(|entity| entity.name.as_str()).collect();
-        for entry in &section.entries {
-            if matches!(entry.key.as_str(), "open" | "close" | "of" | "update") {
-                for name in entry.value.split(',').map(str::trim) {
-                    let entity =
-                        find(name, &all).ok_or_else(|| fault(&entry.key, unknown("entity", name, &all)))?;
-                    self.handles.push(Handle { entity, opened: entry.key == "open" });
-                }
+        for entry in section.entries.iter().filter(|entry| names_entities(&entry.key)) {
+            for name in entry.value.split(',').map(str::trim) {
+                let entity = self.context.entity_names.find(&entry.key, name)?;
+                self.handles.push(Handle { entity, opened: entry.key == "open" });
             }
         }
         Ok(())
@@ -146,8 +170,8 @@ impl Planner<'_> {
         let context = self.context;
         let def = &context.entities[entity];
         let mut key = self.key_fields(verb, entity)?;
-        let then = match verb {
-            "open" => {
+        let begins = match verb {
+            "open" | "ensure" => {
                 for name in &def.labels {
                     key.push(self.field(verb, name)?);
                 }
@@ -155,78 +179,73 @@ impl Planner<'_> {
                 for &parent in &def.within {
                     parents.push((parent, self.key_fields(verb, parent)?));
                 }
-                self.plan.steps.push(Step::Open { entity, handle, parts: key, parents });
-                self.begin_gauges(handle, true)?;
-                return Ok(());
+                let labels = key.iter().copied().enumerate().skip(def.key.len());
+                let ensure = (verb == "ensure").then(|| labels.collect());
+                self.plan.steps.push(Step::Open { entity, handle, parts: key, parents, ensure });
+                Some(true)
             }
-            "close" => Then::Close,
-            "of" => Then::Lend,
-            _ => {
+            "update" => {
                 if def.labels.is_empty() {
-                    return Err(fault(
-                        verb,
-                        format!("{} carries no labels, expected an entity that does", def.name),
-                    ));
+                    let what = format!("{} carries no labels, expected an entity that does", def.name);
+                    return Err(fault(verb, what));
                 }
                 let mut parts = Vec::new();
                 for (index, name) in def.labels.iter().enumerate() {
                     parts.push((def.key.len() + index, self.field_used(name, FieldUse::Optional)));
                 }
-                Then::Update(parts)
+                self.plan.steps.push(Step::Find { entity, handle, key, then: Then::Update(parts) });
+                Some(false)
+            }
+            _ => {
+                let then = if verb == "close" { Then::Close } else { Then::Lend };
+                self.plan.steps.push(Step::Find { entity, handle, key, then });
+                None
             }
         };
-        let updates = matches!(then, Then::Update(_));
-        self.plan.steps.push(Step::Find { entity, handle, key, then });
-        if updates {
-            self.begin_gauges(handle, false)?;
+        match begins {
+            Some(opens) => self.begin_gauges(handle, opens).map_err(|(_, fault)| fault),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// The gauges that count the entity just opened or updated, and the ages it owns.
-    fn begin_gauges(&mut self, handle: HandleIndex, opened: bool) -> Result<(), Fault> {
+    fn begin_gauges(&mut self, handle: HandleIndex, opens: bool) -> Result<(), (MetricIndex, Fault)> {
         let context = self.context;
         let entity = self.handles[handle].entity;
-        for (metric, def) in context.metrics.iter().enumerate() {
+        for &metric in &context.gauges[entity] {
+            let def = &context.metrics[metric];
             let verb = match def.kind {
-                MetricKind::Live(counted) if counted == entity => Verb::Count(handle),
-                MetricKind::Age if opened && def.owner == Some(entity) => Verb::Zero,
+                MetricKind::Live(_) => Verb::Count(handle),
+                _ if opens => Verb::Zero,
                 _ => continue,
             };
+            let name = &context.entities[entity].name;
             let set = match self.entity_set(metric, handle) {
                 Ok(set) => set,
                 // An age with a label that only its marks can fill begins with the first mark.
                 Err(_) if verb == Verb::Zero => continue,
                 Err(label) => {
-                    return Err(fault(
-                        "",
-                        format!(
-                            "nothing can fill the label {label} of {}, expected one that {} or its parents have",
-                            def.name, context.entities[entity].name
-                        ),
-                    ));
+                    let what = format!(
+                        "nothing can fill the label {label} of {}, expected one that {name} or its parents have",
+                        def.name
+                    );
+                    return Err((metric, fault("labels", what)));
                 }
             };
-            let owner = match def.owner {
+            let reach = |owner| self.reach(handle, owner);
+            let owner = match def.owner.map(reach) {
                 None => None,
-                Some(owner) => Some(self.reach(handle, owner).ok_or_else(|| {
-                    fault(
-                        "",
-                        format!(
-                            "{}: its owner is neither {} nor a parent of it, expected one of them",
-                            def.name, context.entities[entity].name
-                        ),
-                    )
-                })?),
+                Some(Some(place)) => Some(place),
+                Some(None) => {
+                    let what = format!(
+                        "{}: its owner is neither {name} nor a parent of it, expected one of them",
+                        def.name
+                    );
+                    return Err((metric, fault("owner", what)));
+                }
             };
-            self.plan.steps.push(Step::Change(Change {
-                verb,
-                metric,
-                set,
-                amount: None,
-                owner,
-                condition: None,
-            }));
+            let change = Change { verb, metric, set, amount: None, owner, condition: None };
+            self.plan.steps.push(Step::Change(change));
         }
         Ok(())
     }
@@ -284,17 +303,20 @@ impl Planner<'_> {
         place.path.iter().fold(start, |entity, &parent| self.context.entities[entity].within[parent])
     }
 
-    /// Everything that can be reached, breadth first. `within` has no cycle, so this ends.
+    /// Everything that can be reached, breadth first, each kind of parent by its shortest way.
     fn places(&self, handles: &[HandleIndex]) -> Vec<Place> {
         let mut places: Vec<Place> =
             handles.iter().map(|&handle| Place { handle, path: Vec::new() }).collect();
+        let mut reached: HashSet<EntityIndex> = places.iter().map(|place| self.entity_at(place)).collect();
         let mut next = 0;
         while next < places.len() {
             let here = places[next].clone();
-            for parent in 0..self.context.entities[self.entity_at(&here)].within.len() {
-                let mut path = here.path.clone();
-                path.push(parent);
-                places.push(Place { handle: here.handle, path });
+            for (index, &parent) in self.context.entities[self.entity_at(&here)].within.iter().enumerate() {
+                if reached.insert(parent) {
+                    let mut path = here.path.clone();
+                    path.push(index);
+                    places.push(Place { handle: here.handle, path });
+                }
             }
             next += 1;
         }
@@ -304,32 +326,28 @@ impl Planner<'_> {
     fn change_step(&mut self, key: &str, effect: &Effect<'_>) -> Result<(), Fault> {
         let context = self.context;
         let name = effect.target.metric;
-        let metric = find(name, context.metric_names)
-            .ok_or_else(|| fault(key, format!("{name:?}: unknown metric, expected one of this catalog")))?;
+        let metric = context.metric_names.find(key, name)?;
         let def = &context.metrics[metric];
-        let verb = self.verb(key, def)?;
+        let verb = Self::verb(key, def)?;
         let owner = match def.owner {
             Some(owner) => Some(self.owner_place(key, owner)?),
             None => None,
         };
-        if let (Verb::Follow(source), Some(owner)) = (verb, def.owner)
-            && source.is_none_or(|source| self.reach(source, owner).is_none())
-        {
-            return Err(fault(
-                key,
-                format!("{name}: expected the event's entity to be its owner or within it"),
-            ));
-        }
         let set = self.effect_set(key, metric, effect)?;
-        let amount = match (&effect.value, matches!(verb, Verb::Inc | Verb::Mark | Verb::Zero)) {
+        let takes_none = matches!(verb, Verb::Inc | Verb::Mark | Verb::Zero | Verb::Remove);
+        let amount = match (&effect.value, takes_none) {
             (None, true) => None,
             (Some(_), true) => {
                 return Err(fault(key, format!("{name}: takes no value, expected none behind it")));
             }
             (None, false) => return Err(fault(key, format!("{name}: expected \"from VALUE\" behind it"))),
             (Some(words), false) => {
-                let not_negative = def.kind == MetricKind::Counter;
-                Some(self.amount(key, words, not_negative)?)
+                let range = match verb {
+                    Verb::Set | Verb::SetExisting => AmountRange::Any,
+                    _ if def.kind == MetricKind::Counter => AmountRange::Counted,
+                    _ => AmountRange::Summed,
+                };
+                Some(self.amount(key, words, range)?)
             }
         };
         let condition = match effect.condition {
@@ -340,28 +358,31 @@ impl Planner<'_> {
         Ok(())
     }
 
-    fn verb(&self, key: &str, def: &MetricDef) -> Result<Verb, Fault> {
+    fn verb(key: &str, def: &MetricDef) -> Result<Verb, Fault> {
         use MetricKind::{Age, Counter, Gauge, Histogram, Live};
         let verb = match (key, &def.kind) {
             ("inc", Counter) => Verb::Inc,
             ("add", Counter | Gauge) => Verb::Add,
             ("sub", Gauge) => Verb::Sub,
             ("set", Gauge) => Verb::Set,
-            ("follow", Counter) => Verb::Follow((!self.handles.is_empty()).then_some(0)),
+            ("set_existing", Gauge) => Verb::SetExisting,
+            ("follow", Counter) => Verb::Follow,
             ("observe", Histogram(_)) => Verb::Observe,
             ("mark", Age) => Verb::Mark,
             ("zero", Counter | Gauge | Live(_) | Histogram(_)) => Verb::Zero,
+            ("remove", Counter | Gauge | Histogram(_) | Age) => Verb::Remove,
             _ => {
-                let (expected, hint) = match key {
-                    "inc" | "follow" => ("a counter", ""),
-                    "add" => ("a counter or a gauge", ""),
-                    "observe" => ("a histogram", ""),
-                    "mark" => ("an age", ""),
-                    "zero" => ("anything but an age", ""),
-                    _ => ("a gauge", ""),
+                let expected = match key {
+                    "inc" | "follow" => "a counter",
+                    "add" => "a counter or a gauge",
+                    "observe" => "a histogram",
+                    "mark" => "an age",
+                    "zero" => "anything but an age",
+                    "remove" => "anything but a live gauge",
+                    _ => "a gauge",
                 };
                 let live =
-                    if matches!(def.kind, Live(_)) { " (a live gauge is set by no effect)" } else { hint };
+                    if matches!(def.kind, Live(_)) { " (a live gauge is set by no effect)" } else { "" };
                 let kind = def.kind.prometheus_type();
                 return Err(fault(key, format!("{} is a {kind}{live}, expected {expected}", def.name)));
             }
@@ -418,7 +439,7 @@ impl Planner<'_> {
         Ok(self.set(LabelSet { labels }))
     }
 
-    fn amount(&mut self, key: &str, words: &[&str], not_negative: bool) -> Result<Amount, Fault> {
+    fn amount(&mut self, key: &str, words: &[&str], range: AmountRange) -> Result<Amount, Fault> {
         let mut alternatives = Vec::new();
         let mut needed = None;
         for word in words {
@@ -447,19 +468,16 @@ impl Planner<'_> {
                     AmountSource::Field(index)
                 }
                 word => match word.parse::<f64>() {
-                    Ok(number) if number.is_finite() && !(not_negative && number < 0.0) => {
-                        AmountSource::Number(number)
-                    }
+                    Ok(number) if range.contains(number) => AmountSource::Number(number),
                     _ => {
-                        let kind = if not_negative { "a number not below 0" } else { "a number" };
-                        return Err(fault(
-                            key,
-                            format!("{word:?}: expected a field, {kind}, now or elapsed"),
-                        ));
+                        let number =
+                            if range == AmountRange::Counted { "a number not below 0" } else { "a number" };
+                        let what = format!("{word:?}: expected a field, {number}, now or elapsed");
+                        return Err(fault(key, what));
                     }
                 },
             });
         }
-        Ok(Amount { alternatives, needed, not_negative })
+        Ok(Amount { alternatives, needed, range })
     }
 }

@@ -1,28 +1,33 @@
 //! From a catalog's text to a checked [`Catalog`]: sections, names, types, buckets, transforms.
 //!
-//! Every fault is an error with file, section, key and what was expected. Effects are handed to `plan`.
+//! Every fault is an error with file, section, key and what was expected; all of them are found at once, and a fault that only
+//! follows from another one is left out. Effects are handed to `plan`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
-use super::model::{Catalog, EntityDef, FieldUse, MetricDef, MetricKind, ScanEvents, Then, Transform};
-use super::model::{EventPlan, Step};
-use super::plan;
+use super::model::{Catalog, EntityDef, EntityIndex, FieldUse, MetricDef, MetricKind, ScanEvents};
+use super::model::{EventPlan, Step, Then, Transform};
+use super::plan::{self, Context};
+use super::sections::{
+    check_keys, check_metric_name, is_name, read_entity, read_metric, read_system, read_transform, single,
+};
 use crate::event::words::EventWords;
+use crate::faults::Faults;
 use crate::ini::{self, Entry, InlineComments, Section};
 use crate::limits;
 
 /// A fault of a catalog.
 #[derive(Debug, PartialEq, Eq)]
-pub struct CatalogError {
+pub(super) struct CatalogError {
     /// The file, or `built-in NAME`.
-    pub file: String,
+    pub(super) file: String,
     /// The section with its name, empty where the file as a whole is at fault.
-    pub section: String,
+    pub(super) section: String,
     /// The key, empty where the section as a whole is at fault.
-    pub key: String,
+    pub(super) key: String,
     /// What is wrong and what was expected.
-    pub what: String,
+    pub(super) what: String,
 }
 
 impl fmt::Display for CatalogError {
@@ -38,84 +43,278 @@ impl fmt::Display for CatalogError {
     }
 }
 
-impl std::error::Error for CatalogError {}
-
-/// A fault with its key, still without file and section.
-pub(super) type Fault = (String, String);
+/// A fault of a section, still without file and section.
+#[derive(Debug)]
+pub(super) struct Fault {
+    key: String,
+    what: String,
+    /// It follows from another fault, which is reported instead.
+    follows: bool,
+}
 
 pub(super) fn fault(key: &str, what: impl Into<String>) -> Fault {
-    (key.to_owned(), what.into())
+    Fault { key: key.to_owned(), what: what.into(), follows: false }
 }
 
-/// Reads one catalog. `file` is only named in errors.
-pub fn read_catalog(file: &str, text: &str) -> Result<Catalog, CatalogError> {
-    let document = ini::parse(text, InlineComments::Stripped, |_| true).map_err(|error| CatalogError {
-        file: file.to_owned(),
-        section: String::new(),
-        key: String::new(),
-        what: error.to_string(),
-    })?;
-    let at = |section: &str| {
-        let (file, section) = (file.to_owned(), section.to_owned());
-        move |(key, what): Fault| CatalogError { file, section, key, what }
-    };
-    let mut parts = Parts::default();
-    for section in &document.sections {
-        parts.sort_in(section).map_err(at(&section.name))?;
+/// The names of a catalog's entities or metrics, in the order written.
+pub(super) struct Names {
+    what: &'static str,
+    list: Vec<String>,
+    index: HashMap<String, usize>,
+    /// Those whose section has a fault.
+    faulty: HashSet<usize>,
+    /// A section of this kind has a name that cannot be one, so another name may be missing.
+    incomplete: bool,
+}
+
+impl Names {
+    fn new(what: &'static str, sections: &[(&str, &Section)]) -> Self {
+        let list: Vec<String> = sections.iter().map(|(name, _)| (*name).to_owned()).collect();
+        let index = list.iter().enumerate().map(|(index, name)| (name.clone(), index)).collect();
+        Names { what, list, index, faulty: HashSet::new(), incomplete: false }
     }
-    let Some(system) = parts.system else {
-        return Err(at("system")(fault("", "missing, expected a section that names the system")));
-    };
-    let (name, title) = read_system(system).map_err(at("system"))?;
-    let entity_names: Vec<&str> = parts.entities.iter().map(|(name, _)| *name).collect();
-    let metric_names: Vec<&str> = parts.metrics.iter().map(|(name, _)| *name).collect();
-    let mut entities = Vec::new();
-    for (name, section) in &parts.entities {
-        entities.push(read_entity(name, section, &entity_names).map_err(at(&section.name))?);
-    }
-    for (index, (_, section)) in parts.entities.iter().enumerate() {
-        check_cycle(index, &entities).map_err(at(&section.name))?;
-    }
-    let mut metrics = Vec::new();
-    for (name, section) in &parts.metrics {
-        metrics.push(read_metric(name, section, &entity_names).map_err(at(&section.name))?);
-    }
-    let mut transforms = HashMap::new();
-    for (label, section) in &parts.labels {
-        if !metrics.iter().any(|metric| metric.labels.iter().any(|name| name == label)) {
-            return Err(at(&section.name)(fault(
-                "",
-                "no metric has this label, expected one that a metric lists",
-            )));
+
+    /// The index of a name that stands behind a key.
+    pub(super) fn find(&self, key: &str, name: &str) -> Result<usize, Fault> {
+        match self.index.get(name) {
+            Some(index) if self.faulty.contains(index) => {
+                let what = format!("{name}: its own section has a fault");
+                Err(Fault { follows: true, ..fault(key, what) })
+            }
+            Some(index) => Ok(*index),
+            None => {
+                let expected = match self.what {
+                    "entity" => format!("one of {}", self.list.join(", ")),
+                    _ => "one of this catalog".to_owned(),
+                };
+                let what = format!("{name:?}: unknown {}, expected {expected}", self.what);
+                Err(Fault { follows: self.incomplete, ..fault(key, what) })
+            }
         }
-        transforms.insert((*label).to_owned(), read_transform(section).map_err(at(&section.name))?);
     }
-    let mut events: Vec<EventPlan> = Vec::new();
-    for (event, section) in &parts.events {
-        if event.strip_prefix(&name).and_then(|rest| rest.strip_prefix('.')).is_none_or(str::is_empty) {
-            return Err(at(&section.name)(fault("", format!("expected an event named {name}.…"))));
+}
+
+/// Reads one catalog. `file` is only named in errors, of which there is at most one a section.
+pub fn read_catalog(file: &str, text: &str) -> Result<Catalog, Faults> {
+    let document = ini::parse(text, InlineComments::Stripped, |_| true)
+        .map_err(|errors| errors.iter().map(|error| format!("{file}: {error}")).collect::<Faults>())?;
+    let mut reader = Reader { file, errors: Vec::new() };
+    let catalog = reader.read(&document.sections);
+    match catalog {
+        Some(catalog) if reader.errors.is_empty() => Ok(catalog),
+        _ => Err(reader.errors.into_iter().collect()),
+    }
+}
+
+/// Goes through a catalog and collects its faults.
+struct Reader<'a> {
+    file: &'a str,
+    errors: Vec<CatalogError>,
+}
+
+impl Reader<'_> {
+    /// Notes the fault of a section, unless it follows from another one.
+    fn note(&mut self, section: &str, fault: Fault) {
+        if !fault.follows {
+            self.errors.push(CatalogError {
+                file: self.file.to_owned(),
+                section: section.to_owned(),
+                key: fault.key,
+                what: fault.what,
+            });
         }
-        let context = plan::Context {
-            system: &name,
-            entities: &entities,
-            metrics: &metrics,
+    }
+
+    /// The value of a result; a fault is noted.
+    fn good<T>(&mut self, section: &str, result: Result<T, Fault>) -> Option<T> {
+        result.map_err(|fault| self.note(section, fault)).ok()
+    }
+
+    /// The catalog as far as it is without fault.
+    fn read(&mut self, sections: &[Section]) -> Option<Catalog> {
+        let mut parts = Parts::default();
+        for section in sections {
+            let sorted = parts.sort_in(section);
+            self.good(&section.name, sorted);
+        }
+        let Some(system) = parts.system else {
+            self.note("system", fault("", "missing, expected a section that names the system"));
+            return None;
+        };
+        let system = self.good("system", read_system(system));
+        let (entities, entity_names) = self.entities(&parts);
+        let (metrics, metric_names) = self.metrics(&parts, &entity_names);
+        let transforms = self.transforms(&parts, &metrics);
+        let (name, title) = system?;
+        let mut gauges = vec![Vec::new(); entities.len()];
+        for (index, metric) in
+            metrics.iter().enumerate().filter(|(index, _)| !metric_names.faulty.contains(index))
+        {
+            let entity = match metric.kind {
+                MetricKind::Live(entity) => Some(entity),
+                MetricKind::Age => metric.owner,
+                _ => None,
+            };
+            if let Some(entity) = entity {
+                gauges[entity].push(index);
+            }
+        }
+        let mut catalog = Catalog { name, title, entities, metrics, ..Catalog::default() };
+        let context = Context {
+            system: &catalog.name,
+            entities: &catalog.entities,
+            entity_names: &entity_names,
+            metrics: &catalog.metrics,
             metric_names: &metric_names,
             transforms: &transforms,
+            gauges: &gauges,
         };
-        events.push(plan::plan_event(event, section, &context).map_err(at(&section.name))?);
+        let gauges = self.gauges(&parts, &context);
+        // A gauge that cannot be filled would be named again by each event.
+        let events = if gauges.is_some() { self.events(&parts, &context) } else { Vec::new() };
+        for (entity, gauges) in catalog.entities.iter_mut().zip(gauges?) {
+            entity.gauges = gauges;
+        }
+        catalog.events = events;
+        self.abandoned(&parts, &mut catalog);
+        if let Some(section) = parts.scan {
+            let scan = read_scan(section, &catalog.events);
+            catalog.scan = self.good("scan", scan)?;
+        }
+        Some(catalog)
     }
-    for (index, (_, section)) in parts.entities.iter().enumerate() {
-        if let Some(entry) = single(section, "abandoned").map_err(at(&section.name))? {
-            let event = find_abandoned(entry, index, &entities, &events).map_err(at(&section.name))?;
-            entities[index].abandoned = Some(event);
+
+    /// The entities. One with a fault keeps its place, so that the others keep theirs.
+    fn entities(&mut self, parts: &Parts<'_>) -> (Vec<EntityDef>, Names) {
+        let mut names = Names::new("entity", &parts.entities);
+        let mut entities = Vec::new();
+        if parts.entities.len() > limits::ENTITY_KINDS_MAX {
+            let what =
+                format!("{} entities, expected at most {}", parts.entities.len(), limits::ENTITY_KINDS_MAX);
+            self.note("system", fault("", what));
+            names.incomplete = true;
+            names.index.clear();
+            return (entities, names);
+        }
+        for (index, (name, section)) in parts.entities.iter().enumerate() {
+            names.incomplete |= !is_name(name);
+            let entity = check_keys(section, ENTITY_KEYS).and_then(|()| read_entity(name, section, &names));
+            if entity.is_err() {
+                names.faulty.insert(index);
+            }
+            entities.push(self.good(&section.name, entity).unwrap_or_default());
+        }
+        for index in circular(&entities) {
+            let what = "a cycle, expected parents that are not within it themselves";
+            self.note(&parts.entities[index].1.name, fault("within", what));
+            names.faulty.insert(index);
+        }
+        // What has a parent with a fault cannot be judged.
+        for start in names.faulty.clone() {
+            let mut rest = vec![start];
+            while let Some(parent) = rest.pop() {
+                let children =
+                    entities.iter().enumerate().filter(|(_, entity)| entity.within.contains(&parent));
+                let children: Vec<usize> = children.map(|(child, _)| child).collect();
+                rest.extend(children.into_iter().filter(|child| names.faulty.insert(*child)));
+            }
+        }
+        (entities, names)
+    }
+
+    /// The metrics. One with a fault keeps its place, so that the others keep theirs.
+    fn metrics(&mut self, parts: &Parts<'_>, entities: &Names) -> (Vec<MetricDef>, Names) {
+        let mut names = Names::new("metric", &parts.metrics);
+        let mut metrics = Vec::new();
+        if parts.metrics.len() > limits::METRICS_MAX {
+            let what = format!("{} metrics, expected at most {}", parts.metrics.len(), limits::METRICS_MAX);
+            self.note("system", fault("", what));
+            names.incomplete = true;
+            names.index.clear();
+            return (metrics, names);
+        }
+        for (index, (name, section)) in parts.metrics.iter().enumerate() {
+            let named = check_metric_name("", name);
+            names.incomplete |= named.is_err();
+            let metric = named
+                .and_then(|()| check_keys(section, METRIC_KEYS))
+                .and_then(|()| read_metric(name, section, entities));
+            if metric.is_err() {
+                names.faulty.insert(index);
+            }
+            metrics.push(self.good(&section.name, metric).unwrap_or_default());
+        }
+        (metrics, names)
+    }
+
+    fn transforms(&mut self, parts: &Parts<'_>, metrics: &[MetricDef]) -> HashMap<String, Transform> {
+        let labels: HashSet<&String> = metrics.iter().flat_map(|metric| &metric.labels).collect();
+        let mut transforms = HashMap::new();
+        for (label, section) in &parts.labels {
+            let label = (*label).to_owned();
+            let transform = check_keys(section, LABEL_KEYS).and_then(|()| read_transform(section));
+            if !labels.contains(&label) && self.errors.is_empty() {
+                self.note(
+                    &section.name,
+                    fault("", "no metric has this label, expected one that a metric lists"),
+                );
+            }
+            if let Some(transform) = self.good(&section.name, transform) {
+                transforms.insert(label, transform);
+            }
+        }
+        transforms
+    }
+
+    /// For each entity the gauges that begin with it; none where one of them cannot be filled.
+    fn gauges(&mut self, parts: &Parts<'_>, context: &Context<'_>) -> Option<Vec<EventPlan>> {
+        let mut all = Vec::new();
+        for entity in 0..context.entities.len() {
+            if context.entity_names.faulty.contains(&entity) {
+                all.push(EventPlan::default());
+                continue;
+            }
+            match plan::plan_gauges(entity, context) {
+                Ok(gauges) => all.push(gauges),
+                Err((metric, fault)) => self.note(&parts.metrics[metric].1.name, fault),
+            }
+        }
+        (all.len() == context.entities.len()).then_some(all)
+    }
+
+    fn events(&mut self, parts: &Parts<'_>, context: &Context<'_>) -> Vec<EventPlan> {
+        let mut events = Vec::new();
+        for (event, section) in &parts.events {
+            let system = context.system;
+            let named = event.strip_prefix(system).and_then(|rest| rest.strip_prefix('.'));
+            let plan = if named.is_none_or(str::is_empty) {
+                Err(fault("", format!("expected an event named {system}.…")))
+            } else {
+                check_keys(section, plan::EVENT_KEYS).and_then(|()| plan::plan_event(event, section, context))
+            };
+            events.extend(self.good(&section.name, plan));
+        }
+        events
+    }
+
+    /// The events that stand for an entity's abandonment.
+    fn abandoned(&mut self, parts: &Parts<'_>, catalog: &mut Catalog) {
+        for (index, (_, section)) in parts.entities.iter().enumerate() {
+            let Ok(Some(entry)) = single(section, "abandoned") else { continue };
+            let is_faulty = parts.events.iter().any(|(name, _)| *name == entry.value)
+                && !catalog.events.iter().any(|event| event.name == entry.value);
+            if !is_faulty {
+                let event = find_abandoned(entry, index, &catalog.entities, &catalog.events);
+                catalog.entities[index].abandoned = self.good(&section.name, event);
+            }
         }
     }
-    let scan = match parts.scan {
-        Some(section) => read_scan(section, &events).map_err(at("scan"))?,
-        None => ScanEvents::default(),
-    };
-    Ok(Catalog { name, title, entities, metrics, events, scan })
 }
+
+const ENTITY_KEYS: &[&str] = &["key", "labels", "within", "abandoned", "owned", "when_empty"];
+const METRIC_KEYS: &[&str] =
+    &["type", "help", "labels", "since", "live", "owner", "buckets", "alias", "zero"];
+const LABEL_KEYS: &[&str] = &["transform", "parents"];
 
 /// The sections by their first word.
 #[derive(Default)]
@@ -126,12 +325,13 @@ struct Parts<'a> {
     metrics: Vec<(&'a str, &'a Section)>,
     labels: Vec<(&'a str, &'a Section)>,
     events: Vec<(&'a str, &'a Section)>,
+    taken: HashSet<Vec<&'a str>>,
 }
 
 impl<'a> Parts<'a> {
     fn sort_in(&mut self, section: &'a Section) -> Result<(), Fault> {
         let words: Vec<&str> = section.name.split_whitespace().collect();
-        let (list, keys): (_, &[&str]) = match words.as_slice() {
+        let list = match words.as_slice() {
             ["system"] => {
                 self.system = Some(section);
                 return check_keys(section, &["name", "title"]);
@@ -140,12 +340,10 @@ impl<'a> Parts<'a> {
                 self.scan = Some(section);
                 return check_keys(section, &["succeeded", "partial", "failed"]);
             }
-            ["entity", _] => (&mut self.entities, &["key", "labels", "within", "abandoned"]),
-            ["metric", _] => {
-                (&mut self.metrics, &["type", "help", "labels", "since", "live", "owner", "buckets", "alias"])
-            }
-            ["label", _] => (&mut self.labels, &["transform", "parents"]),
-            ["event", _] => (&mut self.events, plan::EVENT_KEYS),
+            ["entity", _] => &mut self.entities,
+            ["metric", _] => &mut self.metrics,
+            ["label", _] => &mut self.labels,
+            ["event", _] => &mut self.events,
             _ => {
                 return Err(fault(
                     "",
@@ -153,246 +351,12 @@ impl<'a> Parts<'a> {
                 ));
             }
         };
-        if list.iter().any(|(name, _)| *name == words[1]) {
+        let name = words[1];
+        if !self.taken.insert(words) {
             return Err(fault("", "a name taken twice, expected each name once"));
         }
-        list.push((words[1], section));
-        check_keys(section, keys)
-    }
-}
-
-fn check_keys(section: &Section, known: &[&str]) -> Result<(), Fault> {
-    match section.entries.iter().find(|entry| !known.contains(&entry.key.as_str())) {
-        Some(entry) => Err(fault(&entry.key, format!("unknown key, expected one of {}", known.join(", ")))),
-        None => Ok(()),
-    }
-}
-
-fn single<'a>(section: &'a Section, key: &str) -> Result<Option<&'a Entry>, Fault> {
-    section.single(key).map_err(|_| fault(key, "written twice, expected once"))
-}
-
-fn text<'a>(section: &'a Section, key: &str) -> Result<&'a str, Fault> {
-    match single(section, key)? {
-        Some(entry) if !entry.value.is_empty() => Ok(&entry.value),
-        _ => Err(fault(key, "missing, expected a text")),
-    }
-}
-
-/// A comma-separated list of names, empty where the key is missing.
-pub(super) fn names(section: &Section, key: &str) -> Result<Vec<String>, Fault> {
-    let Some(entry) = single(section, key)? else { return Ok(Vec::new()) };
-    let mut list: Vec<String> = Vec::new();
-    for name in entry.value.split(',').map(str::trim) {
-        if !is_name(name) {
-            return Err(fault(
-                key,
-                format!("{name:?}: expected names of letters, digits and _, separated by commas"),
-            ));
-        }
-        if list.iter().any(|other| other == name) {
-            return Err(fault(key, format!("{name}: a name taken twice, expected each name once")));
-        }
-        list.push(name.to_owned());
-    }
-    Ok(list)
-}
-
-pub(super) fn is_name(name: &str) -> bool {
-    let mut chars = name.chars();
-    chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
-        && chars.all(|c| c.is_ascii_alphanumeric() || c == '_')
-}
-
-/// Names that a line uses for itself.
-pub(super) fn check_field_name(key: &str, name: &str) -> Result<(), Fault> {
-    if matches!(name, "event" | "time" | "hello" | "bye") {
-        return Err(fault(key, format!("{name}: every line uses this field itself, expected another name")));
-    }
-    Ok(())
-}
-
-fn read_system(section: &Section) -> Result<(String, String), Fault> {
-    let name = text(section, "name")?;
-    if !is_name(name) {
-        return Err(fault("name", format!("{name:?}: expected letters, digits and _")));
-    }
-    Ok((name.to_owned(), text(section, "title")?.to_owned()))
-}
-
-fn read_entity(name: &str, section: &Section, all: &[&str]) -> Result<EntityDef, Fault> {
-    if !is_name(name) {
-        return Err(fault("", "expected a name of letters, digits and _"));
-    }
-    let key = names(section, "key")?;
-    if key.is_empty() {
-        return Err(fault("key", "missing, expected the fields that tell open ones apart"));
-    }
-    let labels = names(section, "labels")?;
-    for (list, field) in
-        key.iter().map(|field| ("key", field)).chain(labels.iter().map(|field| ("labels", field)))
-    {
-        check_field_name(list, field)?;
-    }
-    if let Some(field) = labels.iter().find(|field| key.contains(field)) {
-        return Err(fault("labels", format!("{field}: already in the key, expected further fields")));
-    }
-    if key.len() + labels.len() > limits::ENTITY_PARTS_MAX {
-        return Err(fault(
-            "labels",
-            format!("too many, expected at most {} fields", limits::ENTITY_PARTS_MAX),
-        ));
-    }
-    let mut within = Vec::new();
-    for parent in names(section, "within")? {
-        within.push(find(&parent, all).ok_or_else(|| fault("within", unknown("entity", &parent, all)))?);
-    }
-    Ok(EntityDef { name: name.to_owned(), key, labels, within, abandoned: None })
-}
-
-pub(super) fn find(name: &str, all: &[&str]) -> Option<usize> {
-    all.iter().position(|other| *other == name)
-}
-
-pub(super) fn unknown(what: &str, name: &str, all: &[&str]) -> String {
-    format!("{name:?}: unknown {what}, expected one of {}", all.join(", "))
-}
-
-fn check_cycle(start: usize, entities: &[EntityDef]) -> Result<(), Fault> {
-    let mut reached = vec![false; entities.len()];
-    let mut open = entities[start].within.clone();
-    while let Some(next) = open.pop() {
-        if next == start {
-            return Err(fault("within", "a cycle, expected parents that are not within it themselves"));
-        }
-        if !std::mem::replace(&mut reached[next], true) {
-            open.extend(&entities[next].within);
-        }
-    }
-    Ok(())
-}
-
-fn read_metric(name: &str, section: &Section, entities: &[&str]) -> Result<MetricDef, Fault> {
-    let help = text(section, "help")?.to_owned();
-    let labels = names(section, "labels")?;
-    for label in &labels {
-        check_field_name("labels", label)?;
-    }
-    let kind = read_kind(section, entities)?;
-    if matches!(kind, MetricKind::Histogram(_)) && labels.iter().any(|label| label == "le") {
-        return Err(fault("labels", "le: a histogram uses this label itself, expected another name"));
-    }
-    let alias = single(section, "alias")?.map(|entry| entry.value.clone());
-    for (key, name) in [("", Some(name)), ("alias", alias.as_deref())] {
-        let Some(name) = name else { continue };
-        prometheus::core::Desc::new(name.to_owned(), help.clone(), labels.clone(), HashMap::new())
-            .map_err(|error| fault(key, format!("{error}; expected names by Prometheus's rules")))?;
-        if name.starts_with("lifecycle_exporter_") || name.starts_with("process_") || name.contains(':') {
-            return Err(fault(key, format!("{name}: reserved, expected a name of the system's own")));
-        }
-    }
-    let owner = match single(section, "owner")? {
-        None => None,
-        Some(entry) => Some(
-            find(&entry.value, entities)
-                .ok_or_else(|| fault("owner", unknown("entity", &entry.value, entities)))?,
-        ),
-    };
-    let since = single(section, "since")?.map(|entry| entry.value.clone());
-    Ok(MetricDef { name: name.to_owned(), alias, kind, help, labels, since, owner })
-}
-
-fn read_kind(section: &Section, entities: &[&str]) -> Result<MetricKind, Fault> {
-    let live = single(section, "live")?;
-    let buckets = single(section, "buckets")?;
-    let kind = match (text(section, "type")?, live, buckets) {
-        ("counter", None, None) => MetricKind::Counter,
-        ("age", None, None) => MetricKind::Age,
-        ("gauge", None, None) => MetricKind::Gauge,
-        ("gauge", Some(entry), None) => MetricKind::Live(
-            find(&entry.value, entities)
-                .ok_or_else(|| fault("live", unknown("entity", &entry.value, entities)))?,
-        ),
-        ("histogram", None, Some(entry)) => MetricKind::Histogram(read_buckets(&entry.value)?),
-        ("histogram", None, None) => {
-            return Err(fault("buckets", "missing, expected the buckets of the histogram"));
-        }
-        ("counter" | "age" | "gauge", None, Some(_)) => {
-            return Err(fault("buckets", "only a histogram has buckets, expected none"));
-        }
-        ("counter" | "age" | "histogram", Some(_), _) => {
-            return Err(fault("live", "only a gauge can be live, expected type = gauge"));
-        }
-        (other, ..) => {
-            return Err(fault("type", format!("{other:?}: expected counter, gauge, histogram or age")));
-        }
-    };
-    Ok(kind)
-}
-
-/// `0.1, 1, 10` or `exponential MIN MAX COUNT`: COUNT bounds from MIN to MAX, each the same multiple of the last.
-fn read_buckets(text: &str) -> Result<Vec<f64>, Fault> {
-    let expected = "expected rising numbers, or: exponential MIN MAX COUNT";
-    let number = |word: &str| word.parse::<f64>().ok().filter(|number| number.is_finite());
-    let bounds = match text.split_whitespace().collect::<Vec<_>>().as_slice() {
-        ["exponential", min, max, count] => match (number(min), number(max), count.parse::<usize>().ok()) {
-            (Some(min), Some(max), Some(count @ 2..=limits::BUCKETS_MAX)) if 0.0 < min && min < max => {
-                let factor = root(max / min, count as i32 - 1);
-                let mut bounds: Vec<f64> = (0..count).map(|i| min * factor.powi(i as i32)).collect();
-                bounds[count - 1] = max;
-                bounds
-            }
-            _ => {
-                return Err(fault(
-                    "buckets",
-                    format!(
-                        "{text:?}: {expected}, with 0 < MIN < MAX and 2 <= COUNT <= {}",
-                        limits::BUCKETS_MAX
-                    ),
-                ));
-            }
-        },
-        _ => text
-            .split(',')
-            .map(|word| number(word.trim()))
-            .collect::<Option<Vec<f64>>>()
-            .ok_or_else(|| fault("buckets", format!("{text:?}: {expected}")))?,
-    };
-    if bounds.len() > limits::BUCKETS_MAX || bounds.windows(2).any(|pair| pair[0] >= pair[1]) {
-        return Err(fault("buckets", format!("{text:?}: {expected}, at most {}", limits::BUCKETS_MAX)));
-    }
-    Ok(bounds)
-}
-
-/// The positive root of a number above 1, by Newton's method. The C library's `pow` would keep half a MiB resident.
-fn root(number: f64, degree: i32) -> f64 {
-    let mut root = number;
-    loop {
-        let next = root - (root - number / root.powi(degree - 1)) / f64::from(degree);
-        if next >= root {
-            return root;
-        }
-        root = next;
-    }
-}
-
-fn read_transform(section: &Section) -> Result<Transform, Fault> {
-    let transform = text(section, "transform")?;
-    let parents = single(section, "parents")?;
-    match (transform, parents) {
-        ("path", parents) => Ok(Transform::Path(
-            parents
-                .map_or("", |entry| &entry.value)
-                .split(',')
-                .map(|word| word.trim().to_owned())
-                .filter(|word| !word.is_empty())
-                .collect(),
-        )),
-        (_, Some(_)) => Err(fault("parents", "only transform = path has parents, expected none")),
-        ("slug", None) => Ok(Transform::Slug),
-        ("address", None) => Ok(Transform::Address),
-        ("quiet", None) => Ok(Transform::Quiet),
-        (other, None) => Err(fault("transform", format!("{other:?}: expected path, slug, address or quiet"))),
+        list.push((name, section));
+        Ok(())
     }
 }
 
@@ -449,24 +413,39 @@ fn read_scan(section: &Section, events: &[EventPlan]) -> Result<ScanEvents, Faul
     Ok(ScanEvents { succeeded: list("succeeded")?, partial: list("partial")?, failed: list("failed")? })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn exponential_buckets_begin_and_end_where_they_say() {
-        for (text, count, second) in
-            [("exponential 0.01 30 30", 30, 0.013_179), ("exponential 1 30000 50", 50, 1.234_2)]
-        {
-            let bounds = read_buckets(text).unwrap();
-            assert_eq!(bounds.len(), count);
-            assert!((bounds[1] / second - 1.0).abs() < 1e-4, "{bounds:?}");
-            let factor = bounds[1] / bounds[0];
-            assert!(
-                bounds.windows(2).all(|pair| (pair[1] / pair[0] / factor - 1.0).abs() < 1e-9),
-                "{bounds:?}"
-            );
-        }
-        assert_eq!(read_buckets("exponential 1 8 4").unwrap(), [1.0, 2.0, 4.0, 8.0]);
+/// The entities that are within themselves: what is left when those without open parents are taken away again and again.
+fn circular(entities: &[EntityDef]) -> Vec<EntityIndex> {
+    let mut children = vec![Vec::new(); entities.len()];
+    let mut parents: Vec<usize> = entities.iter().map(|entity| entity.within.len()).collect();
+    for (index, entity) in entities.iter().enumerate() {
+        entity.within.iter().for_each(|&parent| children[parent].push(index));
     }
+    let mut free: Vec<EntityIndex> = (0..entities.len()).filter(|&index| parents[index] == 0).collect();
+    while let Some(next) = free.pop() {
+        for &child in &children[next] {
+            parents[child] -= 1;
+            if parents[child] == 0 {
+                free.push(child);
+            }
+        }
+    }
+    // What is only below a circle is left, too; the first one is enough to find it.
+    let in_circle = |start: EntityIndex| {
+        let mut seen = vec![false; entities.len()];
+        let mut rest = entities[start].within.clone();
+        while let Some(parent) = rest.pop() {
+            if parent == start {
+                return true;
+            }
+            if !std::mem::replace(&mut seen[parent], true) {
+                rest.extend(&entities[parent].within);
+            }
+        }
+        false
+    };
+    (0..entities.len())
+        .filter(|&index| parents[index] > 0)
+        .find(|&index| in_circle(index))
+        .into_iter()
+        .collect()
 }

@@ -26,7 +26,7 @@ fn fields_are_worked_out_from_the_effects() {
         ("proxy.publisher.created", "publisher type session", ""),
         ("edumeet.producer.stats", "id type byte_count score", ""),
         ("vlog.http.request_finished", "request method endpoint status_code", "duration"),
-        ("vlog.worker.heartbeat", "worker_id result", ""),
+        ("vlog.worker.heartbeat", "worker_id result", "worker_name status"),
     ];
     for (name, fields, optional) in cases {
         let event =

@@ -8,7 +8,6 @@ pub mod addresses;
 pub mod duration;
 mod read;
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -47,15 +46,19 @@ pub struct Settings {
     pub max_line: usize,
     /// `[events] grace`.
     pub grace: Duration,
+    /// `[events] expect`: producers that should be there.
+    pub expect: Vec<String>,
     /// `[systems] enabled`; empty: all.
     pub enabled: Vec<String>,
     /// `[systems] catalog_directory`.
     pub catalog_directory: Option<PathBuf>,
+    /// `[systems] restart`: whether the metrics of a server that has been restarted begin at 0.
+    pub restart_resets: bool,
     /// `[privacy]`.
     pub privacy: Privacy,
     /// `[limits] series_per_metric`.
     pub series_per_metric: usize,
-    /// `[limits] entities`.
+    /// `[limits] entities`, for each system.
     pub entities: usize,
     /// `[state] directory`.
     pub state_directory: Option<PathBuf>,
@@ -150,8 +153,10 @@ impl Default for Settings {
             max_connections: 1_024,
             max_line: 65_536,
             grace: Duration::from_secs(30),
+            expect: Vec::new(),
             enabled: Vec::new(),
             catalog_directory: Some(PathBuf::from("/etc/lifecycle-exporter/catalog.d")),
+            restart_resets: false,
             privacy: Privacy::default(),
             series_per_metric: 10_000,
             entities: 1_000_000,
@@ -162,23 +167,6 @@ impl Default for Settings {
         }
     }
 }
-
-/// A fault of the configuration.
-#[derive(Debug, PartialEq, Eq)]
-pub struct ConfigError {
-    /// The file, and where in it.
-    pub place: String,
-    /// What is wrong and what was expected.
-    pub what: String,
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}: {}", self.place, self.what)
-    }
-}
-
-impl std::error::Error for ConfigError {}
 
 /// Reads a log level: a name, or Python's 10 to 50.
 pub fn parse_level(text: &str) -> Result<log::LevelFilter, String> {

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::{ConfigError, Networks, ScanSettings, Settings, StartupEvent, Sync, duration, parse_level};
+use super::{Networks, ScanSettings, Settings, StartupEvent, Sync, duration, parse_level};
 use crate::event::words::EventWords;
+use crate::faults::Faults;
 use crate::ini::{self, Entry, InlineComments, Section};
 
 /// The sections shared with other servers' files: unknown keys are theirs.
@@ -30,9 +31,10 @@ const OWN: [(&str, &[&str]); 6] = [
             "max_connections",
             "max_line",
             "grace",
+            "expect",
         ],
     ),
-    ("systems", &["enabled", "catalog_directory"]),
+    ("systems", &["enabled", "catalog_directory", "restart"]),
     ("privacy", &["deidentify", "numeric", "quiet"]),
     ("limits", &["series_per_metric", "entities"]),
     ("state", &["directory", "sync"]),
@@ -41,20 +43,20 @@ const OWN: [(&str, &[&str]); 6] = [
 
 const SCAN_KEYS: [&str; 6] = ["directory", "interval", "timeout", "max_files", "pattern", "system"];
 
-/// Reads a file's text. `file` is only named in errors and warnings; the warnings are for the log.
-pub fn read_settings(file: &str, text: &str) -> Result<(Settings, Vec<String>), ConfigError> {
-    let fail = |what: String| ConfigError { place: file.to_owned(), what };
-    let document =
-        ini::parse(text, InlineComments::AsWritten, knows).map_err(|error| fail(error.to_string()))?;
-    let mut reader = Reader { file, settings: Settings::default(), warnings: Vec::new() };
+/// Reads a file's text. `file` is only named in errors and warnings; the warnings are for the log. The error holds every fault.
+pub fn read_settings(file: &str, text: &str) -> Result<(Settings, Vec<String>), Faults> {
+    let document = ini::parse(text, InlineComments::AsWritten, knows)
+        .map_err(|errors| errors.iter().map(|error| format!("{file}: {error}")).collect::<Faults>())?;
+    let settings = Settings::default();
+    let mut reader = Reader { file, settings, warnings: Vec::new(), faults: Faults::default() };
     for section in &document.sections {
-        reader.section(section)?;
+        reader.section(section);
     }
     if !document.ignored.is_empty() {
         let names: Vec<String> = document.ignored.iter().map(|name| format!("[{name}]")).collect();
         reader.warnings.push(format!("{file}: sections of other programs are ignored: {}", names.join(", ")));
     }
-    Ok((reader.settings, reader.warnings))
+    reader.faults.or((reader.settings, reader.warnings))
 }
 
 fn knows(section: &str) -> bool {
@@ -66,10 +68,11 @@ struct Reader<'a> {
     file: &'a str,
     settings: Settings,
     warnings: Vec<String>,
+    faults: Faults,
 }
 
 impl Reader<'_> {
-    fn section(&mut self, section: &Section) -> Result<(), ConfigError> {
+    fn section(&mut self, section: &Section) {
         let name = section.name.as_str();
         if let Some(scan) = name.strip_prefix("scan") {
             return self.scan(section, scan.trim());
@@ -77,41 +80,28 @@ impl Reader<'_> {
         let shared = SHARED.iter().find(|(other, _)| *other == name);
         let keys =
             shared.or_else(|| OWN.iter().find(|(other, _)| *other == name)).map_or(&[][..], |(_, keys)| keys);
-        for entry in &section.entries {
-            if !keys.contains(&entry.key.as_str()) {
-                if shared.is_some() {
-                    let line = entry.line;
-                    self.warnings.push(format!(
-                        "{}: line {line}: [{name}] {}: unknown key, ignored",
-                        self.file, entry.key
-                    ));
-                    continue;
-                }
-                return Err(self.error(
-                    section,
-                    entry,
-                    &format!("unknown key, expected one of {}", keys.join(", ")),
+        for (index, entry) in section.entries.iter().enumerate() {
+            let is_known = keys.contains(&entry.key.as_str());
+            let again = section.entries[..index].iter().any(|other| other.key == entry.key);
+            if !is_known && shared.is_some() {
+                let line = entry.line;
+                self.warnings.push(format!(
+                    "{}: line {line}: [{name}] {}: unknown key, ignored",
+                    self.file, entry.key
                 ));
+            } else if !is_known {
+                self.fault(section, entry, &format!("unknown key, expected one of {}", keys.join(", ")));
+            } else if again && entry.key != "event" {
+                self.fault(section, entry, "written twice, expected once");
+            } else if let Err(what) = self.read_entry(name, entry) {
+                self.fault(section, entry, &what);
             }
-            if entry.key != "event" {
-                section
-                    .single(&entry.key)
-                    .map_err(|error| ConfigError { place: self.file.to_owned(), what: error.to_string() })?;
-            }
-            self.entry(section, entry)?;
-        }
-        Ok(())
-    }
-
-    fn error(&self, section: &Section, entry: &Entry, what: &str) -> ConfigError {
-        ConfigError {
-            place: format!("{}: line {}: [{}] {}", self.file, entry.line, section.name, entry.key),
-            what: what.to_owned(),
         }
     }
 
-    fn entry(&mut self, section: &Section, entry: &Entry) -> Result<(), ConfigError> {
-        self.read_entry(&section.name, entry).map_err(|what| self.error(section, entry, &what))
+    fn fault(&mut self, section: &Section, entry: &Entry, what: &str) {
+        let (line, name, key) = (entry.line, &section.name, &entry.key);
+        self.faults.add(format!("{}: line {line}: [{name}] {key}: {what}", self.file));
     }
 
     fn read_entry(&mut self, section: &str, entry: &Entry) -> Result<(), String> {
@@ -135,8 +125,10 @@ impl Reader<'_> {
             ("events", "max_connections") => settings.max_connections = number(value, 1, 1_000_000)?,
             ("events", "max_line") => settings.max_line = number(value, 256, 16_777_216)?,
             ("events", "grace") => settings.grace = duration::parse(value)?,
+            ("events", "expect") => settings.expect = names(value)?,
             ("systems", "enabled") => settings.enabled = names(value)?,
             ("systems", "catalog_directory") => settings.catalog_directory = path(value)?,
+            ("systems", "restart") => settings.restart_resets = parse_restart(value)?,
             ("privacy", "deidentify") => settings.privacy.deidentify = yes_no(value)?,
             ("privacy", "numeric") => settings.privacy.numeric = yes_no(value)?,
             ("privacy", "quiet") => settings.privacy.quiet = yes_no(value)?,
@@ -150,14 +142,13 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn scan(&mut self, section: &Section, name: &str) -> Result<(), ConfigError> {
+    fn scan(&mut self, section: &Section, name: &str) {
         let place = format!("{}: line {}: [{}]", self.file, section.line, section.name);
-        let fail = |what: &str| ConfigError { place: place.clone(), what: what.to_owned() };
         if name.is_empty() || name.split_whitespace().count() != 1 {
-            return Err(fail("expected [scan NAME] with one word for the name"));
+            return self.faults.add(format!("{place}: expected [scan NAME] with one word for the name"));
         }
         if self.settings.scans.iter().any(|scan| scan.name == name) {
-            return Err(fail("a name taken twice, expected each name once"));
+            return self.faults.add(format!("{place}: a name taken twice, expected each name once"));
         }
         let mut scan = ScanSettings {
             name: name.to_owned(),
@@ -168,15 +159,17 @@ impl Reader<'_> {
             pattern: None,
             system: None,
         };
-        for entry in &section.entries {
-            section.single(&entry.key).map_err(|error| fail(&error.to_string()))?;
-            read_scan_entry(&mut scan, entry).map_err(|what| self.error(section, entry, &what))?;
+        for (index, entry) in section.entries.iter().enumerate() {
+            if section.entries[..index].iter().any(|other| other.key == entry.key) {
+                self.fault(section, entry, "written twice, expected once");
+            } else if let Err(what) = read_scan_entry(&mut scan, entry) {
+                self.fault(section, entry, &what);
+            }
         }
-        if scan.directory.as_os_str().is_empty() {
-            return Err(fail("directory: missing, expected an absolute path"));
+        if !section.entries.iter().any(|entry| entry.key == "directory" && !entry.value.is_empty()) {
+            self.faults.add(format!("{place}: directory: missing, expected an absolute path"));
         }
         self.settings.scans.push(scan);
-        Ok(())
     }
 }
 
@@ -275,6 +268,14 @@ fn parse_sync(value: &str) -> Result<Sync, String> {
         "interval" => Ok(Sync::Interval),
         "never" => Ok(Sync::Never),
         _ => Err(format!("{value:?}: expected always, interval or never")),
+    }
+}
+
+fn parse_restart(value: &str) -> Result<bool, String> {
+    match value {
+        "keep" => Ok(false),
+        "reset" => Ok(true),
+        _ => Err(format!("{value:?}: expected keep or reset")),
     }
 }
 

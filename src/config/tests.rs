@@ -1,6 +1,7 @@
 use super::*;
+use crate::faults::Faults;
 
-fn read(text: &str) -> Result<(Settings, Vec<String>), ConfigError> {
+fn read(text: &str) -> Result<(Settings, Vec<String>), Faults> {
     read_settings("test.conf", text)
 }
 
@@ -14,8 +15,8 @@ fn every_setting_is_read() {
     let (settings, warnings) = read(
         "[logs]\nlevel = 30\n[http]\nlisten = 127.0.0.1:1, [::1]:2\n[app]\ntrustedproxies = 10.0.0.1\n\
          [stats]\nallowed_ips = 10.0.0.0/8\naliases = yes\n[events]\nsocket = /s\nmode = 0600\ngroup = g\n\
-         allowed_users = a, b\nallowed_groups = c\nmax_connections = 2\nmax_line = 1000\ngrace = 5m\n\
-         [systems]\nenabled = recording, vlog\ncatalog_directory = /c\n[privacy]\ndeidentify = yes\nnumeric = no\nquiet = on\n\
+         allowed_users = a, b\nallowed_groups = c\nmax_connections = 2\nmax_line = 1000\ngrace = 5m\nexpect = p, follow:signaling\n\
+         [systems]\nenabled = recording, vlog\ncatalog_directory = /c\nrestart = reset\n[privacy]\ndeidentify = yes\nnumeric = no\nquiet = on\n\
          [limits]\nseries_per_metric = 5\nentities = 6\n[state]\ndirectory = /d\nsync = always\n\
          [startup]\nevent = a.b c=d\nevent = e.f\n[scan tmp]\ndirectory = /t\ninterval = 1m\ntimeout = 2s\nmax_files = 3\npattern = *.webm\nsystem = vlog\n",
     )
@@ -34,8 +35,10 @@ fn every_setting_is_read() {
         max_connections: 2,
         max_line: 1_000,
         grace: Duration::from_secs(300),
+        expect: vec!["p".to_owned(), "follow:signaling".to_owned()],
         enabled: vec!["recording".to_owned(), "vlog".to_owned()],
         catalog_directory: Some("/c".into()),
+        restart_resets: true,
         privacy: Privacy { deidentify: true, numeric: false, quiet: true },
         series_per_metric: 5,
         entities: 6,
@@ -103,6 +106,7 @@ fn faults_name_file_line_section_key_value_and_what_was_expected() {
         ("[events]\nmax_line = 0\n", "expected a whole number from 256"),
         ("[events]\ngrace = 30\n", "expected a duration"),
         ("[systems]\nenabled = a b\n", "expected names separated by commas"),
+        ("[systems]\nrestart = clear\n", "\"clear\": expected keep or reset"),
         ("[privacy]\nquiet = maybe\n", "expected yes or no"),
         ("[logs]\nlevel = loud\n", "expected debug, info"),
         ("[http]\nlisten = 10048\n", "expected ADDRESS:PORT"),
@@ -118,4 +122,11 @@ fn faults_name_file_line_section_key_value_and_what_was_expected() {
         let error = read(text).expect_err(text).to_string();
         assert!(error.contains(expected), "{text:?}: {error}");
     }
+}
+
+#[test]
+fn every_fault_is_named() {
+    let error = read("[events]\nmode = 9\nsockets = /s\ngrace = 1\n[scan a]\npattern = [\n").unwrap_err();
+    let lines: Vec<&str> = error.iter().map(|fault| fault.split(": ").nth(1).unwrap()).collect();
+    assert_eq!(lines, ["line 2", "line 3", "line 4", "line 6", "line 5"], "{error}");
 }

@@ -61,6 +61,11 @@ impl Attendance {
         self.here.get(&id).copied()
     }
 
+    /// Whether a session is away and may come back before what it has open is given up.
+    pub(super) fn is_in_grace(&self, id: SessionId) -> bool {
+        self.away.get(&id).is_some_and(|away| away.abandon.is_some())
+    }
+
     /// Of the sessions that are away one with the least loss, and of these the one away for longest.
     pub(super) fn most_dispensable<L: Ord>(&self, loss: impl Fn(SessionId) -> L) -> Option<SessionId> {
         self.away.iter().min_by_key(|(id, away)| (loss(**id), away.forget)).map(|(id, _)| *id)
@@ -108,7 +113,9 @@ mod tests {
         attendance.leave(2, grace, start);
         assert_eq!(attendance.due(start + grace / 2), []);
         attendance.arrive(2, 9);
+        assert!(attendance.is_in_grace(1) && !attendance.is_in_grace(2));
         assert_eq!(attendance.due(start + grace), [Due::Abandon(1)]);
+        assert!(!attendance.is_in_grace(1));
         assert_eq!(attendance.due(start + grace), []);
         assert_eq!((attendance.next(), attendance.most_dispensable(|_| 0)), (Some(start + day), Some(1)));
         assert_eq!(attendance.due(start + day), [Due::Forget(1)]);

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::attendance::Attendance;
 use super::{Feed, Turn};
+use crate::boot::Boot;
 use crate::catalog::Catalogs;
 use crate::clock;
 use crate::journal::Journal;
@@ -29,6 +30,12 @@ impl Feed {
             Note::Said(text) => log::warn!("{about}{text}"),
         });
         debug_assert!(applied.is_ok(), "{applied:?}");
+    }
+
+    /// Notes in which run of the machine this process was started: what a former one left open without a session has ended with it.
+    pub(super) fn note_boot(&mut self) {
+        let (at, boot) = (clock::unix_seconds(), Boot::current());
+        self.record_own(&Entry::Booted { at, boot: Cow::Owned(boot) }, "");
     }
 
     /// Takes a snapshot if it is time for one.
@@ -65,6 +72,7 @@ impl Feed {
         for (id, _) in self.state.sessions.iter() {
             self.attendance.leave(id, self.grace, Instant::now());
         }
+        self.note_boot();
         match former.configuration() {
             Ok((catalogs, rules)) => self.configure(&catalogs, rules),
             Err(error) => log::error!("{error}"),

@@ -79,6 +79,8 @@ pub struct Feed {
     max_connections: usize,
     max_line: usize,
     grace: Duration,
+    /// `[events] expect`.
+    expect: Vec<String>,
     peers: Peers,
     attendance: Attendance,
     /// Sessions that wait for an acknowledgement, and since when the first of them does.
@@ -102,6 +104,8 @@ pub struct Feed {
     round_bytes: usize,
     /// Holds the wake-up alone, to rest on.
     urgent: Epoll,
+    /// Connections end because the exporter does.
+    is_stopping: bool,
 }
 
 const LISTENER: u64 = u64::MAX;
@@ -152,6 +156,7 @@ impl Feed {
             max_connections: 0,
             max_line: 0,
             grace: Duration::ZERO,
+            expect: Vec::new(),
             peers: Peers::default(),
             attendance: Attendance::default(),
             unconfirmed: Vec::new(),
@@ -169,7 +174,9 @@ impl Feed {
             round_bytes: 0,
             text_bytes: 0,
             urgent,
+            is_stopping: false,
         };
+        feed.note_boot();
         feed.reload(reload);
         feed.history = History::new(feed.lines_so_far(), now);
         for (id, _) in feed.state.sessions.iter() {
@@ -190,6 +197,7 @@ impl Feed {
         }
         self.max_line = settings.max_line;
         self.grace = settings.grace;
+        self.expect.clone_from(&settings.expect);
         self.peers = reload.peers.clone();
         if let Some(journal) = &mut self.journal {
             journal.set_sync(settings.sync);
@@ -414,8 +422,8 @@ impl Feed {
             if self.attendance.connection(id) == Some(index) {
                 if ended_well {
                     self.forget(id);
-                } else {
-                    self.attendance.leave(id, self.grace, Instant::now());
+                } else if !self.is_stopping {
+                    self.leave(id);
                 }
             }
         } else {
@@ -450,6 +458,7 @@ impl Feed {
             busy.retain(|&index| self.serve(index, EpollFlags::EPOLLIN));
         }
         self.settle();
+        self.is_stopping = true;
         let mut cut = 0;
         for index in 0..self.connections.len() {
             let Some(connection) = self.connections[index].take() else { continue };

@@ -25,7 +25,7 @@ impl Feed {
             connections: self.open,
             systems: self.systems(now),
             rejections: self.rejections_by_reason(),
-            producers_away: producers.values().filter(|(connected, _)| !connected).count(),
+            producers_away: producers.values().filter(|producer| producer.connected == 0).count(),
             producers_more: producers.len().saturating_sub(limits::STATUS_PRODUCERS_MAX),
             producers: shown(producers),
             scans: self
@@ -94,27 +94,46 @@ impl Feed {
         by_reason.collect()
     }
 
-    /// Every producer with sessions: whether it is connected, and the lines of its sessions.
-    pub(super) fn producers(&self) -> BTreeMap<&str, (bool, u64)> {
-        let mut by_name: BTreeMap<&str, (bool, u64)> = BTreeMap::new();
+    /// The producers that own what they open and are connected or may still come back, and all that are expected.
+    pub(super) fn producers(&self) -> BTreeMap<&str, Producer> {
+        let mut by_name: BTreeMap<&str, Producer> =
+            self.expect.iter().map(|name| (name.as_str(), Producer::default())).collect();
         for (id, session) in self.state.sessions.iter() {
-            let (connected, lines) = by_name.entry(&session.name.producer).or_default();
-            *connected |= self.attendance.connection(id).is_some();
-            *lines += session.position;
+            let name = session.name.producer.as_str();
+            let connected = self.attendance.connection(id).is_some();
+            let counts = session.owner && (connected || self.attendance.is_in_grace(id));
+            if counts || by_name.contains_key(name) {
+                let producer = by_name.entry(name).or_default();
+                producer.connected += usize::from(connected && (session.owner || self.is_expected(name)));
+                producer.lines += session.position;
+            }
         }
         by_name
     }
+
+    fn is_expected(&self, producer: &str) -> bool {
+        self.expect.iter().any(|name| name == producer)
+    }
 }
 
-/// The first of them, those who are connected before the others.
-fn shown(producers: BTreeMap<&str, (bool, u64)>) -> Vec<ProducerStatus> {
-    let mut producers: Vec<(&str, (bool, u64))> = producers.into_iter().collect();
-    producers.sort_by_key(|(_, (connected, _))| !connected);
+/// A producer with its runs.
+#[derive(Default)]
+pub(super) struct Producer {
+    /// Runs that are connected.
+    pub(super) connected: usize,
+    /// Lines of the runs whose positions are kept.
+    lines: u64,
+}
+
+/// The first of them, those that are away before the others.
+fn shown(producers: BTreeMap<&str, Producer>) -> Vec<ProducerStatus> {
+    let mut producers: Vec<(&str, Producer)> = producers.into_iter().collect();
+    producers.sort_by_key(|(_, producer)| producer.connected > 0);
     let first = producers.into_iter().take(limits::STATUS_PRODUCERS_MAX);
-    let shown = first.map(|(name, (connected, lines))| ProducerStatus {
+    let shown = first.map(|(name, producer)| ProducerStatus {
         name: cut(name, limits::STATUS_VALUE_CHARS_MAX),
-        connected,
-        lines,
+        connected: producer.connected > 0,
+        lines: producer.lines,
     });
     shown.collect()
 }

@@ -67,7 +67,7 @@ impl Feed {
         let journal = self.journal.as_ref();
         FeedFigures {
             connections: self.open,
-            producers: producers.map(|(name, (connected, _))| (name.to_owned(), connected)).collect(),
+            producers: producers.map(|(name, producer)| (name.to_owned(), producer.connected)).collect(),
             journal_bytes: journal.map_or(0, Journal::bytes),
             journal_errors: journal.map_or(0, Journal::errors),
             snapshot_at: journal.map_or(0.0, Journal::snapshot_at),

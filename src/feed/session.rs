@@ -3,9 +3,11 @@
 //! Who has come how far is `state`'s, who is there is `attendance`'s, what waits to be read is `replies`'. Here these
 //! meet: a session begins, is acknowledged as soon as the journal holds its lines, and ends, in good order or not.
 
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Instant;
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::epoll::{EpollEvent, EpollFlags};
 
 use super::attendance::Due;
@@ -60,21 +62,12 @@ impl Feed {
 
     fn begin_session(&mut self, index: usize, connection: &mut Connection, hello: &Hello, at: f64) {
         let Hello { producer, instance, owner } = hello;
+        // What was written before counts before: by this run on another connection, or by runs that have ended.
         let known = self.state.sessions.find(producer, instance);
-        // What they have written before counts before.
-        let former = match known {
-            Some(id) => vec![id],
-            None if *owner => self.connected_runs(producer),
-            None => Vec::new(),
-        };
-        let mut batches = limits::TAKE_OVER_BATCHES_MAX;
-        for &id in &former {
-            while batches > 0
-                && let Some(other) = self.attendance.connection(id)
-                && self.serve(other, EpollFlags::EPOLLIN)
-            {
-                batches -= 1;
-            }
+        match known.and_then(|id| self.attendance.connection(id)) {
+            Some(other) => self.hear_out(other),
+            None if *owner => self.ended_runs(producer).into_iter().for_each(|run| self.hear_out(run)),
+            None => {}
         }
         if known.is_none() {
             self.make_room(at);
@@ -89,14 +82,6 @@ impl Feed {
         connection.talk = Talk::Session(Box::new(conversation));
         let taken_over = self.attendance.connection(id);
         self.attendance.arrive(id, index);
-        for other in former.into_iter().filter(|other| *other != id) {
-            if self.attendance.connection(other).is_some() {
-                log::warn!(
-                    "producer {producer}: instance {instance} says hello while another one is connected; \
-                     what that had open is abandoned (each producer needs a name of its own)"
-                );
-            }
-        }
         if let Some(other) = taken_over.filter(|other| *other != index)
             && let Some(connection) = self.connections[other].take()
         {
@@ -107,12 +92,28 @@ impl Feed {
         }
     }
 
-    /// The sessions of a producer that are connected and own what they open.
-    fn connected_runs(&self, producer: &str) -> Vec<SessionId> {
-        let runs = self.state.sessions.iter().filter(|(id, session)| {
-            session.owner && session.name.producer == producer && self.attendance.connection(*id).is_some()
-        });
-        runs.map(|(id, _)| id).collect()
+    /// Reads what a connection has written so far, and its end if that has come.
+    fn hear_out(&mut self, index: usize) {
+        let mut batches = limits::TAKE_OVER_BATCHES_MAX;
+        while batches > 0 && self.serve(index, EpollFlags::EPOLLIN) {
+            batches -= 1;
+        }
+    }
+
+    /// The connections of a producer's runs whose other end is closed, though that may not have been read yet.
+    fn ended_runs(&self, producer: &str) -> Vec<usize> {
+        let runs = self.state.sessions.iter().filter(|(_, run)| run.owner && run.name.producer == producer);
+        let connected = runs.filter_map(|(id, _)| self.attendance.connection(id));
+        let found: Vec<(usize, &Connection)> =
+            connected.filter_map(|index| Some((index, self.connections[index].as_ref()?))).collect();
+        let mut polled: Vec<PollFd<'_>> =
+            found.iter().map(|(_, run)| PollFd::new(run.stream.as_fd(), PollFlags::empty())).collect();
+        if let Err(error) = poll(&mut polled, PollTimeout::ZERO) {
+            log::error!("the runs of producer {producer} cannot be polled: {error}");
+            return Vec::new();
+        }
+        let ended = found.iter().zip(&polled).filter(|(_, polled)| polled.any().unwrap_or(true));
+        ended.map(|((index, _), _)| *index).collect()
     }
 
     /// Forgets a session if there are too many: one of those away that would lose least, and of these the one away for
@@ -145,6 +146,15 @@ impl Feed {
         let SessionName { producer, instance } = &*name;
         self.record_own(&Entry::Abandon { at, producer, instance }, &format!("producer {producer}: "));
         log::info!("producer {producer}: instance {instance} stays away, what it had open is abandoned");
+    }
+
+    /// A session's connection has ended before its session has.
+    pub(super) fn leave(&mut self, id: SessionId) {
+        self.attendance.leave(id, self.grace, Instant::now());
+        let Some(session) = self.state.sessions.get(id) else { return };
+        let name = Arc::clone(&session.name);
+        let SessionName { producer, instance } = &*name;
+        self.record_own(&Entry::Left { producer, instance }, "");
     }
 
     pub(super) fn forget(&mut self, id: SessionId) {

@@ -5,15 +5,15 @@
 
 use std::io::{self, Read};
 
-const MARK: [u8; 4] = *b"\xf5LX\xfa";
-const HEAD_BYTES: usize = 12;
+pub(super) const MARK: &[u8; 4] = b"\xf5LX\xfa";
+pub(super) const HEAD_BYTES: usize = 12;
 /// No frame is longer; a length beyond it is damage.
 const PAYLOAD_BYTES_MAX: usize = 1 << 30;
 
 /// Appends one frame whose payload `write` appends.
 pub(super) fn push(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     let start = out.len();
-    out.extend_from_slice(&MARK);
+    out.extend_from_slice(MARK);
     out.extend_from_slice(&[0; HEAD_BYTES - 4]);
     write(out);
     let payload = &out[start + HEAD_BYTES..];
@@ -80,7 +80,7 @@ impl<R: Read> Frames<R> {
 
 /// Length and sum.
 fn read_head(head: &[u8]) -> Option<(usize, u32)> {
-    let rest = head.strip_prefix(&MARK)?;
+    let rest = head.strip_prefix(MARK)?;
     let (length, rest) = rest.split_first_chunk::<4>()?;
     let (sum, _) = rest.split_first_chunk::<4>()?;
     let length = u32::from_le_bytes(*length) as usize;
@@ -91,7 +91,7 @@ fn read_head(head: &[u8]) -> Option<(usize, u32)> {
 /// long as reading it; then there may be one.
 fn holds_frame(bytes: &[u8]) -> bool {
     let mut budget = bytes.len() * 4;
-    for at in memchr::memmem::find_iter(bytes, &MARK) {
+    for at in memchr::memmem::find_iter(bytes, MARK) {
         let Some((length, sum)) = read_head(&bytes[at..]) else { continue };
         let Some(payload) = bytes.get(at + HEAD_BYTES..at + HEAD_BYTES + length) else { continue };
         if length > budget || crc32fast::hash(payload) == sum {

@@ -451,8 +451,9 @@ fn a_journal_damaged_within_is_set_aside_once_a_snapshot_holds_what_was_good() {
     let (directory, history) = crashed();
     let path = directory.path().join("journal.4");
     let mut bytes = std::fs::read(&path).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
+    // Within its first entry, so that good ones stand behind it.
+    let entry = memchr::memmem::find_iter(&bytes, frame::MARK).nth(1).unwrap();
+    bytes[entry + frame::HEAD_BYTES] ^= 1;
     std::fs::write(&path, bytes).unwrap();
     let mut run = Run::begin(directory.path(), Sync::Never, Arc::new(RealDisk));
     let text = shown(&mut run.life.state);

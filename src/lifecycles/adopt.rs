@@ -1,17 +1,27 @@
 //! Going on with other catalogs: what a changed catalog still describes is carried over, the rest is dropped by name.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::entities::SeriesRef;
+use super::entities::{Entity, PART_END, SeriesRef};
 use super::system::System;
 use super::{Engine, Rules};
 use crate::catalog::Catalog;
-use crate::catalog::model::{EntityIndex, MetricKind};
+use crate::catalog::model::{EntityDef, EntityIndex, MetricDef, MetricIndex, MetricKind};
+
+/// What came of other catalogs.
+#[derive(Default)]
+pub(super) struct Adopted {
+    /// What was dropped, for the log.
+    pub(super) dropped: Vec<String>,
+    /// Systems whose catalog has changed, with the metrics whose series were carried over.
+    pub(super) changed: Vec<(usize, HashSet<MetricIndex>)>,
+}
 
 impl Engine {
-    /// Puts `catalogs` in force. Returns what was dropped, for the log.
-    pub(super) fn adopt(&mut self, catalogs: &[Arc<Catalog>], rules: &Rules) -> Vec<String> {
-        let mut dropped = Vec::new();
+    /// Puts `catalogs` in force.
+    pub(super) fn adopt(&mut self, catalogs: &[Arc<Catalog>], rules: &Rules) -> Adopted {
+        let Adopted { mut dropped, mut changed } = Adopted::default();
         let mut former = std::mem::take(&mut self.systems);
         for catalog in catalogs {
             let position = former.iter().position(|system| system.catalog.name == catalog.name);
@@ -21,27 +31,29 @@ impl Engine {
                     same.catalog = Arc::clone(catalog);
                     same
                 }
-                Some(changed) => {
+                Some(former) => {
                     let mut system = System::new(Arc::clone(catalog), rules.series_max, &self.hasher);
-                    system.take_over(changed, &mut dropped);
+                    let kept = system.take_over(former, &mut dropped);
+                    changed.push((self.systems.len(), kept));
                     if system.shown {
                         system.show(&self.hasher);
                     }
                     system
                 }
             };
-            system.families.iter_mut().for_each(|family| family.set_series_max(rules.series_max));
+            system.set_series_max(rules.series_max);
             self.systems.push(system);
         }
         dropped.extend(former.iter().filter(|system| system.shown).map(|system| {
             format!("{}: its catalog is gone, so are its {} series", system.catalog.name, system.series())
         }));
-        dropped
+        Adopted { dropped, changed }
     }
 }
 
 impl System {
-    fn take_over(&mut self, mut former: System, dropped: &mut Vec<String>) {
+    /// Takes what still fits. Returns the metrics whose series were carried over.
+    fn take_over(&mut self, mut former: System, dropped: &mut Vec<String>) -> HashSet<MetricIndex> {
         let (old, new) = (Arc::clone(&former.catalog), Arc::clone(&self.catalog));
         let kinds: Vec<Option<EntityIndex>> =
             (0..old.entities.len()).map(|kind| same_kind(&old, kind, &new)).collect();
@@ -93,9 +105,25 @@ impl System {
         let moved = |series: SeriesRef| {
             metrics[series.metric as usize].map(|metric| SeriesRef { metric, slot: series.slot })
         };
-        self.entities = former.entities.remapped(new.entities.len(), &kinds, moved);
-        self.totals
-            .extend(former.totals.into_iter().filter_map(|(series, last)| Some((moved(series)?, last))));
+        // The total of an entity goes on whatever labels its metric has now.
+        let total = |metric: u16| {
+            let def = &old.metrics[metric as usize];
+            let owner = def.owner.and_then(|owner| kinds[owner]);
+            let same = |other: &MetricDef| {
+                other.name == def.name && other.kind == MetricKind::Counter && other.owner == owner
+            };
+            new.metrics.iter().position(same).map(|metric| metric as u16)
+        };
+        let retext = |kind: EntityIndex, entity: &Entity| {
+            let (from, to) = (&old.entities[kind], &new.entities[kinds[kind]?]);
+            (from.labels != to.labels).then(|| retext(entity, from, to))
+        };
+        self.entities = former.entities.remapped(new.entities.len(), &kinds, moved, total, retext);
+        for (metric, totals) in former.totals {
+            if let Some(metric) = metrics[metric as usize] {
+                self.totals.insert(metric, totals);
+            }
+        }
         for (event, count) in new.events.iter().zip(&mut self.applied) {
             let position = old.events.iter().position(|other| other.name == event.name);
             *count = position.map_or(0, |position| former.applied[position]);
@@ -105,11 +133,23 @@ impl System {
                 self.abandoned[new] = former.abandoned[old];
             }
         }
+        self.label_cuts = former.label_cuts;
         self.shown = former.shown;
+        metrics.into_iter().flatten().map(MetricIndex::from).collect()
     }
 }
 
-/// The kind in the new catalog that holds the same key, labels and parents.
+/// The text of an entity that carries more labels than before: those that are new are empty.
+fn retext(entity: &Entity, from: &EntityDef, to: &EntityDef) -> Box<[u8]> {
+    let mut text = Vec::new();
+    for name in to.key.iter().chain(&to.labels) {
+        text.extend_from_slice(from.part(name).map_or(b"", |part| entity.part(part)));
+        text.push(PART_END);
+    }
+    text.into()
+}
+
+/// The kind in the new catalog that has the same key and parents, and all the labels.
 fn same_kind(old: &Catalog, kind: EntityIndex, new: &Catalog) -> Option<EntityIndex> {
     let def = &old.entities[kind];
     let found = new.entities.iter().position(|other| other.name == def.name)?;
@@ -119,5 +159,6 @@ fn same_kind(old: &Catalog, kind: EntityIndex, new: &Catalog) -> Option<EntityIn
         .iter()
         .map(|&parent| same_kind(old, parent, new))
         .eq(other.within.iter().map(|&p| Some(p)));
-    (def.key == other.key && def.labels == other.labels && parents).then_some(found)
+    let labels = def.labels.iter().all(|label| other.labels.contains(label));
+    (def.key == other.key && labels && parents).then_some(found)
 }

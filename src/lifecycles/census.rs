@@ -8,7 +8,7 @@ use crate::catalog::Catalog;
 pub struct Census<'a> {
     /// Its catalog.
     pub catalog: &'a Catalog,
-    /// One for each kind of the catalog.
+    /// One for each kind of the catalog that producers report.
     pub kinds: Vec<EntityCount<'a>>,
 }
 
@@ -43,7 +43,9 @@ impl Engine {
 fn kinds(system: &System, now: f64) -> Vec<EntityCount<'_>> {
     let (defs, entities) = (&system.catalog.entities, &system.entities);
     let oldest = entities.oldest();
-    let counts = defs.iter().enumerate().map(|(kind, def)| EntityCount {
+    // What closes by itself was opened by nobody's word: it only holds others together.
+    let told = defs.iter().enumerate().filter(|(_, def)| !def.closes_when_empty);
+    let counts = told.map(|(kind, def)| EntityCount {
         entity: &def.name,
         open: entities.count(kind),
         abandoned: system.abandoned[kind],

@@ -34,12 +34,11 @@ pub(super) struct SeriesRef {
     pub(super) slot: u32,
 }
 
-/// A running total kept elsewhere, and what it was when last heard of.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// A running total kept elsewhere, and what it was when last heard of. Its source is the metric and the entity, whatever the
+/// labels are.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Total {
-    pub(super) series: SeriesRef,
-    /// The label text, where the series is shared with others because its family was full.
-    pub(super) overflow_text: Option<Box<[u8]>>,
+    pub(super) metric: u16,
     pub(super) last: f64,
 }
 
@@ -379,15 +378,52 @@ impl Entities {
         new
     }
 
+    /// Notes that a series belongs to an entity no longer. Says whether it did.
+    pub(super) fn disown(&mut self, id: EntityId, series: SeriesRef) -> bool {
+        let owned = self.owners.remove(&(id, series));
+        if owned {
+            self.entities[id as usize].more_mut().owned.retain(|other| *other != series);
+        }
+        owned
+    }
+
+    /// Notes what a running total is now that belongs to an entity. Returns what it was.
+    pub(super) fn total(&mut self, id: EntityId, metric: u16, total: f64) -> Option<f64> {
+        let totals = &mut self.entities[id as usize].more_mut().totals;
+        if let Some(known) = totals.iter_mut().find(|known| known.metric == metric) {
+            return Some(std::mem::replace(&mut known.last, total));
+        }
+        totals.push(Total { metric, last: total });
+        None
+    }
+
+    /// Forgets which series count entities or belong to them, and all totals.
+    pub(super) fn forget_series(&mut self) {
+        self.owners.clear();
+        for entity in &mut self.entities {
+            entity.counted.clear();
+            if let Some(more) = &mut entity.more {
+                more.owned.clear();
+                more.totals.clear();
+            }
+        }
+    }
+
+    /// Gives to nobody what one session has opened.
+    pub(super) fn give_to_nobody(&mut self, opener: Opener) {
+        self.openers.iter_mut().filter(|other| **other == opener).for_each(|other| *other = NOBODY);
+    }
+
     /// Gives an entity other values for its carried labels.
     pub(super) fn retext(&mut self, id: EntityId, text: &[u8]) {
         self.entities[id as usize].text = text.into();
     }
 
-    /// What one session has opened, children before their parents. The order does not depend on ids, so that a
+    /// The open entities of which this holds, children before their parents. The order does not depend on ids, so that a
     /// state that was saved and restored goes the same way.
-    pub(super) fn opened_by(&self, opener: Opener) -> Vec<(EntityIndex, Box<[u8]>)> {
-        let ids = self.openers.iter().enumerate().filter(|(_, other)| **other == opener);
+    pub(super) fn children_first(&self, wanted: impl Fn(EntityId) -> bool) -> Vec<(EntityIndex, Box<[u8]>)> {
+        let ids =
+            self.kinds.iter().enumerate().filter(|(id, kind)| **kind != FREE && wanted(*id as EntityId));
         let mut found: Vec<(usize, EntityIndex, Box<[u8]>)> = ids
             .map(|(id, _)| {
                 let key = self.entities[id].key().into();
@@ -409,13 +445,20 @@ impl Entities {
     }
 
     /// The same entities under other indices of kinds and metrics. All entities of kinds that have no new index
-    /// must be closed; series that have none are forgotten.
+    /// must be closed; series and totals that have none are forgotten. `retext` gives the text of an entity of a kind.
     pub(super) fn remapped(
         mut self,
         kinds: usize,
         kind_map: &[Option<EntityIndex>],
         series: impl Fn(SeriesRef) -> Option<SeriesRef>,
+        total: impl Fn(u16) -> Option<u16>,
+        retext: impl Fn(EntityIndex, &Entity) -> Option<Box<[u8]>>,
     ) -> Self {
+        for (id, &kind) in self.kinds.iter().enumerate().filter(|(_, kind)| **kind != FREE) {
+            if let Some(text) = retext(kind as EntityIndex, &self.entities[id]) {
+                self.entities[id].text = text;
+            }
+        }
         let mut index: Vec<HashTable<EntityId>> = (0..kinds).map(|_| HashTable::new()).collect();
         for (old, table) in self.index.drain(..).enumerate() {
             if let Some(new) = kind_map[old] {
@@ -431,7 +474,7 @@ impl Entities {
             entity.counted = entity.counted.iter().filter_map(|&old| series(old)).collect();
             let Some(more) = &mut entity.more else { continue };
             more.owned = more.owned.iter().filter_map(|&old| series(old)).collect();
-            more.totals.retain_mut(|total| series(total.series).map(|new| total.series = new).is_some());
+            more.totals.retain_mut(|known| total(known.metric).map(|new| known.metric = new).is_some());
         }
         let owners: Vec<_> = self.owners.drain().filter_map(|(id, old)| Some((id, series(old)?))).collect();
         self.owners.extend(owners);
@@ -445,7 +488,6 @@ impl Entities {
             let entity = &mut self.entities[id as usize];
             entity.counted.iter_mut().filter(|series| **series == from).for_each(|series| *series = to);
             let Some(more) = &mut entity.more else { continue };
-            more.totals.iter_mut().filter(|total| total.series == from).for_each(|total| total.series = to);
             if let Some(position) = more.owned.iter().position(|series| *series == from) {
                 more.owned.swap_remove(position);
                 self.owners.remove(&(id, from));

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::entities::{Entities, EntityId, EntityImage, SeriesRef};
-use super::system::System;
+use super::system::{Source, System};
 use super::{Engine, Opener, Reason};
 use crate::image::{self, Damaged, Reader, ensure};
 
@@ -27,7 +27,10 @@ struct SystemHead<'a> {
     shown: bool,
     applied: Cow<'a, [u64]>,
     abandoned: Cow<'a, [u64]>,
-    totals: Vec<(SeriesRef, f64)>,
+    label_cuts: u64,
+    /// Metric, labels before any transform, total.
+    #[serde(borrow)]
+    totals: Vec<(u16, Cow<'a, [u8]>, f64)>,
     entities: u32,
 }
 
@@ -79,7 +82,8 @@ impl System {
             shown: self.shown,
             applied: Cow::Borrowed(&self.applied),
             abandoned: Cow::Borrowed(&self.abandoned),
-            totals: self.totals.iter().map(|(series, total)| (*series, *total)).collect(),
+            label_cuts: self.label_cuts,
+            totals: self.totals().collect(),
             entities: self.entities.count_all() as u32,
         };
         image::put(out, &head);
@@ -97,6 +101,7 @@ impl System {
         self.shown = head.shown;
         self.applied = head.applied.into();
         self.abandoned = head.abandoned.into();
+        self.label_cuts = head.label_cuts;
         for family in &mut self.families {
             family.restore(image)?;
         }
@@ -106,12 +111,10 @@ impl System {
             ensure((entity.kind as usize) < self.catalog.entities.len(), "a kind of the catalog")?;
             let def = &self.catalog.entities[entity.kind as usize];
             ensure(entity.parents.len() == def.within.len(), "as many parents as the catalog says")?;
-            let series = entity
-                .counted
-                .iter()
-                .chain(entity.owned.iter())
-                .chain(entity.totals.iter().map(|t| &t.series));
+            let series = entity.counted.iter().chain(entity.owned.iter());
             ensure(series.copied().all(|series| self.has(series)), "series that are there")?;
+            let metrics = entity.totals.iter().map(|total| total.metric as usize);
+            ensure(metrics.into_iter().all(|metric| metric < self.families.len()), "metrics of the catalog")?;
             if !openers(entity.opener) {
                 entity.opener = super::NOBODY;
             }
@@ -123,9 +126,17 @@ impl System {
             let parents = self.entities.parents(id).map(|parent| self.entities.kind(parent));
             ensure(parents.eq(kinds.iter().copied()), "parents of the kinds that the catalog says")?;
         }
-        let (kept, _): (Vec<_>, Vec<_>) = head.totals.into_iter().partition(|(series, _)| self.has(*series));
-        self.totals.extend(kept);
+        for (metric, labels, total) in head.totals {
+            ensure((metric as usize) < self.families.len(), "a metric of the catalog")?;
+            self.growth(metric, Source::Labels(&labels), total);
+        }
         Ok(())
+    }
+
+    fn totals(&self) -> impl Iterator<Item = (u16, Cow<'_, [u8]>, f64)> {
+        self.totals.iter().flat_map(|(metric, totals)| {
+            totals.iter().map(|(labels, total)| (*metric, Cow::Borrowed(&**labels), *total))
+        })
     }
 
     fn has(&self, series: SeriesRef) -> bool {

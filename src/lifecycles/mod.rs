@@ -3,7 +3,7 @@
 //!
 //! The engine belongs to one thread, holds no sockets or files, and asks for no time: every event brings its own. So
 //! the same lines with the same times give the same state, wherever they come from. `entities` is what is open,
-//! `apply` does the events, `adopt` carries state over to changed catalogs, `render` shows it, `census` counts what is open.
+//! `apply` does the events, `restart` what ends without one, `adopt` carries state over to changed catalogs, `render` shows it, `census` counts what is open.
 
 mod adopt;
 mod apply;
@@ -12,6 +12,7 @@ mod entities;
 mod image;
 mod names;
 mod render;
+mod restart;
 mod system;
 mod transform;
 
@@ -23,7 +24,7 @@ use hashbrown::DefaultHashBuilder;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::Catalog;
-use crate::catalog::model::Transform;
+use crate::catalog::model::{MetricIndex, Transform};
 use crate::config::{Privacy, Settings};
 use crate::event::line::{Fields, Head, Value};
 use crate::event::rejection::{Reason, Rejection};
@@ -33,9 +34,11 @@ use crate::series;
 pub use census::{Census, EntityCount};
 pub use entities::{NOBODY, Opener};
 
+use adopt::Adopted;
 use apply::{Context, Event, Scratch};
 use names::Names;
 use render::Shown;
+use restart::At;
 use system::System;
 
 /// The settings that the engine goes by.
@@ -55,6 +58,8 @@ pub struct Rules {
     pub startup: Vec<String>,
     /// `[events] max_line`, bytes without the line's end.
     pub line_max: usize,
+    /// `[systems] restart = reset`: a server that has been restarted begins at 0.
+    pub restart_resets: bool,
 }
 
 impl From<&Settings> for Rules {
@@ -67,6 +72,7 @@ impl From<&Settings> for Rules {
             enabled: settings.enabled.clone(),
             startup: settings.startup.iter().map(|event| event.line.clone()).collect(),
             line_max: settings.max_line,
+            restart_resets: settings.restart_resets,
         }
     }
 }
@@ -90,6 +96,24 @@ pub struct Engine {
 
 /// One event kind and how often it was applied.
 pub type Applied<'a> = (&'a str, u64);
+
+/// On whose behalf a line is applied.
+#[derive(Clone, Copy)]
+pub struct Origin<'a> {
+    /// To whom belongs what it opens.
+    pub opener: Opener,
+    /// Whose entities are given up if it tells that its server has been restarted.
+    pub former: &'a dyn Fn() -> Vec<Opener>,
+    /// It is the engine's own: the abandonment of what was opened while its system was enabled.
+    pub is_own: bool,
+}
+
+impl Origin<'_> {
+    /// A line without a session.
+    pub fn nobody() -> Self {
+        Origin { opener: NOBODY, former: &|| vec![NOBODY], is_own: false }
+    }
+}
 
 impl Default for Engine {
     /// One that knows no catalog yet.
@@ -127,10 +151,34 @@ impl Engine {
 
     /// The same without showing systems or applying events.
     pub fn prepare(&mut self, catalogs: &[Arc<Catalog>], rules: Rules) -> Vec<String> {
-        let dropped = self.adopt(catalogs, &rules);
+        let Adopted { dropped, changed } = self.adopt(catalogs, &rules);
         self.rules = rules;
         self.index();
+        for (system, kept) in changed {
+            self.fill_gauges(system, &|metric| !kept.contains(&metric));
+        }
         dropped
+    }
+
+    /// Fills the gauges that begin with the open entities of a system, where they are wanted.
+    fn fill_gauges(&mut self, system_index: usize, wanted: &dyn Fn(MetricIndex) -> bool) {
+        let system = &mut self.systems[system_index];
+        let catalog = Arc::clone(&system.catalog);
+        let (mut scratch, fields) = (Scratch::default(), Fields::default());
+        let mut context = Context {
+            privacy: self.rules.privacy,
+            names: &mut self.names,
+            hasher: &self.hasher,
+            entities_max: self.rules.entities_max,
+            former: &[],
+        };
+        for id in system.entities.all().collect::<Vec<_>>() {
+            let plan = &catalog.entities[system.entities.kind(id)].gauges;
+            let event = Event { plan, line: "", fields: &fields, time: 0.0, opener: NOBODY };
+            if scratch.resolve_gauges(event, id, system, &mut context, wanted).is_ok() {
+                scratch.commit(event, 0..plan.steps.len(), system, &self.hasher);
+            }
+        }
     }
 
     /// The rules in force.
@@ -166,46 +214,20 @@ impl Engine {
 
     /// Applies one line, without its end, on nobody's behalf. `arrived` is Unix seconds. Whatever comes of it is counted.
     pub fn apply(&mut self, line: &str, arrived: f64) -> Result<(), Rejection> {
-        self.apply_for(line, arrived, NOBODY).inspect_err(|rejection| self.count_rejection(rejection.reason))
+        let applied = self.apply_for(line, arrived, Origin::nobody(), &mut |_| {});
+        applied.inspect_err(|rejection| self.count_rejection(rejection.reason))
     }
 
-    /// Applies one line whose entities will belong to a session. A rejection is not counted.
-    pub fn apply_for(&mut self, line: &str, arrived: f64, opener: Opener) -> Result<(), Rejection> {
+    /// Applies one line on somebody's behalf. A rejection is not counted; `note` takes what the log should say.
+    pub fn apply_for(
+        &mut self,
+        line: &str,
+        arrived: f64,
+        origin: Origin<'_>,
+        note: &mut dyn FnMut(String),
+    ) -> Result<(), Rejection> {
         self.fields.scan(line)?;
-        if let Some(reset) = self.apply_fields(line, arrived, opener)? {
-            self.after_reset(reset, arrived);
-        }
-        Ok(())
-    }
-
-    /// Gives up what a session has opened, children first: each entity's `abandoned` event is applied, or it is
-    /// closed. Returns what the log should say.
-    pub fn abandon(&mut self, opener: Opener, now: f64) -> Vec<String> {
-        let mut notes = Vec::new();
-        for system in 0..self.systems.len() {
-            let catalog = Arc::clone(&self.systems[system].catalog);
-            for (kind, key) in self.systems[system].entities.opened_by(opener) {
-                let state = &mut self.systems[system];
-                state.abandoned[kind] += 1;
-                // An event before this one may have closed it.
-                let Some(id) = state.entities.find(kind, &key) else { continue };
-                let def = &catalog.entities[kind];
-                if let Some(event) = def.abandoned {
-                    let line = state.entities.get(id).to_line(&catalog.events[event].name, def);
-                    if let Err(rejection) = self.apply_for(&line, now, NOBODY) {
-                        notes.push(format!("{line}: {rejection}; the {} is closed instead", def.name));
-                    }
-                }
-                let state = &mut self.systems[system];
-                if let Some(id) = state.entities.find(kind, &key)
-                    && state.entities.opener(id) == opener
-                {
-                    state.close(id);
-                    state.entities.release();
-                }
-            }
-        }
-        notes
+        self.apply_fields(line, arrived, origin, note)
     }
 
     /// Counts a line that was rejected before it came here.
@@ -213,8 +235,14 @@ impl Engine {
         self.rejected[reason as usize] += 1;
     }
 
-    /// Applies the line whose fields have been found. Returns the system that was reset, if one was.
-    fn apply_fields(&mut self, line: &str, arrived: f64, opener: Opener) -> Result<Option<usize>, Rejection> {
+    /// Applies the line whose fields have been found.
+    fn apply_fields(
+        &mut self,
+        line: &str,
+        arrived: f64,
+        origin: Origin<'_>,
+        note: &mut dyn FnMut(String),
+    ) -> Result<(), Rejection> {
         let fields = &self.fields;
         let (name, time) = read_head(line, fields)?;
         let Some(&(system_index, event_index)) = self.events.get(name) else {
@@ -222,7 +250,6 @@ impl Engine {
                 format!("{name:?}: expected an event of a catalog (lifecycle-exporter catalog lists them)");
             return Err(Rejection::new(Reason::UnknownEvent, what));
         };
-        let entities_open = self.systems.iter().map(|system| system.entities.count_all()).sum();
         let system = &mut self.systems[system_index];
         let catalog = &self.catalogs[system_index];
         let plan = &catalog.events[event_index];
@@ -230,7 +257,8 @@ impl Engine {
             rejection.event = Some(plan.name.clone());
             rejection
         };
-        if !self.rules.enabled.is_empty() && !self.rules.enabled.contains(&catalog.name) {
+        let enabled = &self.rules.enabled;
+        if !enabled.is_empty() && !enabled.contains(&catalog.name) && !origin.is_own {
             let what = format!(
                 "{}: not in [systems] enabled, expected one of {}",
                 catalog.name,
@@ -238,42 +266,35 @@ impl Engine {
             );
             return Err(about(Rejection::new(Reason::DisabledSystem, what)));
         }
-        let trusted = time.filter(|time| (time - arrived).abs() <= limits::EVENT_TIME_SKEW_SECONDS_MAX);
-        let event = Event { plan, line, fields, time: trusted.unwrap_or(arrived), opener };
-        let mut context = Context {
-            privacy: self.rules.privacy,
-            names: &mut self.names,
-            hasher: &self.hasher,
-            entities_open,
-            entities_max: self.rules.entities_max,
-        };
-        if let Some(change) = apply::only_count(plan) {
-            self.scratch.count(event, change, system, &mut context).map_err(about)?;
+        let (time, is_trusted) = happened(time, arrived);
+        if plan.restarts {
+            let (at, name) =
+                (At { system: system_index, event: event_index, time, arrived }, plan.name.clone());
+            self.apply_restart(line, at, origin, note)
+                .map_err(|rejection| Rejection { event: Some(name), ..rejection })?;
         } else {
-            self.scratch.resolve(event, system, &mut context).map_err(about)?;
-            if !system.shown {
-                system.show(&self.hasher);
+            let event = Event { plan, line, fields, time, opener: origin.opener };
+            let mut context = Context {
+                privacy: self.rules.privacy,
+                names: &mut self.names,
+                hasher: &self.hasher,
+                entities_max: self.rules.entities_max,
+                former: &[],
+            };
+            if let Some(change) = apply::only_count(plan) {
+                self.scratch.count(event, change, system, &mut context).map_err(about)?;
+            } else {
+                self.scratch.resolve(event, system, &mut context).map_err(about)?;
+                if !system.shown {
+                    system.show(&self.hasher);
+                }
+                self.scratch.commit(event, 0..plan.steps.len(), system, &self.hasher);
             }
-            self.scratch.commit(event, system, &self.hasher);
+            system.label_cuts += self.scratch.cuts();
+            system.applied[event_index] += 1;
         }
-        system.applied[event_index] += 1;
-        self.times_ignored += u64::from(time.is_some() && trusted.is_none());
-        Ok(plan.resets.then_some(system_index))
-    }
-
-    /// Start-up events stand for what that server does not tell again after its restart. Those that reset it are
-    /// left out: it has just told that itself.
-    fn after_reset(&mut self, system_index: usize, now: f64) {
-        let plans = &self.systems[system_index].catalog.events;
-        let of_system = |line: &String| {
-            let mut fields = Fields::default();
-            fields.scan(line).is_ok()
-                && read_head(line, &fields)
-                    .is_ok_and(|(name, _)| plans.iter().any(|plan| plan.name == name && !plan.resets))
-        };
-        let startup: Vec<String> =
-            self.rules.startup.iter().filter(|line| of_system(line)).cloned().collect();
-        self.apply_own(startup, now);
+        self.times_ignored += u64::from(!is_trusted);
+        Ok(())
     }
 
     /// The names of all systems, in the order of their catalogs.
@@ -317,6 +338,14 @@ impl Engine {
     /// Lines rejected, by reason.
     pub fn rejected(&self) -> impl Iterator<Item = (Reason, u64)> {
         Reason::ALL.into_iter().map(|reason| (reason, self.rejected[reason as usize]))
+    }
+
+    /// Labels that were cut, for each system shown.
+    pub fn label_cuts(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.systems
+            .iter()
+            .filter(|s| s.shown)
+            .map(|system| (system.catalog.name.as_str(), system.label_cuts))
     }
 
     /// Event times that were too far off the clock.
@@ -368,11 +397,20 @@ impl System {
         for (from, to) in merged {
             let reference = |slot| entities::SeriesRef { metric: metric as u16, slot };
             let moved = self.entities.redirect(reference(from), reference(to));
-            // Two sources that are one series now: what the other one had come to says nothing any more.
-            self.totals.remove(&reference(from));
             (0..moved).for_each(|_| self.families[metric].own(to));
-            self.families[metric].drop_merged(from);
+            self.families[metric].remove(from);
         }
+    }
+}
+
+/// When an event happened, and whether its own time could be believed: nothing comes from the future, and what is a day off is a fault.
+fn happened(time: Option<f64>, arrived: f64) -> (f64, bool) {
+    match time {
+        None => (arrived, true),
+        Some(time) if (time - arrived).abs() <= limits::EVENT_TIME_SKEW_SECONDS_MAX => {
+            (time.min(arrived), true)
+        }
+        Some(_) => (arrived, false),
     }
 }
 

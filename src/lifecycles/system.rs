@@ -1,11 +1,12 @@
-//! The state of one system: its open entities and the series of its metrics. Changes come from `apply`.
+//! The state of one system: its open entities, the series of its metrics and the totals that they follow. Changes come from `apply`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use hashbrown::DefaultHashBuilder;
+use smallvec::SmallVec;
 
-use super::entities::{Entities, EntityId, SeriesRef};
+use super::entities::{Entities, EntityId, Opener};
 use crate::catalog::model::{Catalog, MetricKind};
 use crate::series::{Family, Shape};
 
@@ -15,14 +16,28 @@ pub(super) struct System {
     pub(super) entities: Entities,
     /// One for each metric of the catalog.
     pub(super) families: Vec<Family>,
-    /// Running totals of series that no entity is the source of.
-    pub(super) totals: HashMap<SeriesRef, f64, DefaultHashBuilder>,
+    /// Running totals of metrics that no entity owns, by metric and labels before any transform.
+    pub(super) totals: BTreeMap<u16, HashMap<Box<[u8]>, f64, DefaultHashBuilder>>,
     /// Events applied, for each event of the catalog.
     pub(super) applied: Vec<u64>,
     /// Entities abandoned by their producer, for each kind of the catalog.
     pub(super) abandoned: Vec<u64>,
+    /// Labels that were cut.
+    pub(super) label_cuts: u64,
     /// Whether its metrics are shown.
     pub(super) shown: bool,
+    /// `[limits] series_per_metric`.
+    series_max: usize,
+    hasher: DefaultHashBuilder,
+}
+
+/// What tells one running total of a metric from another.
+#[derive(Clone, Copy)]
+pub(super) enum Source<'a> {
+    /// The entity that owns the series.
+    Owner(EntityId),
+    /// The labels before any transform, where no entity does.
+    Labels(&'a [u8]),
 }
 
 impl System {
@@ -38,12 +53,39 @@ impl System {
         System {
             families: families.collect(),
             entities: Entities::new(catalog.entities.len(), hasher.clone()),
-            totals: HashMap::with_hasher(hasher.clone()),
+            totals: BTreeMap::new(),
             applied: vec![0; catalog.events.len()],
             abandoned: vec![0; catalog.entities.len()],
+            label_cuts: 0,
             shown: false,
+            series_max,
+            hasher: hasher.clone(),
             catalog,
         }
+    }
+
+    /// Changes how many series, and sources of totals, a metric may have. Those that are there stay.
+    pub(super) fn set_series_max(&mut self, series_max: usize) {
+        self.series_max = series_max;
+        self.families.iter_mut().for_each(|family| family.set_series_max(series_max));
+    }
+
+    /// By how much a running total has grown since it was last heard of. A smaller total than before means that its source began
+    /// anew at 0. `None`: there are too many sources to know.
+    pub(super) fn growth(&mut self, metric: u16, source: Source<'_>, total: f64) -> Option<f64> {
+        let last = match source {
+            Source::Owner(owner) => self.entities.total(owner, metric, total),
+            Source::Labels(labels) => {
+                let new = || HashMap::with_hasher(self.hasher.clone());
+                let totals = self.totals.entry(metric).or_insert_with(new);
+                if totals.len() >= self.series_max && !totals.contains_key(labels) {
+                    return None;
+                }
+                totals.insert(labels.into(), total)
+            }
+        };
+        let last = last.unwrap_or(0.0);
+        Some(if total >= last { total - last } else { total })
     }
 
     /// Shows the system: metrics without labels exist from here on.
@@ -52,36 +94,59 @@ impl System {
         self.shown = true;
         let hash = hasher.hash_one([0_u8; 0].as_slice());
         for (metric, family) in self.catalog.metrics.iter().zip(&mut self.families) {
-            if metric.labels.is_empty() && metric.kind != MetricKind::Age {
+            if metric.labels.is_empty() && metric.kind != MetricKind::Age && metric.zero {
                 family.place(b"", hash);
             }
         }
     }
 
-    /// That server has been restarted: all entities are closed and all series forgotten.
+    /// All entities are closed and all series forgotten.
     pub(super) fn reset(&mut self, hasher: &DefaultHashBuilder) {
         self.entities.clear();
+        self.forget_series(hasher);
+    }
+
+    /// All series are forgotten. The gauges of what is still open have to be filled again.
+    pub(super) fn forget_series(&mut self, hasher: &DefaultHashBuilder) {
+        self.entities.forget_series();
         self.totals.clear();
         self.families.iter_mut().for_each(Family::clear);
         self.show(hasher);
     }
 
-    /// Closes an entity and all within it, children first.
+    /// Whether an entity is abandoned with what these have opened.
+    pub(super) fn is_given_up(&self, id: EntityId, former: &[Opener]) -> bool {
+        former.contains(&self.entities.opener(id)) && self.catalog.entities[self.entities.kind(id)].owned
+    }
+
+    /// Closes an entity and all within it, children first, and parents that are to close when nothing is left in them.
     pub(super) fn close(&mut self, id: EntityId) {
         if self.entities.has_children(id) {
-            self.entities.family_of(id).into_iter().for_each(|id| self.close_one(id));
+            for id in self.entities.family_of(id) {
+                // A parent in between may have closed with its last child.
+                if self.entities.is_open(id) {
+                    self.close_one(id);
+                }
+            }
         } else {
             self.close_one(id);
         }
     }
 
     fn close_one(&mut self, id: EntityId) {
+        let parents: SmallVec<[EntityId; 2]> = self.entities.parents(id).collect();
         let left = self.entities.close(id);
         for series in &left.counted {
             self.families[series.metric as usize].add(series.slot, -1.0);
         }
         for series in &left.more().owned {
             self.families[series.metric as usize].disown(series.slot);
+        }
+        for parent in parents {
+            let closes = self.catalog.entities[self.entities.kind(parent)].closes_when_empty;
+            if closes && !self.entities.has_children(parent) {
+                self.close_one(parent);
+            }
         }
     }
 

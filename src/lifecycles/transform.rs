@@ -37,7 +37,7 @@ fn push_path(parents: &[String], value: &str, out: &mut Vec<u8>) {
         }
         let variable = !segment.is_empty()
             && ((index > 0 && parents.iter().any(|parent| parent == previous))
-                || segment.bytes().all(|byte| byte.is_ascii_digit())
+                || segment.chars().all(char::is_numeric)
                 || is_uuid(segment)
                 || is_long_slug(segment));
         out.extend_from_slice(if variable { b"{id}" } else { segment.as_bytes() });
@@ -54,13 +54,13 @@ fn is_uuid(segment: &str) -> bool {
         && groups.iter().all(|group| group.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
-/// Over 20 characters in three or more groups of letters and digits.
+/// Over 20 characters in three or more groups of small letters and digits.
 fn is_long_slug(segment: &str) -> bool {
     segment.len() > 20
         && segment.split('-').count() >= 3
-        && segment
-            .split('-')
-            .all(|group| !group.is_empty() && group.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+        && segment.split('-').all(|group| {
+            !group.is_empty() && group.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9'))
+        })
 }
 
 fn push_slug(value: &str, out: &mut Vec<u8>) {
@@ -106,9 +106,29 @@ pub(super) fn parse_address(value: &str) -> Option<(IpAddr, Option<u16>)> {
     bare.parse::<IpAddr>().ok().map(|ip| (ip.to_canonical(), None))
 }
 
-/// Whether a transformed value is too long to be a label.
+/// Whether a value is too long to be a label.
 pub(super) fn is_too_long(value: &[u8]) -> bool {
     value.len() > limits::LABEL_BYTES_MAX
+}
+
+/// The last character of a label that was cut.
+const ELLIPSIS: &str = "…";
+
+/// Appends a label's value, cut at a character's boundary where it is too long.
+pub(super) fn push_cut(out: &mut Vec<u8>, value: &[u8]) {
+    if is_too_long(value) {
+        out.extend_from_slice(cut(value));
+        out.extend_from_slice(ELLIPSIS.as_bytes());
+    } else {
+        out.extend_from_slice(value);
+    }
+}
+
+/// As much of a value that is too long as leaves room for [`ELLIPSIS`].
+fn cut(value: &[u8]) -> &[u8] {
+    let is_boundary = |at: &usize| value[*at] & 0b1100_0000 != 0b1000_0000;
+    let end = (0..=limits::LABEL_BYTES_MAX - ELLIPSIS.len()).rev().find(is_boundary).unwrap_or(0);
+    &value[..end]
 }
 
 #[cfg(test)]
@@ -136,6 +156,8 @@ mod tests {
             ("/x/123", "/x/{id}"),
             ("/x/123a", "/x/123a"),
             ("/x/a-rather-long-name-of-a-film", "/x/{id}"),
+            ("/x/A-rather-long-name-of-a-film", "/x/A-rather-long-name-of-a-film"),
+            ("/x/٣٤", "/x/{id}"),
             ("/x/exactly-20-chars-abc", "/x/exactly-20-chars-abc"),
             ("/x/averyverylongname-withonehyphen", "/x/averyverylongname-withonehyphen"),
             ("?q", "/"),
@@ -171,6 +193,21 @@ mod tests {
             assert_eq!(shown(&Transform::Address, value, open), plain, "{value}");
             assert_eq!(shown(&Transform::Address, value, masked), hidden, "{value}");
         }
+    }
+
+    #[test]
+    fn what_is_too_long_is_cut_at_a_character() {
+        for (character, times) in [("x", 1_025), ("é", 600), ("€", 500), ("😀", 17_000)] {
+            let mut out = Vec::new();
+            push_cut(&mut out, character.repeat(times).as_bytes());
+            let text = String::from_utf8(out).unwrap();
+            let kept = text.strip_suffix('…').unwrap();
+            assert!((1_021..=1_024).contains(&text.len()), "{character}: {} bytes", text.len());
+            assert_eq!(kept, character.repeat(kept.len() / character.len()), "whole characters");
+        }
+        let mut out = Vec::new();
+        push_cut(&mut out, "x".repeat(1_024).as_bytes());
+        assert_eq!(out.len(), 1_024, "it fits");
     }
 
     #[test]

@@ -115,11 +115,6 @@ impl Family {
         self.overflowed
     }
 
-    /// Counts a change that had to be dropped.
-    pub fn count_overflow(&mut self) {
-        self.overflowed += 1;
-    }
-
     /// Forgets all series.
     pub fn clear(&mut self) {
         self.index.clear();
@@ -190,7 +185,8 @@ impl Family {
         slot
     }
 
-    fn remove(&mut self, slot: u32) {
+    /// Forgets a series that no entity owns or is counted in.
+    pub fn remove(&mut self, slot: u32) {
         let hash = self.hasher.hash_one(&*self.slots[slot as usize].text);
         if let Ok(entry) = self.index.find_entry(hash, |&other| other == slot) {
             entry.remove();
@@ -244,10 +240,9 @@ impl Family {
         self.slots[slot as usize].value = value;
     }
 
-    /// Marks an age. An earlier mark than the latest changes nothing.
+    /// Marks an age: the mark told last counts, so that a clock that was ahead for a while does no harm.
     pub fn mark(&mut self, slot: u32, time: f64) {
-        let value = &mut self.slots[slot as usize].value;
-        *value = value.max(time);
+        self.set(slot, time);
     }
 
     /// Puts a value into a histogram.
@@ -290,7 +285,7 @@ impl Family {
     fn merge(&mut self, from: u32, into: u32) {
         let value = self.slots[from as usize].value;
         match self.shape {
-            Shape::Age => self.mark(into, value),
+            Shape::Age => self.mark(into, value.max(self.slots[into as usize].value)),
             Shape::Number | Shape::Histogram(_) => self.add(into, value),
         }
         if let Shape::Histogram(_) = self.shape {
@@ -299,11 +294,6 @@ impl Family {
                 *count += more;
             }
         }
-    }
-
-    /// Forgets a series whose entities were all moved to another one by [`Family::relabel`].
-    pub fn drop_merged(&mut self, slot: u32) {
-        self.remove(slot);
     }
 
     /// Appends all series, sorted. `now` is the time of the scrape, Unix seconds.
@@ -455,12 +445,12 @@ mod tests {
     }
 
     #[test]
-    fn ages_count_from_the_latest_mark() {
+    fn ages_count_from_the_mark_told_last() {
         let (mut family, hasher) = family(Shape::Age, 10);
         let slot = place(&mut family, &hasher, "x").slot();
         assert_eq!(shown(&mut family), "m{a=\"x\"} +Inf\n");
+        family.mark(slot, 200.0);
         family.mark(slot, 97.5);
-        family.mark(slot, 90.0);
         assert_eq!(shown(&mut family), "m{a=\"x\"} 2.5\n");
         family.mark(slot, 200.0);
         assert_eq!(shown(&mut family), "m{a=\"x\"} 0\n");
@@ -484,7 +474,7 @@ mod tests {
         }
         let merged = family.relabel(|text| (text != b"a=\"1\"").then(|| b"a=\"host\"".to_vec()));
         assert_eq!(merged, [(2, 1)]);
-        family.drop_merged(2);
+        family.remove(2);
         assert_eq!(shown(&mut family), "m{a=\"1\"} 1\nm{a=\"host\"} 6\n");
     }
 }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::boot::Boot;
 use crate::catalog::CatalogText;
 use crate::event::rejection::Reason;
 use crate::lifecycles::Rules;
@@ -52,6 +53,14 @@ pub enum Entry<'a> {
         /// Why.
         reason: Reason,
     },
+    /// The connection of a session has ended, and not because the exporter has.
+    Left {
+        /// The session.
+        #[serde(borrow)]
+        producer: &'a str,
+        /// The session.
+        instance: &'a str,
+    },
     /// What a session has opened is given up.
     Abandon {
         /// When.
@@ -77,6 +86,13 @@ pub enum Entry<'a> {
         /// Its name.
         #[serde(borrow)]
         name: &'a str,
+    },
+    /// The exporter has been started, in this run of the machine.
+    Booted {
+        /// When.
+        at: f64,
+        /// Which run.
+        boot: Cow<'a, Boot>,
     },
 }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::State;
 use super::sessions::Sessions;
+use crate::boot::Boot;
 use crate::catalog::{self, CatalogText};
 use crate::image::{self, Damaged, Reader};
 use crate::lifecycles::{Engine, NOBODY, Rules};
@@ -15,13 +16,18 @@ use crate::lifecycles::{Engine, NOBODY, Rules};
 struct Head<'a> {
     rules: Cow<'a, Rules>,
     catalogs: Cow<'a, [CatalogText]>,
+    boot: Option<Cow<'a, Boot>>,
 }
 
 impl State {
     /// The state as bytes.
     pub fn save(&self) -> Vec<u8> {
         let mut out = Vec::new();
-        let head = Head { rules: Cow::Borrowed(self.engine.rules()), catalogs: Cow::Borrowed(&self.texts) };
+        let head = Head {
+            rules: Cow::Borrowed(self.engine.rules()),
+            catalogs: Cow::Borrowed(&self.texts),
+            boot: self.boot.as_ref().map(Cow::Borrowed),
+        };
         image::put(&mut out, &head);
         self.sessions.save(&mut out);
         self.engine.save(&mut out);
@@ -31,15 +37,15 @@ impl State {
     /// The state that was saved.
     pub fn restore(bytes: &[u8]) -> Result<Self, Damaged> {
         let mut image = Reader::new(bytes);
-        let Head { rules, catalogs } = image.take()?;
+        let Head { rules, catalogs, boot } = image.take()?;
         let catalogs = catalog::read_texts(catalogs.into_owned().into())
-            .map_err(|error| Damaged(format!("a catalog that this version cannot read: {error}")))?;
+            .map_err(|faults| Damaged(format!("a catalog that this version cannot read: {faults}")))?;
         let sessions = Sessions::restore(&mut image)?;
         let mut engine = Engine::default();
         // Start-up events have done what they do; only the rule itself is taken.
         engine.prepare(&catalogs.all, rules.into_owned());
         engine.restore(&mut image, |opener| opener == NOBODY || sessions.get(opener).is_some())?;
         image.end()?;
-        Ok(State { engine, sessions, texts: Arc::clone(&catalogs.texts) })
+        Ok(State { engine, sessions, texts: Arc::clone(&catalogs.texts), boot: boot.map(Cow::into_owned) })
     }
 }

@@ -12,10 +12,11 @@ pub(crate) mod tests;
 
 use std::sync::Arc;
 
+use crate::boot::Boot;
 use crate::catalog::{self, CatalogText, Catalogs};
 use crate::event::greeting::Greeting;
 use crate::event::rejection::{Reason, Rejection};
-use crate::lifecycles::{Engine, NOBODY, Opener, Rules};
+use crate::lifecycles::{Engine, NOBODY, Origin, Rules};
 
 use entry::{Entry, Place};
 use sessions::{SessionId, Sessions};
@@ -28,6 +29,8 @@ pub struct State {
     /// How far each producer has come.
     pub sessions: Sessions,
     texts: Arc<[CatalogText]>,
+    /// The run of the machine in which it was made.
+    boot: Option<Boot>,
 }
 
 /// What is worth telling of an entry that is applied.
@@ -57,7 +60,7 @@ impl State {
 
     /// The catalogs and rules in force.
     pub fn configuration(&self) -> Result<(Catalogs, Rules), String> {
-        let catalogs = catalog::read_texts(Arc::clone(&self.texts)).map_err(|error| error.to_string())?;
+        let catalogs = catalog::read_texts(Arc::clone(&self.texts))?;
         Ok((catalogs, self.engine.rules().clone()))
     }
 
@@ -72,7 +75,7 @@ impl State {
         match *entry {
             Entry::Configure { at, ref rules, ref catalogs } => {
                 let catalogs = catalog::read_texts(catalogs.clone().into_owned().into())
-                    .map_err(|error| Misfit(error.to_string()))?;
+                    .map_err(|faults| Misfit(faults.to_string()))?;
                 let said = self.configure(&catalogs, rules.clone().into_owned(), at);
                 for text in said {
                     note(Note::Said(text));
@@ -94,6 +97,13 @@ impl State {
                     }
                 }
             }
+            Entry::Left { producer, instance } => {
+                if let Some(id) = self.sessions.find(producer, instance)
+                    && let Some(session) = self.sessions.get_mut(id)
+                {
+                    session.has_left = true;
+                }
+            }
             Entry::Abandon { at, producer, instance } => {
                 if let Some(id) = self.sessions.find(producer, instance) {
                     self.abandon(id, at, note);
@@ -105,6 +115,16 @@ impl State {
                 }
             }
             Entry::Named { ip, name } => self.engine.learn_name(ip, name),
+            Entry::Booted { at, ref boot } => {
+                let former = self.boot.replace(boot.clone().into_owned());
+                if former.is_some_and(|former| !former.is_same(boot)) {
+                    note(Note::Said(
+                        "the machine has been started anew: what was opened without a session is abandoned"
+                            .to_owned(),
+                    ));
+                    self.engine.reboot(at, &mut |text| note(Note::Said(text)));
+                }
+            }
         }
         Ok(false)
     }
@@ -137,31 +157,23 @@ impl State {
             // It comes back: whoever else has begun since then is left alone.
             if let Some(session) = self.sessions.get_mut(id) {
                 session.owner = owner;
+                session.has_left = false;
             }
             return;
         }
         if owner {
-            for former in self.former(producer) {
+            for former in self.sessions.former_runs(producer) {
                 self.abandon(former, at, note);
             }
         }
         self.sessions.add(producer, instance, owner);
     }
 
-    /// The sessions of a producer that may have something open: runs of it before a new one.
-    fn former(&self, producer: &str) -> Vec<SessionId> {
-        let same =
-            self.sessions.iter().filter(|(_, former)| former.holds && former.name.producer == producer);
-        same.map(|(id, _)| id).collect()
-    }
-
     fn abandon(&mut self, id: SessionId, at: f64, note: &mut dyn FnMut(Note<'_>)) {
         if let Some(session) = self.sessions.get_mut(id)
             && std::mem::replace(&mut session.holds, false)
         {
-            for text in self.engine.abandon(id, at) {
-                note(Note::Said(text));
-            }
+            self.engine.abandon(id, at, &mut |text| note(Note::Said(text)));
         }
     }
 
@@ -173,19 +185,19 @@ impl State {
         block: &[u8],
         note: &mut dyn FnMut(Note<'_>),
     ) -> bool {
-        let known = session.and_then(|id| self.sessions.get_mut(id));
-        let opener = session.filter(|_| known.as_ref().is_some_and(|session| session.owner));
-        let mut lines = Lines {
-            engine: &mut self.engine,
-            at,
-            opener: opener.unwrap_or(NOBODY),
-            number: known.map(|session| {
-                session.holds |= session.owner;
-                session.position
-            }),
-            said_bye: false,
-            note,
+        let number = session.and_then(|id| self.sessions.get_mut(id)).map(|session| {
+            session.holds |= session.owner;
+            session.position
+        });
+        let sessions = &self.sessions;
+        let owner = session.and_then(|id| Some((id, sessions.get(id).filter(|session| session.owner)?)));
+        let former = || match owner {
+            Some((_, session)) => sessions.former_runs(&session.name.producer),
+            None => vec![NOBODY],
         };
+        let opener = owner.map_or(NOBODY, |(id, _)| id);
+        let origin = Origin { opener, former: &former, is_own: false };
+        let mut lines = Lines { engine: &mut self.engine, at, origin, number, said_bye: false, note };
         if let Ok(text) = std::str::from_utf8(block) {
             let mut start = 0;
             for end in memchr::memchr_iter(b'\n', block) {
@@ -218,7 +230,7 @@ impl State {
 struct Lines<'a> {
     engine: &'a mut Engine,
     at: f64,
-    opener: Opener,
+    origin: Origin<'a>,
     /// The number of the latest line, in a session.
     number: Option<u64>,
     said_bye: bool,
@@ -237,7 +249,8 @@ impl Lines<'_> {
         } else if line.len() > line_max {
             Err(too_long(line_max))
         } else {
-            self.engine.apply_for(line, self.at, self.opener)
+            let note = &mut *self.note;
+            self.engine.apply_for(line, self.at, self.origin, &mut |text| note(Note::Said(text)))
         };
         let Err(rejection) = result else {
             self.count();

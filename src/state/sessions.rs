@@ -47,6 +47,8 @@ pub struct Session {
     pub position: u64,
     /// Whether it may have something open.
     pub(super) holds: bool,
+    /// Whether its connection has ended: what it had open is given up as soon as another run of its producer begins.
+    pub(super) has_left: bool,
 }
 
 impl Session {
@@ -72,6 +74,7 @@ struct SessionImage<'a> {
     owner: bool,
     position: u64,
     holds: bool,
+    has_left: bool,
 }
 
 impl Sessions {
@@ -105,6 +108,12 @@ impl Sessions {
         self.by_name.get(&Names { producer, instance }).copied()
     }
 
+    /// The runs of a producer that have left something open.
+    pub(super) fn former_runs(&self, producer: &str) -> Vec<SessionId> {
+        let runs = self.iter().filter(|(_, run)| run.holds && run.has_left && run.name.producer == producer);
+        runs.map(|(id, _)| id).collect()
+    }
+
     pub(super) fn add(&mut self, producer: &str, instance: &str, owner: bool) -> SessionId {
         let id = self.free.pop().unwrap_or(self.list.len() as SessionId);
         self.put(
@@ -114,6 +123,7 @@ impl Sessions {
                 owner,
                 position: 0,
                 holds: false,
+                has_left: false,
             },
         );
         id
@@ -144,6 +154,7 @@ impl Sessions {
                 owner: session.owner,
                 position: session.position,
                 holds: session.holds,
+                has_left: session.has_left,
             };
             image::put(out, &image);
         }
@@ -167,6 +178,7 @@ impl Sessions {
                     owner: session.owner,
                     position: session.position,
                     holds: session.holds,
+                    has_left: session.has_left,
                 },
             );
         }

@@ -18,9 +18,11 @@ pub(crate) enum Step {
     Hello { session: u8, owner: bool },
     Lines { session: Option<u8>, lines: Vec<(prop::sample::Index, u32)>, bye: bool },
     Rejected { session: Option<u8> },
+    Left(u8),
     Abandon(u8),
     Forget(u8),
     Named(u8),
+    Booted(u8),
 }
 
 /// Steps, each with the seconds by which the clock moves before it.
@@ -33,9 +35,11 @@ pub(crate) fn steps(most: usize) -> impl Strategy<Value = Vec<(f64, Step)>> {
         16 => (prop::option::weighted(0.7, session()), lines, prop::bool::weighted(0.05))
             .prop_map(|(session, lines, bye)| Step::Lines { session, lines, bye }),
         1 => prop::option::of(session()).prop_map(|session| Step::Rejected { session }),
+        2 => session().prop_map(Step::Left),
         1 => session().prop_map(Step::Abandon),
         1 => session().prop_map(Step::Forget),
         1 => (0_u8..4).prop_map(Step::Named),
+        1 => (0_u8..2).prop_map(Step::Booted),
     ];
     let seconds = prop_oneof![8 => 0.0..100.0, 1 => Just(86_400.0), 1 => Just(-86_400.0)];
     prop::collection::vec((seconds, step), 1..most)
@@ -62,6 +66,28 @@ title = t
 key = a
 labels = colour
 abandoned = t.lost
+[entity group]
+key = a
+owned = no
+when_empty = close
+[entity part]
+key = a, n
+within = group
+[entity lasting]
+key = a
+labels = colour
+owned = no
+[metric t_lasting]
+type = gauge
+help = h
+labels = colour
+live = lasting
+[metric t_parts]
+type = gauge
+help = h
+labels = a
+live = part
+owner = group
 [metric t_a]
 type = gauge
 help = h
@@ -102,8 +128,22 @@ sub = t_level from n
 [metric t_level]
 type = gauge
 help = h
+[event t.grouped]
+ensure = group
+open = part
+[event t.ungrouped]
+close = part
+[event t.lasts]
+optional = colour
+ensure = lasting
+[event t.level]
+set_existing = t_level from n
+remove = t_total if n=1
 [event t.reset]
 reset = t
+[event t.restarted]
+abandon = t
+inc = t_total{colour=\"restarts\"}
 ";
 
 /// Settings and catalogs that differ in what they take away and bring.
@@ -113,7 +153,11 @@ fn configuration(variant: u8) -> (Rules, Vec<CatalogText>) {
     let mut texts = catalog::load(None).unwrap().texts.to_vec();
     match variant {
         1 => rules.series_max = 3,
-        2 => rules.startup = vec![r#"{"event":"signaling.server_started"}"#.to_owned()],
+        2 => {
+            let lines = [r#"{"event":"signaling.server_started"}"#, r#"{"event":"t.on","a":0}"#];
+            rules.startup = lines.map(str::to_owned).to_vec();
+            rules.restart_resets = true;
+        }
         3 => {
             texts.truncate(2);
             rules.entities_max = 4;
@@ -155,7 +199,7 @@ impl Life {
         }
         let plans: Vec<_> = self.catalogs.iter().flat_map(|catalog| &catalog.events).collect();
         // Every other event is one of the latest catalog, where there are few, so that more happens to each thing.
-        let plans = if seed.is_multiple_of(2) { plans } else { plans[plans.len() - 7..].to_vec() };
+        let plans = if seed.is_multiple_of(2) { plans } else { plans[plans.len() - 12..].to_vec() };
         let plan = which.get(&plans);
         let mut line = format!("{{\"event\":\"{}\"", plan.name);
         for (index, field) in plan.fields.iter().enumerate() {
@@ -214,6 +258,15 @@ impl Life {
                     first: *first,
                 });
                 self.record(&Entry::Rejected { place, reason: Reason::TooLong }, record);
+            }
+            Step::Left(session) => {
+                let (producer, instance) = names(*session);
+                let (producer, instance) = (producer.as_str(), instance.as_str());
+                self.record(&Entry::Left { producer, instance }, record);
+            }
+            Step::Booted(number) => {
+                let boot = Cow::Owned(crate::boot::Boot::Id(number.to_string()));
+                self.record(&Entry::Booted { at, boot }, record);
             }
             Step::Abandon(session) | Step::Forget(session) => {
                 let (producer, instance) = names(*session);

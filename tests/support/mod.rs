@@ -86,8 +86,13 @@ impl Exporter {
 
     /// Starts it again in its directory, without waiting for anything. It has ended before.
     pub fn spawn_again(&mut self) {
+        self.spawn_again_by(binary());
+    }
+
+    /// The same by another command.
+    pub fn spawn_again_by(&mut self, command: Command) {
         let address = SocketAddr::new(self.address.ip(), 0);
-        (self.child, self.log) = spawn(self.directory.path(), &self.socket, address, binary());
+        (self.child, self.log) = spawn(self.directory.path(), &self.socket, address, command);
     }
 
     /// Stops it in good order and starts it again.

@@ -58,8 +58,8 @@ pub(super) struct Scenario {
 impl Scenario {
     /// Reads a scenario and sets the stage.
     pub(super) fn new(text: &str, seed: u64) -> Result<Self, String> {
-        let document =
-            ini::parse(text, InlineComments::AsWritten, |_| true).map_err(|error| error.to_string())?;
+        let document = ini::parse(text, InlineComments::AsWritten, |_| true)
+            .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
         let mut kinds: Vec<Kind> = Vec::new();
         for section in &document.sections {
             let kind = read_kind(section, &kinds).map_err(|what| format!("[{}] {what}", section.name))?;

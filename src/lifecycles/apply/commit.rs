@@ -1,30 +1,39 @@
 //! The second half: doing what was worked out, step by step. Nothing here can fail.
 
+use std::ops::Range;
+
 use super::{DefaultHashBuilder, Event, Handle, Resolved, Scratch, Set, System};
-use crate::catalog::model::{Change, FieldIndex, MetricKind, Step, Then, Verb};
-use crate::lifecycles::entities::{EntityId, PART_END, SeriesRef, Total};
-use crate::limits;
-use crate::series::{self, Family};
+use crate::catalog::model::{Change, FieldIndex, HandleIndex, MetricKind, Step, Then, Verb};
+use crate::lifecycles::entities::{EntityId, NOBODY, PART_END, SeriesRef};
+use crate::lifecycles::system::Source;
+use crate::lifecycles::transform;
+use crate::series::Family;
 
 impl Scratch {
-    /// Does what was worked out. Nothing here can fail.
+    /// Does what was worked out for these steps, in order: those before an abandonment first, then those behind it.
     pub(in crate::lifecycles) fn commit(
         &mut self,
         event: Event<'_>,
+        steps: Range<usize>,
         system: &mut System,
         hasher: &DefaultHashBuilder,
     ) {
-        self.opened.clear();
         let resolved = std::mem::take(&mut self.resolved);
-        for (step, resolved) in event.plan.steps.iter().zip(&resolved) {
+        let first = steps.start;
+        for (index, (step, resolved)) in
+            event.plan.steps[steps.clone()].iter().zip(&resolved[steps]).enumerate()
+        {
             match (step, *resolved) {
                 (_, Resolved::Skip) => {}
                 (Step::Reset, _) => system.reset(hasher),
-                (Step::Open { .. }, _) => self.commit_open(event, system),
+                (Step::Open { .. }, Resolved::Open) => self.commit_open(event, system),
+                (Step::Open { handle, ensure, .. }, _) => {
+                    if let (Some(id), Some(parts)) = (self.touched(*handle, system), ensure) {
+                        self.commit_update(event, id, parts, system);
+                    }
+                }
                 (Step::Find { handle, then, .. }, _) => {
-                    let Some(id) = self.handles[*handle].and_then(|handle| self.id(handle, system)) else {
-                        continue;
-                    };
+                    let Some(id) = self.touched(*handle, system) else { continue };
                     match then {
                         Then::Lend => {}
                         Then::Close => system.close(id),
@@ -32,13 +41,18 @@ impl Scratch {
                     }
                 }
                 (Step::Change(change), Resolved::Change { amount, owner }) => {
-                    self.commit_change(event, change, amount, owner, system);
+                    self.commit_change(event, first + index, change, amount, owner, system);
                 }
-                (Step::Change(_), Resolved::Do) => {}
+                (Step::Change(_) | Step::Abandon, _) => {}
             }
         }
         self.resolved = resolved;
         system.entities.release();
+    }
+
+    /// The entity of a step, unless a step before it has closed it.
+    fn touched(&self, handle: HandleIndex, system: &System) -> Option<EntityId> {
+        self.handles[handle].and_then(|handle| self.id(handle, system))
     }
 
     /// The entity behind a handle, unless a step of the event has closed it.
@@ -57,7 +71,8 @@ impl Scratch {
             .filter_map(|&parent| self.id(parent, system))
             .collect();
         let text = &self.keys[opening.text.clone()];
-        let id = system.entities.open(opening.kind, text, opening.key, &parents, event.time, event.opener);
+        let opener = if system.catalog.entities[opening.kind].owned { event.opener } else { NOBODY };
+        let id = system.entities.open(opening.kind, text, opening.key, &parents, event.time, opener);
         self.opened.push(id);
     }
 
@@ -72,7 +87,7 @@ impl Scratch {
         for (index, old) in system.entities.get(id).parts().enumerate() {
             let field = parts.iter().find(|(part, _)| *part == index).map(|(_, field)| *field);
             let new = field.and_then(|field| self.field_text(event, field).ok().flatten());
-            text.extend_from_slice(new.unwrap_or(old));
+            transform::push_cut(&mut text, new.unwrap_or(old));
             text.push(PART_END);
         }
         system.entities.retext(id, &text);
@@ -81,6 +96,7 @@ impl Scratch {
     fn commit_change(
         &self,
         event: Event<'_>,
+        step: usize,
         change: &Change,
         amount: f64,
         owner: Option<Handle>,
@@ -95,52 +111,63 @@ impl Scratch {
         };
         let text = &self.texts[range];
         let family = &mut system.families[change.metric];
-        let Some(slot) = place(family, change.verb, text, hash, &system.catalog.metrics[change.metric].kind)
-        else {
-            return;
-        };
-        let series = SeriesRef { metric: change.metric as u16, slot: slot.slot() };
+        let kind = &system.catalog.metrics[change.metric].kind;
+        let Some(slot) = place(family, change.verb, text, hash, kind) else { return };
+        let series = SeriesRef { metric: change.metric as u16, slot };
+        if change.verb == Verb::Remove {
+            return remove(system, owner, series);
+        }
         if let Some(owner) = owner
             && system.entities.own(owner, series)
         {
-            family.own(series.slot);
+            family.own(slot);
         }
         match change.verb {
-            Verb::Inc | Verb::Add => family.add(series.slot, amount),
-            Verb::Sub => family.add(series.slot, -amount),
-            Verb::Set => family.set(series.slot, amount),
-            Verb::Observe => family.observe(series.slot, amount),
-            Verb::Mark => family.mark(series.slot, event.time),
-            Verb::Zero => {}
+            Verb::Inc | Verb::Add => family.add(slot, amount),
+            Verb::Sub => family.add(slot, -amount),
+            Verb::Set | Verb::SetExisting => family.set(slot, amount),
+            Verb::Observe => family.observe(slot, amount),
+            Verb::Mark => family.mark(slot, event.time),
+            Verb::Zero | Verb::Remove => {}
             Verb::Count(handle) => {
-                if let Some(id) = self.handles[handle].and_then(|handle| self.id(handle, system)) {
+                if let Some(id) = self.touched(handle, system) {
                     count(system, id, series);
                 }
             }
-            Verb::Follow(source) => {
-                let source = source.and_then(|source| self.handles[source]);
-                let source = source.and_then(|handle| self.id(handle, system));
-                let overflow_text = matches!(slot, series::Place::Overflow(_)).then_some(text);
-                follow(system, source, series, overflow_text, amount);
+            Verb::Follow => {
+                let raw = self.raw_tuples.iter().find(|(other, _)| *other == step);
+                let source = match (owner, raw) {
+                    (Some(owner), _) => Source::Owner(owner),
+                    (None, Some((_, range))) => Source::Labels(&self.texts[range.clone()]),
+                    (None, None) => return,
+                };
+                if let Some(growth) = system.growth(series.metric, source, amount) {
+                    system.families[change.metric].add(slot, growth);
+                }
             }
         }
     }
 }
 
-/// Where a change goes: values that cannot be summed have no place in a full family.
-fn place(
-    family: &mut Family,
-    verb: Verb,
-    text: &[u8],
-    hash: u64,
-    kind: &MetricKind,
-) -> Option<series::Place> {
+/// The series that a change is about: values that cannot be summed have no place in a full family.
+fn place(family: &mut Family, verb: Verb, text: &[u8], hash: u64, kind: &MetricKind) -> Option<u32> {
     let summed = match verb {
+        Verb::SetExisting | Verb::Remove => return family.find(text, hash),
         Verb::Set | Verb::Mark => false,
         Verb::Zero => *kind != MetricKind::Age,
         _ => true,
     };
-    if summed { Some(family.place(text, hash)) } else { family.place_own(text, hash).map(series::Place::Own) }
+    if summed { Some(family.place(text, hash).slot()) } else { family.place_own(text, hash) }
+}
+
+/// Forgets a series, or the share that one of its owners has in it.
+fn remove(system: &mut System, owner: Option<EntityId>, series: SeriesRef) {
+    let family = &mut system.families[series.metric as usize];
+    match owner {
+        None => family.remove(series.slot),
+        Some(owner) if system.entities.disown(owner, series) => family.disown(series.slot),
+        Some(_) => {}
+    }
 }
 
 /// A live gauge counts an entity in this series, and no longer in another of the same metric.
@@ -157,37 +184,9 @@ fn count(system: &mut System, id: EntityId, series: SeriesRef) {
     family.add(series.slot, 1.0);
     if let Some(former) = former {
         family.add(former.slot, -1.0);
-    }
-}
-
-/// Grows a counter by the growth of a total. A smaller total than before means that its source began anew at 0.
-fn follow(
-    system: &mut System,
-    source: Option<EntityId>,
-    series: SeriesRef,
-    overflow_text: Option<&[u8]>,
-    total: f64,
-) {
-    let family = &mut system.families[series.metric as usize];
-    let last = match (source, overflow_text) {
-        // Nothing tells the sources apart: the growth is not known.
-        (None, Some(_)) => return,
-        (None, None) => system.totals.insert(series, total).unwrap_or(0.0),
-        (Some(id), text) => {
-            let totals = &mut system.entities.get_mut(id).more_mut().totals;
-            let known = totals
-                .iter_mut()
-                .find(|known| known.series == series && known.overflow_text.as_deref() == text);
-            if let Some(known) = known {
-                std::mem::replace(&mut known.last, total)
-            } else if totals.len() < limits::TOTALS_PER_ENTITY_MAX {
-                totals.push(Total { series, overflow_text: text.map(Into::into), last: total });
-                0.0
-            } else {
-                family.count_overflow();
-                return;
-            }
+        // Where the entity itself is the owner, the series in which it is counted no longer goes with it.
+        if former != series && system.entities.disown(id, former) {
+            family.disown(former.slot);
         }
-    };
-    family.add(series.slot, if total >= last { total - last } else { total });
+    }
 }

@@ -23,6 +23,7 @@ impl Scratch {
     ) -> Result<(), Rejection> {
         self.bind(event)?;
         self.texts.clear();
+        (self.cut_fields, self.cut_lent) = (0, 0);
         let set = self.fill_set(event, change.set, system, context)?;
         if !system.shown {
             system.show(context.hasher);

@@ -3,11 +3,12 @@
 //! First [`Scratch::resolve`] works out every step without changing anything: keys are looked up, labels are
 //! filled, values are read. Whatever can be refused is refused there. Then [`Scratch::commit`] does the steps in
 //! the order written, and nothing in it can fail. An event may open and close several entities; what its earlier
-//! steps will have done is kept beside the state until then. This file holds what the two share; `count` is the short way of
+//! steps will have done is kept beside the state until then. This file holds what the two share; `labels` fills the labels of both; `count` is the short way of
 //! events that only count.
 
 mod commit;
 mod count;
+mod labels;
 mod resolve;
 
 pub(super) use count::only_count;
@@ -38,9 +39,10 @@ pub(super) struct Context<'a> {
     pub(super) privacy: Privacy,
     pub(super) names: &'a mut Names,
     pub(super) hasher: &'a DefaultHashBuilder,
-    /// Open entities of all systems.
-    pub(super) entities_open: usize,
+    /// For each system.
     pub(super) entities_max: usize,
+    /// Whose entities an `abandon` of the event gives up.
+    pub(super) former: &'a [Opener],
 }
 
 /// An entity that an event touches.
@@ -75,6 +77,8 @@ enum Set {
 enum Resolved {
     /// It lacks an optional field, or its condition does not hold.
     Skip,
+    /// The entity is new.
+    Open,
     Do,
     Change {
         amount: f64,
@@ -95,6 +99,21 @@ pub(super) struct Scratch {
     parents: Vec<Handle>,
     closed: Vec<Handle>,
     reset: bool,
+    /// What the event abandons is closed, as far as its later steps are concerned.
+    abandons: bool,
     resolved: Vec<Resolved>,
     opened: Vec<EntityId>,
+    /// The fields whose labels were cut, a bit each.
+    cut_fields: u64,
+    /// How many labels that no field of the event holds were cut.
+    cut_lent: u64,
+    /// For steps that follow a total and have no owner: the step, and its labels before any transform, a range of `texts`.
+    raw_tuples: Vec<(usize, Range)>,
+}
+
+impl Scratch {
+    /// Labels that the event has cut.
+    pub(super) fn cuts(&self) -> u64 {
+        u64::from(self.cut_fields.count_ones()) + self.cut_lent
+    }
 }

@@ -1,18 +1,15 @@
 //! The first half: what an event will do, or why it is refused. Changes nothing.
 
-use std::hash::BuildHasher;
-
 use super::{Context, Event, Handle, Opening, Range, Resolved, Scratch, Set, System};
 use crate::catalog::model::{
-    Amount, AmountSource, Change, EntityIndex, FieldDef, FieldIndex, FieldUse, LabelSource, Place, Step,
-    Then, Verb,
+    Amount, AmountRange, AmountSource, Change, EntityIndex, EventPlan, FieldDef, FieldIndex, FieldUse,
+    MetricIndex, Step, Then, Verb,
 };
 use crate::event::line::Value;
 use crate::event::rejection::{Reason, Rejection};
-use crate::lifecycles::entities::{Key, PART_END};
+use crate::lifecycles::entities::{EntityId, Key, Opener, PART_END};
 use crate::lifecycles::transform;
 use crate::limits;
-use crate::series;
 
 impl Scratch {
     /// Works out every step. Changes nothing of the system.
@@ -23,37 +20,75 @@ impl Scratch {
         context: &mut Context<'_>,
     ) -> Result<(), Rejection> {
         let plan = event.plan;
+        self.begin(plan);
+        self.bind(event)?;
+        for (index, step) in plan.steps.iter().enumerate() {
+            self.resolved[index] = match step {
+                Step::Open { .. } => self.resolve_open(event, step, system, context)?,
+                Step::Find { .. } => self.resolve_find(event, step, system, context)?,
+                Step::Reset => {
+                    self.reset = true;
+                    self.closed.extend((0..self.openings.len()).map(Handle::New));
+                    Resolved::Do
+                }
+                Step::Abandon => {
+                    self.abandons = true;
+                    if context.former.contains(&event.opener) {
+                        let owned = |opening: &usize| {
+                            let kind = self.openings[*opening].kind;
+                            system.catalog.entities[kind].owned
+                        };
+                        self.closed.extend((0..self.openings.len()).filter(owned).map(Handle::New));
+                    }
+                    Resolved::Do
+                }
+                Step::Change(_) => Resolved::Skip,
+            };
+        }
+        for (index, step) in plan.steps.iter().enumerate() {
+            if let Step::Change(change) = step {
+                self.resolved[index] = self.resolve_change(event, index, change, system, context)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets the former event.
+    fn begin(&mut self, plan: &EventPlan) {
         self.keys.clear();
         self.texts.clear();
         self.openings.clear();
         self.parents.clear();
         self.closed.clear();
         self.reset = false;
+        self.abandons = false;
         self.sets.clear();
         self.sets.resize(plan.sets.len(), Set::NotYet);
         self.handles.clear();
         self.handles.resize(plan.handles, None);
         self.resolved.clear();
         self.resolved.resize(plan.steps.len(), Resolved::Skip);
-        self.bind(event)?;
-        for (index, step) in plan.steps.iter().enumerate() {
-            let done = match step {
-                Step::Open { .. } => self.resolve_open(event, step, system, context)?,
-                Step::Find { .. } => self.resolve_find(event, step, system)?,
-                Step::Reset => {
-                    self.reset = true;
-                    self.closed.extend((0..self.openings.len()).map(Handle::New));
-                    true
-                }
-                Step::Change(_) => false,
-            };
-            if done {
-                self.resolved[index] = Resolved::Do;
-            }
-        }
-        for (index, step) in plan.steps.iter().enumerate() {
-            if let Step::Change(change) = step {
-                self.resolved[index] = self.resolve_change(event, change, system, context)?;
+        self.opened.clear();
+        (self.cut_fields, self.cut_lent) = (0, 0);
+        self.raw_tuples.clear();
+    }
+
+    /// Works out the gauges that begin with an open entity, to be filled again. `event` has the kind's own plan and no fields.
+    pub(in crate::lifecycles) fn resolve_gauges(
+        &mut self,
+        event: Event<'_>,
+        id: EntityId,
+        system: &System,
+        context: &mut Context<'_>,
+        wanted: &dyn Fn(MetricIndex) -> bool,
+    ) -> Result<(), Rejection> {
+        self.begin(event.plan);
+        self.handles[0] = Some(Handle::Existing(id));
+        for (index, step) in event.plan.steps.iter().enumerate() {
+            if let Step::Change(change) = step
+                && wanted(change.metric)
+            {
+                self.resolved[index] = self.resolve_change(event, index, change, system, context)?;
             }
         }
         Ok(())
@@ -88,28 +123,7 @@ impl Scratch {
         }
     }
 
-    /// The text of a field as a label takes it.
-    pub(super) fn field_text<'a>(
-        &self,
-        event: Event<'a>,
-        field: FieldIndex,
-    ) -> Result<Option<&'a [u8]>, Rejection> {
-        match self.values[field] {
-            None | Some(Value::Null) => Ok(None),
-            Some(Value::String(text) | Value::Number(text) | Value::Boolean(text)) => {
-                Ok(Some(event.fields.bytes(event.line, text)))
-            }
-            Some(Value::Unusable) => {
-                let name = &event.plan.fields[field].name;
-                Err(Rejection::new(
-                    Reason::BadValue,
-                    format!("{name}: expected a string, a number or a boolean"),
-                ))
-            }
-        }
-    }
-
-    /// Appends the text of an entity's parts to `keys`. A lack among the first `needed` ones gives `None`.
+    /// Appends the text of an entity's parts to `keys`. A lack among the first `needed` ones, which are its key, gives `None`.
     fn push_parts(
         &mut self,
         event: Event<'_>,
@@ -120,10 +134,14 @@ impl Scratch {
         let mut key_end = start;
         for (index, &field) in fields.iter().enumerate() {
             match self.field_text(event, field)? {
-                Some(text) if transform::is_too_long(text) => {
-                    return Err(too_long(&event.plan.fields[field].name));
+                Some(text) if index < needed => {
+                    check_key(&event.plan.fields[field].name, text)?;
+                    self.keys.extend_from_slice(text);
                 }
-                Some(text) => self.keys.extend_from_slice(text),
+                Some(text) => {
+                    self.note_cut(Some(field), text);
+                    transform::push_cut(&mut self.keys, text);
+                }
                 None if index < needed => return Ok(None),
                 None => {}
             }
@@ -136,7 +154,14 @@ impl Scratch {
     }
 
     /// Finds an open entity by its key, as earlier steps of the event will have left it.
-    fn find(&self, kind: EntityIndex, key: Range, hash: u64, system: &System) -> Option<Handle> {
+    fn find(
+        &self,
+        kind: EntityIndex,
+        key: Range,
+        hash: u64,
+        system: &System,
+        former: &[Opener],
+    ) -> Option<Handle> {
         let key = &self.keys[key];
         let existing = system.entities.find_hashed(kind, key, hash).map(Handle::Existing);
         let opened = self.openings.iter().rposition(|opening| {
@@ -145,25 +170,26 @@ impl Scratch {
         [opened.map(Handle::New), existing]
             .into_iter()
             .flatten()
-            .find(|&handle| !self.is_closed(handle, system))
+            .find(|&handle| !self.is_closed(handle, system, former))
     }
 
-    fn is_closed(&self, handle: Handle, system: &System) -> bool {
-        if self.closed.is_empty() && !self.reset {
+    fn is_closed(&self, handle: Handle, system: &System, former: &[Opener]) -> bool {
+        if self.closed.is_empty() && !self.reset && !self.abandons {
             return false;
         }
         self.closed.contains(&handle)
             || match handle {
                 Handle::Existing(id) => {
                     self.reset
+                        || (self.abandons && system.is_given_up(id, former))
                         || system
                             .entities
                             .parents(id)
-                            .any(|parent| self.is_closed(Handle::Existing(parent), system))
+                            .any(|parent| self.is_closed(Handle::Existing(parent), system, former))
                 }
                 Handle::New(opening) => {
                     let parents = self.openings[opening].parents.clone();
-                    self.parents[parents].iter().any(|&parent| self.is_closed(parent, system))
+                    self.parents[parents].iter().any(|&parent| self.is_closed(parent, system, former))
                 }
             }
     }
@@ -174,31 +200,39 @@ impl Scratch {
         step: &Step,
         system: &System,
         context: &Context<'_>,
-    ) -> Result<bool, Rejection> {
-        let Step::Open { entity, handle, parts, parents } = step else { return Ok(false) };
+    ) -> Result<Resolved, Rejection> {
+        let Step::Open { entity, handle, parts, parents, ensure } = step else { return Ok(Resolved::Skip) };
         let key_count = system.catalog.entities[*entity].key.len();
-        let Some((text, key_bytes)) = self.push_parts(event, parts, key_count)? else { return Ok(false) };
+        let Some((text, key_bytes)) = self.push_parts(event, parts, key_count)? else {
+            return Ok(Resolved::Skip);
+        };
         let key = text.start..text.start + key_bytes;
         let hash = system.entities.hash(&self.keys[key.clone()]);
-        if self.find(*entity, key.clone(), hash, system).is_some() {
+        if let Some(found) = self.find(*entity, key.clone(), hash, system, context.former) {
+            if ensure.is_some() {
+                self.handles[*handle] = Some(found);
+                return Ok(Resolved::Do);
+            }
             let what = self.describe(*entity, key, system);
             return Err(Rejection::new(Reason::AlreadyOpen, format!("already an open {what}")));
         }
         let first_parent = self.parents.len();
         for (kind, fields) in parents {
-            let Some((key, _)) = self.push_parts(event, fields, fields.len())? else { return Ok(false) };
+            let Some((key, _)) = self.push_parts(event, fields, fields.len())? else {
+                return Ok(Resolved::Skip);
+            };
             let hash = system.entities.hash(&self.keys[key.clone()]);
-            match self.find(*kind, key.clone(), hash, system) {
+            match self.find(*kind, key.clone(), hash, system, context.former) {
                 Some(parent) => self.parents.push(parent),
                 None => return Err(self.not_open(*kind, key, system)),
             }
         }
         // Those that the event itself closes make room; what goes with them is not counted, which errs on the safe side.
-        let open = context.entities_open + self.openings.len();
+        let open = system.entities.count_all() + self.openings.len();
         if open >= context.entities_max + self.closed.len() {
             let what = format!(
-                "{} entities are open, expected room for another ([limits] entities)",
-                context.entities_open
+                "{open} entities of {} are open, expected room for another ([limits] entities)",
+                system.catalog.name
             );
             return Err(Rejection::new(Reason::EntityLimit, what));
         }
@@ -209,14 +243,20 @@ impl Scratch {
             key: Key { bytes: key_bytes, hash },
             parents: first_parent..self.parents.len(),
         });
-        Ok(true)
+        Ok(Resolved::Open)
     }
 
-    fn resolve_find(&mut self, event: Event<'_>, step: &Step, system: &System) -> Result<bool, Rejection> {
-        let Step::Find { entity, handle, key, then } = step else { return Ok(false) };
-        let Some((key, _)) = self.push_parts(event, key, key.len())? else { return Ok(false) };
+    fn resolve_find(
+        &mut self,
+        event: Event<'_>,
+        step: &Step,
+        system: &System,
+        context: &Context<'_>,
+    ) -> Result<Resolved, Rejection> {
+        let Step::Find { entity, handle, key, then } = step else { return Ok(Resolved::Skip) };
+        let Some((key, _)) = self.push_parts(event, key, key.len())? else { return Ok(Resolved::Skip) };
         let hash = system.entities.hash(&self.keys[key.clone()]);
-        let Some(found) = self.find(*entity, key.clone(), hash, system) else {
+        let Some(found) = self.find(*entity, key.clone(), hash, system, context.former) else {
             return Err(self.not_open(*entity, key, system));
         };
         self.handles[*handle] = Some(found);
@@ -225,13 +265,13 @@ impl Scratch {
             Then::Lend => {}
             Then::Update(parts) => {
                 for &(_, field) in parts {
-                    if self.field_text(event, field)?.is_some_and(transform::is_too_long) {
-                        return Err(too_long(&event.plan.fields[field].name));
+                    if let Some(text) = self.field_text(event, field)? {
+                        self.note_cut(Some(field), text);
                     }
                 }
             }
         }
-        Ok(true)
+        Ok(Resolved::Do)
     }
 
     fn describe(&self, kind: EntityIndex, key: Range, system: &System) -> String {
@@ -253,12 +293,13 @@ impl Scratch {
     fn resolve_change(
         &mut self,
         event: Event<'_>,
+        index: usize,
         change: &Change,
         system: &System,
         context: &mut Context<'_>,
     ) -> Result<Resolved, Rejection> {
         if let Some((field, wanted)) = &change.condition
-            && self.field_text(event, *field)? != Some(wanted.as_bytes())
+            && !self.reads(event, *field, wanted)?
         {
             return Ok(Resolved::Skip);
         }
@@ -284,10 +325,25 @@ impl Scratch {
         if matches!(self.sets[change.set], Set::NotYet) {
             self.sets[change.set] = self.fill_set(event, change.set, system, context)?;
         }
-        Ok(match self.sets[change.set] {
-            Set::Ready(..) => Resolved::Change { amount, owner },
-            _ => Resolved::Skip,
-        })
+        if !matches!(self.sets[change.set], Set::Ready(..)) {
+            return Ok(Resolved::Skip);
+        }
+        if change.verb == Verb::Follow && owner.is_none() {
+            let raw = self.raw_tuple(event, change.set, system)?;
+            self.raw_tuples.push((index, raw));
+        }
+        Ok(Resolved::Change { amount, owner })
+    }
+
+    /// Whether a field has this text, or is this number however it is written.
+    fn reads(&self, event: Event<'_>, field: FieldIndex, wanted: &str) -> Result<bool, Rejection> {
+        let Some(text) = self.field_text(event, field)? else { return Ok(false) };
+        let is_number = || {
+            let number = |text: &[u8]| std::str::from_utf8(text).ok()?.parse::<f64>().ok();
+            matches!(self.values[field], Some(Value::Number(_)))
+                && number(text).is_some_and(|number| wanted.parse() == Ok(number))
+        };
+        Ok(text == wanted.as_bytes() || is_number())
     }
 
     fn amount(&self, event: Event<'_>, amount: &Amount, system: &System) -> Result<Option<f64>, Rejection> {
@@ -302,7 +358,7 @@ impl Scratch {
                 },
                 AmountSource::Field(field) => match self.values[*field] {
                     None | Some(Value::Null) => continue,
-                    Some(value) => read_number(event, *field, value, amount.not_negative)?,
+                    Some(value) => read_number(event, *field, value, amount.range)?,
                 },
             };
             return Ok(Some(value));
@@ -312,111 +368,36 @@ impl Scratch {
             None => Ok(None),
         }
     }
-
-    fn walk(&self, place: &Place, system: &System) -> Option<Handle> {
-        let start = self.handles[place.handle]?;
-        Some(place.path.iter().fold(start, |handle, &parent| match handle {
-            Handle::Existing(id) => Handle::Existing(system.entities.parent(id, parent)),
-            Handle::New(opening) => self.parents[self.openings[opening].parents.start + parent],
-        }))
-    }
-
-    pub(super) fn fill_set(
-        &mut self,
-        event: Event<'_>,
-        set: usize,
-        system: &System,
-        context: &mut Context<'_>,
-    ) -> Result<Set, Rejection> {
-        let start = self.texts.len();
-        for label in &event.plan.sets[set].labels {
-            self.texts.extend_from_slice(label.opening.as_bytes());
-            let mut texts = std::mem::take(&mut self.texts);
-            let mut value = std::mem::take(&mut self.value);
-            let filled = self.fill_label(event, &label.sources, system, |text| {
-                let text = match &label.transform {
-                    None => text,
-                    Some(transform) => {
-                        value.clear();
-                        let text = std::str::from_utf8(text).unwrap_or_default();
-                        transform::apply(transform, text, context.privacy, context.names, &mut value);
-                        &value
-                    }
-                };
-                if transform::is_too_long(text) {
-                    return Err(too_long(label.opening.trim_matches([',', '=', '"'])));
-                }
-                series::text::push_escaped(&mut texts, text);
-                Ok(())
-            });
-            self.texts = texts;
-            self.value = value;
-            if !filled? {
-                return Ok(Set::Lacking);
-            }
-            self.texts.push(b'"');
-        }
-        let range = start..self.texts.len();
-        let hash = context.hasher.hash_one(&self.texts[range.clone()]);
-        Ok(Set::Ready(range, hash))
-    }
-
-    /// Gives the first source that there is to `put`. Says whether there was one.
-    fn fill_label(
-        &self,
-        event: Event<'_>,
-        sources: &[LabelSource],
-        system: &System,
-        put: impl FnOnce(&[u8]) -> Result<(), Rejection>,
-    ) -> Result<bool, Rejection> {
-        for source in sources {
-            let text = match source {
-                LabelSource::Text(text) => text.as_bytes(),
-                LabelSource::Empty => b"",
-                LabelSource::Field(field) => match self.field_text(event, *field)? {
-                    Some(text) => text,
-                    None => continue,
-                },
-                LabelSource::Entity(place, part) => match self.walk(place, system) {
-                    Some(Handle::Existing(id)) => system.entities.get(id).part(*part),
-                    Some(Handle::New(opening)) => {
-                        let text = self.openings[opening].text.clone();
-                        self.keys[text].split(|&byte| byte == PART_END).nth(*part).unwrap_or_default()
-                    }
-                    None => continue,
-                },
-            };
-            put(text)?;
-            return Ok(true);
-        }
-        Ok(false)
-    }
 }
 
 fn read_number(
     event: Event<'_>,
     field: FieldIndex,
     value: Value,
-    not_negative: bool,
+    range: AmountRange,
 ) -> Result<f64, Rejection> {
     let number = match value {
         Value::Number(text) => event.fields.text(event.line, text).parse::<f64>().ok(),
         _ => None,
     };
-    if let Some(number) = number.filter(|number| number.is_finite() && !(not_negative && *number < 0.0)) {
-        Ok(number)
-    } else {
+    number.filter(|number| range.contains(*number)).ok_or_else(|| {
         let name = &event.plan.fields[field].name;
-        let kind = if not_negative { "a finite number, not negative" } else { "a finite number" };
-        Err(Rejection::new(Reason::BadValue, format!("{name}: expected {kind}")))
+        Rejection::new(Reason::BadValue, format!("{name}: expected {}", range.expected()))
+    })
+}
+
+/// A part of a key is what it is: it is neither cut nor left out.
+fn check_key(field: &str, text: &[u8]) -> Result<(), Rejection> {
+    if text.is_empty() {
+        return Err(Rejection::new(Reason::BadValue, format!("{field}: empty, expected a value")));
     }
+    if transform::is_too_long(text) {
+        let what = format!("{field}: expected at most {} bytes", limits::LABEL_BYTES_MAX);
+        return Err(Rejection::new(Reason::LabelTooLong, what));
+    }
+    Ok(())
 }
 
 fn missing(field: &str) -> Rejection {
     Rejection::new(Reason::MissingField, format!("{field}: missing, expected a value"))
-}
-
-fn too_long(field: &str) -> Rejection {
-    let what = format!("{field}: expected at most {} bytes", limits::LABEL_BYTES_MAX);
-    Rejection::new(Reason::LabelTooLong, what)
 }

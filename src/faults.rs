@@ -1,0 +1,61 @@
+//! Faults of files and settings: all that were found, so that a reader can mend them in one go.
+
+use std::fmt;
+
+/// One or more faults, each a line for people.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Faults(Vec<String>);
+
+impl Faults {
+    /// Adds one.
+    pub fn add(&mut self, fault: impl Into<String>) {
+        self.0.push(fault.into());
+    }
+
+    /// Adds those of a result, and returns its value.
+    pub fn take<T>(&mut self, result: Result<T, impl Into<Faults>>) -> Option<T> {
+        result.map_err(|faults| self.0.extend(faults.into().0)).ok()
+    }
+
+    /// The value, if there are no faults.
+    pub fn or<T>(self, value: T) -> Result<T, Self> {
+        if self.0.is_empty() { Ok(value) } else { Err(self) }
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl From<String> for Faults {
+    fn from(fault: String) -> Self {
+        Faults(vec![fault])
+    }
+}
+
+impl<T: fmt::Display> FromIterator<T> for Faults {
+    fn from_iter<I: IntoIterator<Item = T>>(faults: I) -> Self {
+        Faults(faults.into_iter().map(|fault| fault.to_string()).collect())
+    }
+}
+
+/// One a line.
+impl fmt::Display for Faults {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0.join("\n"))
+    }
+}
+
+impl std::error::Error for Faults {}
+
+impl From<Faults> for String {
+    fn from(faults: Faults) -> Self {
+        faults.to_string()
+    }
+}
