@@ -62,7 +62,9 @@ type Options struct {
 	OnRejected func(Rejection)
 	// Logf takes a line about what goes wrong. Default: log.Printf.
 	Logf func(format string, arguments ...any)
-	// ReconnectMin and ReconnectMax are the first and the longest wait before another attempt. Default: 100 ms and 10 s.
+	// ReconnectMin and ReconnectMax are the first and the longest pause between two attempts to connect. Keep the longest well below the
+	// grace time of the exporter (30 s by default), which gives up what a producer has open if it has not come back by then. Default:
+	// 100 ms and 5 s.
 	ReconnectMin, ReconnectMax time.Duration
 	// Clock is the time of an event that says none. Default: time.Now.
 	Clock func() time.Time
@@ -147,7 +149,7 @@ func New(ctx context.Context, options Options) *Client {
 		options.ReconnectMin = 100 * time.Millisecond
 	}
 	if options.ReconnectMax < options.ReconnectMin {
-		options.ReconnectMax = 10 * time.Second
+		options.ReconnectMax = 5 * time.Second
 	}
 	if options.Clock == nil {
 		options.Clock = time.Now

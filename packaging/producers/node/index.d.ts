@@ -52,7 +52,10 @@ export interface Options {
   onRejected?: (rejection: Rejection) => void;
   /** Takes a line about what goes wrong. Default: standard error. */
   log?: (message: string) => void;
-  /** The first and the longest wait before another attempt, in milliseconds. Default: `[100, 10000]`. */
+  /**
+   * The first and the longest pause between two attempts to connect, in milliseconds. Keep the longest well below the grace time of the
+   * exporter (30 s by default), which gives up what a producer has open if it has not come back by then. Default: `[100, 5000]`.
+   */
   reconnectMs?: [number, number];
   /** Unix seconds, for the time of an event that says none. */
   clock?: () => number;

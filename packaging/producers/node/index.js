@@ -66,7 +66,7 @@ class Client {
       overflow = "oldest",
       onRejected,
       log = (message) => console.error(`lifecycle-events: ${message}`),
-      reconnectMs = [100, 10_000],
+      reconnectMs = [100, 5000],
       clock = () => Date.now() / 1000,
     } = options;
     if (!(buffer >= 1)) throw new RangeError(`buffer is ${buffer}, and has to be at least 1`);

@@ -9,6 +9,7 @@ const net = require("node:net");
 const os = require("node:os");
 const path = require("node:path");
 const { test } = require("node:test");
+const { setImmediate } = require("node:timers/promises");
 const { promisify } = require("node:util");
 const { Client } = require("..");
 const { waitFor } = require("./wait.js");
@@ -97,6 +98,22 @@ test("no exporter, no trouble", async () => {
   });
   assert.equal(stdout, "goes on\n");
   assert.match(stderr, /\/nowhere\/events.sock cannot be reached/);
+});
+
+test("pauses grow to 5 seconds by default", async (context) => {
+  const pauses = [];
+  const { setTimeout } = globalThis;
+  context.after(() => Object.assign(globalThis, { setTimeout }));
+  const client = new Client({ socketPath: "/nowhere/events.sock", log: () => {} });
+  globalThis.setTimeout = (callback, ms) => {
+    pauses.push(ms);
+    return setTimeout(callback, 0);
+  };
+  client.emit("a.one");
+  while (pauses.length < 50) await setImmediate();
+  await client.close(0);
+  assert.ok(Math.max(...pauses) <= 5000, `${pauses}`);
+  assert.ok(Math.max(...pauses) > 2500, `${pauses}`);
 });
 
 test("a producer without a name is the program and its process", async (context) => {

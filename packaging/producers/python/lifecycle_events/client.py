@@ -60,7 +60,8 @@ class Client(Systems):
     :param buffer: events kept while the exporter is away, at least 1.
     :param overflow: which event gives way when the buffer is full, the ``oldest`` that was not sent yet or the ``newest``.
     :param on_rejected: called in the sender's thread for each event that the exporter did not take; by default it is logged.
-    :param reconnect_seconds: the first and the longest wait before another attempt.
+    :param reconnect_seconds: the first and the longest pause between two attempts to connect. Keep the longest well below the grace
+        time of the exporter (30 s by default), which gives up what a producer has open if it has not come back by then.
     :param clock: Unix seconds, for the time of an event that says none.
     :param instance: this run of the producer, unique; by default random.
     """
@@ -74,7 +75,7 @@ class Client(Systems):
         buffer: int = 10_000,
         overflow: Overflow = "oldest",
         on_rejected: Optional[Callable[[Rejection], None]] = None,
-        reconnect_seconds: Tuple[float, float] = (0.1, 10.0),
+        reconnect_seconds: Tuple[float, float] = (0.1, 5.0),
         clock: Callable[[], float] = time.time,
         instance: Optional[str] = None,
     ) -> None:

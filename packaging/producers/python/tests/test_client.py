@@ -271,6 +271,21 @@ class ClientTest(unittest.TestCase):
             self.addCleanup(late.close)
             self.assertTrue(client.close(None))
 
+    def test_pauses_grow_to_5_seconds_by_default(self):
+        pauses = []
+        client = Client("/nowhere/events.sock")
+
+        def pause(seconds):
+            pauses.append(seconds)
+            client._giving_up = len(pauses) == 50
+
+        client._pause = pause
+        with self.assertLogs("lifecycle_events", logging.WARNING):
+            client.emit("a.one")
+            client._thread.join(PATIENCE_SECONDS)
+        self.assertLessEqual(max(pauses), 5)
+        self.assertGreater(max(pauses), 2.5)
+
     def test_two_clients_without_a_name_are_two_producers(self):
         with Client(self.path) as one, Client(self.path) as two:
             one.emit("a.one")
