@@ -61,7 +61,10 @@ export interface Options {
   clock?: () => number;
 }
 
-/** Text, numbers or booleans; `null` and `undefined` are the same as absent. */
+/**
+ * Text, numbers or booleans; `null` and `undefined` are the same as absent. A text of over 4,096 bytes of UTF-8 is cut, as all are to 256
+ * bytes in an event of over 65,000, and a lone surrogate becomes U+FFFD.
+ */
 export type Fields = { [name: string]: string | number | boolean | null | undefined };
 
 /** Brings events to the exporter. */

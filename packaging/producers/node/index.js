@@ -9,6 +9,7 @@ const net = require("node:net");
 const { hostname } = require("node:os");
 const { basename } = require("node:path");
 const { threadId } = require("node:worker_threads");
+const { lineOf } = require("./encoding.js");
 const { Outbox } = require("./outbox.js");
 const { systems } = require("./systems.js");
 
@@ -124,16 +125,7 @@ class Client {
 
   #lineOf(event, fields) {
     try {
-      const record = { event };
-      for (const name in fields) {
-        const value = fields[name];
-        if (value === null || value === undefined) continue;
-        if (typeof value === "number" && !Number.isFinite(value)) throw new RangeError(`${name} is ${value}`);
-        record[name] = value;
-      }
-      if (record.time === undefined) record.time = Math.round(this.#options.clock() * 1000) / 1000;
-      else if (typeof record.time !== "number") throw new TypeError(`time is ${record.time}`);
-      return JSON.stringify(record);
+      return lineOf(event, fields, fields?.time ?? this.#options.clock());
     } catch (error) {
       this.#complain("unfit", (count) => `${count} events were no JSON, the latest: ${event}: ${error.message}`);
       return null;

@@ -60,6 +60,27 @@ test("what is no JSON is dropped and told, and the next event goes on", async (c
   assert.deepEqual(said, ["1 events were no JSON, the latest: a.nan: value is NaN"]);
 });
 
+test("names are not cut, and what is no character in them is replaced", async (context) => {
+  const { socketPath, lines } = await listen(context);
+  const name = "n".repeat(5000);
+  const texts = Object.fromEntries(Array.from({ length: 16 }, (_, number) => [`f${number}`, "a".repeat(5000)]));
+  const client = new Client({ socketPath, clock: () => 1 });
+  client.emit("a.\ud800", { [name]: 1, "\udfff": 2 });
+  client.emit(name, texts);
+  assert.equal(await client.close(), true);
+  assert.deepEqual(lines[1], { event: "a.\ufffd", [name]: 1, "\ufffd": 2, time: 1 });
+  assert.deepEqual([lines[2].event, lines[2].f0], [name, "a".repeat(253) + "…"]);
+});
+
+test("a line that is too long with short texts is told", async (context) => {
+  const { socketPath } = await listen(context);
+  const said = [];
+  const client = new Client({ socketPath, log: (message) => said.push(message), clock: () => 1 });
+  client.emit("a.long", { ["n".repeat(70_000)]: 1 });
+  assert.equal(await client.close(), true);
+  assert.deepEqual(said, ["1 events were no JSON, the latest: a.long: the line has 70032 bytes, and may have 65000"]);
+});
+
 test("a callback and a log that throw harm nobody", async (context) => {
   const fail = () => {
     throw new Error("no");

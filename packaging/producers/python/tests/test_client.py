@@ -1,5 +1,6 @@
 """What the host may rely on: nothing raises, nothing waits, a fork is a producer of its own, and the end of the program is one in good order."""
 
+import enum
 import json
 import logging
 import math
@@ -122,6 +123,26 @@ class ClientTest(unittest.TestCase):
         self.assertEqual(client.stats().dropped, 3)
         self.listener.wait_for(lambda sessions: sessions and sessions[0][-1] == {"bye": True})
         self.assertEqual([line.get("value") for line in self.listener.sessions[0][1:-1]], ["/x"])
+
+    def test_what_is_sent_as_its_text_is_cut_like_text_and_names_are_not(self):
+        class Colour(str, enum.Enum):
+            RED = "red"
+
+        name = "n" * 5000
+        with Client(self.path) as client:
+            client.emit("a.path", value=Path("/" + "x" * 5000), colour=Colour.RED, rest=["ü"])
+            client.emit("a.\ud800", **{name: 1, "\udfff": 2})
+        self.listener.wait_for(lambda sessions: sessions and sessions[0][-1] == {"bye": True})
+        texts, names = self.listener.sessions[0][1:-1]
+        self.assertEqual(texts, {"event": "a.path", "value": "/" + "x" * 4092 + "…", "colour": "red", "rest": ["ü"], "time": texts["time"]})
+        self.assertEqual(names, {"event": "a.\ufffd", name: 1, "\ufffd": 2, "time": names["time"]})
+
+    def test_a_line_that_is_too_long_with_short_texts_is_told(self):
+        with self.assertLogs("lifecycle_events", logging.WARNING) as logs, Client(self.path) as client:
+            client.emit("a.long", **{"n" * 70_000: 1})
+            self.assertTrue(client.close())
+        self.assertEqual(client.stats().dropped, 1)
+        self.assertRegex(logs.output[0], r"1 events were no JSON, the latest: a.long: the line has 700\d\d bytes, and may have 65000")
 
     def test_a_callback_that_raises_harms_nobody(self):
         def fail(_):
