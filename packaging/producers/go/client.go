@@ -18,7 +18,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -27,6 +26,9 @@ const DefaultSocket = "/run/lifecycle-exporter/events.sock"
 
 // DefaultCloseTimeout is how long Close waits where its context has no deadline.
 const DefaultCloseTimeout = 5 * time.Second
+
+// The exporter takes no longer name of a producer.
+const nameBytesMax = 200
 
 // What has been told to end gets as much time more.
 const lastMoment = 200 * time.Millisecond
@@ -48,7 +50,8 @@ const (
 type Options struct {
 	// Socket is the exporter's. Default: $LIFECYCLE_EVENTS_SOCKET, else DefaultSocket.
 	Socket string
-	// Producer is who this is; at most one process at a time may use a name. Default: the program, its host and its process number.
+	// Producer is the producer's name, stable over restarts. Processes of one program share it (an old and a new one during an update):
+	// each is a run of its own, and so is each client. A name belongs to one user of the machine. Default: the name of the program's file.
 	Producer string
 	// Instance is this run of the producer, unique. Default: random.
 	Instance string
@@ -125,7 +128,7 @@ func New(ctx context.Context, options Options) *Client {
 		options.Socket = DefaultSocket
 	}
 	if options.Producer == "" {
-		options.Producer = ownName()
+		options.Producer = cut(filepath.Base(os.Args[0]), nameBytesMax)
 	}
 	if options.Instance == "" {
 		var random [8]byte
@@ -168,19 +171,6 @@ func New(ctx context.Context, options Options) *Client {
 	go client.run(ctx)
 	return client
 }
-
-// ownName is a name that no other client has: of a host (a container), of a process, of the clients in it.
-func ownName() string {
-	host, _ := os.Hostname()
-	name := fmt.Sprintf("%s@%s:%d", filepath.Base(os.Args[0]), host, os.Getpid())
-	if number := atomic.AddUint64(&unnamed, 1); number > 1 {
-		name += fmt.Sprint(":", number)
-	}
-	return name
-}
-
-// unnamed clients so far.
-var unnamed uint64
 
 // Emit reports an event, of whichever catalog. It never blocks, and never panics in the caller.
 func (c *Client) Emit(event string, fields ...Field) {

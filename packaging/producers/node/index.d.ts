@@ -38,7 +38,11 @@ export interface Stats {
 export interface Options {
   /** The exporter's socket. Default: `$LIFECYCLE_EVENTS_SOCKET`, else `DEFAULT_SOCKET`. */
   socketPath?: string;
-  /** Who this is; at most one process at a time may use a name. Default: the program, its host and its process number. */
+  /**
+   * The producer's name, stable over restarts. Processes of one program share it (the workers of a cluster, an old and a new process during
+   * an update): each is a run of its own, and so is each client. A name belongs to one user of the machine. Default: the name of the
+   * program's file.
+   */
   producer?: string;
   /** This run of the producer, unique. Default: random. */
   instance?: string;

@@ -6,15 +6,15 @@
 
 const { randomBytes } = require("node:crypto");
 const net = require("node:net");
-const { hostname } = require("node:os");
 const { basename } = require("node:path");
-const { threadId } = require("node:worker_threads");
-const { lineOf } = require("./encoding.js");
+const { cut, lineOf } = require("./encoding.js");
 const { Outbox } = require("./outbox.js");
 const { systems } = require("./systems.js");
 
 /** Where the package of the exporter has its socket. */
 const DEFAULT_SOCKET = "/run/lifecycle-exporter/events.sock";
+/** The exporter takes no longer name of a producer. */
+const NAME_BYTES_MAX = 200;
 /** A connection that lasted as long was a good one: the next attempt comes soon. */
 const GOOD_CONNECTION_MS = 5000;
 /** After a batch the sender rests, so that the next one is worth its wake-up. */
@@ -28,14 +28,9 @@ const COMPLAINT_MS = 60_000;
 /** A reply is shorter; what is not comes from no exporter. */
 const REPLY_CHARACTERS_MAX = 64 * 1024;
 
-/** Clients without a name so far. */
-let unnamed = 0;
-
-/** A name that no other client has: of a host (a container), of a process, of its threads and the clients in them. */
-function ownName() {
-  const number = ++unnamed;
-  const parts = [process.pid, ...(threadId > 0 ? [threadId] : []), ...(number > 1 ? [number] : [])];
-  return `${basename(process.argv[1] || "node")}@${hostname()}:${parts.join(":")}`;
+/** The name of the program, the same in each of its processes and at each of its starts. */
+function programName() {
+  return cut(basename(process.argv[1] || "node"), NAME_BYTES_MAX);
 }
 
 class Client {
@@ -60,7 +55,7 @@ class Client {
   constructor(options = {}) {
     const {
       socketPath = process.env.LIFECYCLE_EVENTS_SOCKET || DEFAULT_SOCKET,
-      producer = ownName(),
+      producer = programName(),
       instance = randomBytes(8).toString("hex"),
       owner = true,
       buffer = 10_000,

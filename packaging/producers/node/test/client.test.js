@@ -137,17 +137,31 @@ test("pauses grow to 5 seconds by default", async (context) => {
   assert.ok(Math.max(...pauses) > 2500, `${pauses}`);
 });
 
-test("a producer without a name is the program and its process", async (context) => {
+test("a producer without a name is the program, and each client a run of it", async (context) => {
   const { socketPath, lines } = await listen(context);
-  const client = new Client({ socketPath });
-  client.emit("a.one");
-  await client.close();
-  assert.match(lines[0].hello, new RegExp(`^client.test.js@.+:${process.pid}(:\\d+)?$`));
-  const other = new Client({ socketPath });
-  other.emit("a.two");
-  await other.close(Infinity);
-  const [one, two] = lines.filter((line) => line.hello).map((line) => line.hello);
-  assert.notEqual(one, two);
+  for (let number = 0; number < 2; number++) {
+    const client = new Client({ socketPath });
+    client.emit("a.one");
+    await client.close(Infinity);
+  }
+  const hellos = lines.filter((line) => line.hello);
+  assert.deepEqual(hellos.map((line) => line.hello), ["client.test.js", "client.test.js"]);
+  assert.notEqual(hellos[0].instance, hellos[1].instance);
+});
+
+test("the name of a program is no longer than the exporter takes, and that of an expression is Node's", async (context) => {
+  const { socketPath, lines } = await listen(context);
+  const program = `const { Client } = require(${JSON.stringify(HERE)}); new Client().emit('a.one');`;
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), "events-"));
+  context.after(() => fs.rmSync(directory, { recursive: true }));
+  const long = path.join(directory, `${"n".repeat(250)}.js`);
+  fs.writeFileSync(long, program);
+  for (const [program_arguments, name] of [[["-e", program], "node"], [[long], `${"n".repeat(197)}…`]]) {
+    lines.length = 0;
+    await run(process.execPath, program_arguments, { env: { ...process.env, LIFECYCLE_EVENTS_SOCKET: socketPath }, timeout: 20_000 });
+    await waitFor(() => lines.length === 3);
+    assert.equal(lines[0].hello, name);
+  }
 });
 
 const compiler = path.join(HERE, "node_modules/typescript/bin/tsc");

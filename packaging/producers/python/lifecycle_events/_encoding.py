@@ -52,6 +52,11 @@ def cut(text: str, bytes_max: int) -> str:
     return encoded[:end].decode("utf-8", "surrogatepass") + _CUT_MARK
 
 
+def well_formed(text: str) -> str:
+    """The text as UTF-8 can hold it."""
+    return _SURROGATES.sub("\ufffd", text)
+
+
 def _line(event: str, fields: Dict[str, Any], text_bytes_max: int) -> bytes:
     parts = [f'{{"event":{quoted(event)}']
     add = parts.append
@@ -73,7 +78,7 @@ def _line(event: str, fields: Dict[str, Any], text_bytes_max: int) -> bytes:
     try:
         return line.encode()
     except UnicodeEncodeError:
-        return _SURROGATES.sub("\ufffd", line).encode()
+        return well_formed(line).encode()
 
 
 def _other(value: Any, text_bytes_max: int) -> str:

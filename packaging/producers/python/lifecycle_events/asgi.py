@@ -34,7 +34,7 @@ class LifecycleMiddleware:
     """Reports requests.
 
     :param app: the application.
-    :param client: brings the events to the exporter; by default one of its own, a producer for each worker process.
+    :param client: brings the events to the exporter; by default one of its own in each worker process, all under one name.
     :param api: which of the platform's interfaces this is, the label ``api``.
     """
 

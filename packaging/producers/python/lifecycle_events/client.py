@@ -5,7 +5,6 @@ way raises into the host or keeps it waiting; what goes wrong is counted and log
 """
 
 import atexit
-import itertools
 import json
 import logging
 import os
@@ -20,13 +19,15 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from . import _session
 from ._complaints import Complaint
-from ._encoding import line_of
+from ._encoding import cut, line_of, well_formed
 from ._outbox import Event, Outbox, Overflow, Stats
 from ._session import Broken, Session
 from .systems import Systems
 
 #: Where the package of the exporter has its socket; ``$LIFECYCLE_EVENTS_SOCKET`` says otherwise.
 DEFAULT_SOCKET = "/run/lifecycle-exporter/events.sock"
+#: The exporter takes no longer name of a producer.
+NAME_BYTES_MAX = 200
 #: A connection that lasted as long was a good one: the next attempt comes soon.
 GOOD_CONNECTION_SECONDS = 5.0
 #: After a batch the sender rests, so that the next one is worth its wake-up.
@@ -54,8 +55,9 @@ class Client(Systems):
     """Brings events to the exporter.
 
     :param socket_path: the exporter's socket (default: ``$LIFECYCLE_EVENTS_SOCKET``, else ``DEFAULT_SOCKET``).
-    :param producer: who this is; at most one process at a time may use a name. By default the
-        program, its host and its process number.
+    :param producer: the producer's name, stable over restarts. Processes of one program share it (the workers of a server, an old and a
+        new process during an update): each is a run of its own, and so is each client. A name belongs to one user of the machine. By
+        default the name of the program: of its file, or of its module after ``python -m``.
     :param owner: whether what was opened is given up when this process is gone.
     :param buffer: events kept while the exporter is away, at least 1.
     :param overflow: which event gives way when the buffer is full, the ``oldest`` that was not sent yet or the ``newest``.
@@ -63,7 +65,7 @@ class Client(Systems):
     :param reconnect_seconds: the first and the longest pause between two attempts to connect. Keep the longest well below the grace
         time of the exporter (30 s by default), which gives up what a producer has open if it has not come back by then.
     :param clock: Unix seconds, for the time of an event that says none.
-    :param instance: this run of the producer, unique; by default random.
+    :param instance: this run of the producer, unique; by default random. A forked child gets an instance of its own.
     """
 
     def __init__(
@@ -85,14 +87,13 @@ class Client(Systems):
             raise ValueError(f"overflow is {overflow!r}, and has to be 'oldest' or 'newest'")
         super().__init__(self.emit)
         self._path = socket_path or os.environ.get("LIFECYCLE_EVENTS_SOCKET") or DEFAULT_SOCKET
-        self._name = producer
         self._owner = owner
         self._buffer = buffer
         self._overflow: Overflow = overflow
         self._on_rejected = on_rejected
         self._reconnect_seconds = reconnect_seconds
         self._clock = clock
-        self._begin(instance or secrets.token_hex(8), producer or _own_name())
+        self._begin(instance or secrets.token_hex(8), producer or _program())
         _clients.add(self)
         atexit.register(self._at_exit)
 
@@ -184,12 +185,12 @@ class Client(Systems):
             self._starting.release()
 
     def _after_fork(self) -> None:
-        """This is a child of the process that made the client: what is in the buffer is the parent's to send, and so is its name."""
+        """This is a child of the process that made the client: what is in the buffer is the parent's to send, so this is another run."""
         self._close_wake()
         if self._session is not None:
             self._session.close()
             self._session = None
-        self._begin(secrets.token_hex(8), f"{self._name}:{os.getpid()}" if self._name else _own_name())
+        self._begin(secrets.token_hex(8), self._hello["hello"])
 
     # The rest runs in the sender's thread.
 
@@ -318,14 +319,19 @@ class Client(Systems):
 _clients: "weakref.WeakSet[Client]" = weakref.WeakSet()
 
 
-_numbers = itertools.count(1)
-
-
-def _own_name() -> str:
-    """A name that no other client has: of a host (a container), of a process, of the clients in it."""
-    program = os.path.basename(sys.argv[0]) if sys.argv and sys.argv[0] else "python"
-    number = next(_numbers)
-    return f"{program}@{socket.gethostname()}:{os.getpid()}" + (f":{number}" if number > 1 else "")
+def _program() -> str:
+    """The name of the program, the same in each of its processes and at each of its starts."""
+    module = getattr(sys.modules.get("__main__"), "__spec__", None)
+    path = sys.argv[0] if sys.argv else ""
+    if module is not None and module.name != "__main__":
+        name = module.name[: -len(".__main__")] if module.name.endswith(".__main__") else module.name
+    elif path in ("", "-c", "-m"):
+        name = "python"
+    else:
+        folder, name = os.path.split(os.path.abspath(path))
+        # The process that a program has spawned knows only the file of a package that was started by `-m`.
+        name = os.path.basename(folder) if name == "__main__.py" else name
+    return well_formed(cut(name, NAME_BYTES_MAX))
 
 
 def _after_fork_in_child() -> None:
