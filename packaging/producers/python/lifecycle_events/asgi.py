@@ -4,8 +4,9 @@
 
     app = LifecycleMiddleware(app, api="public")
 
-The path goes as it came: the exporter turns ``/api/videos/42`` into ``/api/videos/{id}``. WebSockets and the lifespan pass through
-untouched, but for its end, which closes the client: servers may end their workers without another word.
+The path is the one that the application sees, ``scope["path"]``; the exporter turns ``/api/videos/42`` into ``/api/videos/{id}``.
+WebSockets and the lifespan pass through untouched, but for its end, which closes the client: servers may end their workers without
+another word.
 """
 
 import asyncio
@@ -28,6 +29,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 FAILED_STATUS = 500
 #: What is reported where the client left before it was answered.
 LEFT_STATUS = 499
+#: A greater number is no status.
+STATUS_MAX = 999
 
 
 class LifecycleMiddleware:
@@ -60,6 +63,8 @@ class LifecycleMiddleware:
     async def _follow(self, scope: Scope, receive: Receive, send: Send) -> None:
         emit = self._client.emit
         request = f"{self._run}-{os.getpid()}-{next(self._numbers)}"
+        # The application may change the scope, and its method, path and status have to leave the request one that can be ended.
+        method, path = scope.get("method") or "", scope.get("path") or ""
         status = FAILED_STATUS
         began = time.perf_counter()
         emit("vlog.http.request_started", request=request, api=self._api)
@@ -67,7 +72,7 @@ class LifecycleMiddleware:
         async def watched(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status = _status_of(message)
             await send(message)
 
         try:
@@ -76,12 +81,11 @@ class LifecycleMiddleware:
             status = LEFT_STATUS if status == FAILED_STATUS else status
             raise
         finally:
-            raw = scope.get("raw_path")
             emit(
                 "vlog.http.request_finished",
                 request=request,
-                method=scope["method"],
-                endpoint=raw.decode("latin-1") if raw else scope["path"],
+                method=method,
+                endpoint=path,
                 status_code=status,
                 duration=time.perf_counter() - began,
             )
@@ -93,3 +97,8 @@ class LifecycleMiddleware:
                 await asyncio.get_running_loop().run_in_executor(None, self._client.close, EXIT_SECONDS)
 
         return watched
+
+
+def _status_of(message: Message) -> int:
+    status = message.get("status")
+    return status if isinstance(status, int) and 0 <= status <= STATUS_MAX else FAILED_STATUS

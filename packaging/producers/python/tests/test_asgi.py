@@ -1,6 +1,7 @@
 """Requests of an ASGI application, as the application's server sees them and as the exporter shows them."""
 
 import asyncio
+import http
 import os
 import re
 import subprocess
@@ -83,8 +84,31 @@ class MiddlewareTest(unittest.TestCase):
         self.assertEqual(started, {"event": "vlog.http.request_started", "api": "public"})
         self.assertEqual(
             finished,
-            {"event": "vlog.http.request_finished", "method": "PUT", "endpoint": "/%C3%BC", "status_code": 201},
+            {"event": "vlog.http.request_finished", "method": "PUT", "endpoint": "/ü", "status_code": 201},
         )
+
+    def test_nothing_of_a_request_keeps_its_end_from_being_reported(self):
+        async def app(scope, receive, send):
+            del scope["method"], scope["path"]
+            for status in scope["statuses"]:
+                await send({"type": "http.response.start", **status})
+
+        for about, status, expected in [
+            ("an enumeration", {"status": http.HTTPStatus.CREATED}, 201),
+            ("none", {"status": None}, 500),
+            ("far too large", {"status": 10**5000}, 500),
+            ("text", {"status": "many"}, 500),
+            ("absent", {}, 500),
+        ]:
+            with self.subTest(about):
+                run(self.wrap(app), {"type": "http", "method": "GET", "path": "/\ud800", "statuses": [status]})
+                finished = self.client.events[-1]
+                self.assertEqual((finished["method"], finished["endpoint"]), ("GET", "/\ud800"))
+                self.assertEqual(finished["status_code"], expected)
+        scope = {"type": "http"}
+        run(self.wrap(lambda *_: asyncio.sleep(0)), scope)
+        finished = self.client.events[-1]
+        self.assertEqual((finished["method"], finished["endpoint"], finished["status_code"]), ("", "", 500))
 
     def test_an_application_that_fails_is_a_500_and_fails_on(self):
         async def app(scope, receive, send):
