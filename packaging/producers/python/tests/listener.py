@@ -24,7 +24,13 @@ class Listener:
                 connection, _ = self.socket.accept()
             except OSError:
                 return
-            threading.Thread(target=self._serve, args=[connection], daemon=True).start()
+            threading.Thread(target=self._hold, args=[connection], daemon=True).start()
+
+    def _hold(self, connection):
+        try:
+            self._serve(connection)
+        except ConnectionError:
+            pass  # The client was killed.
 
     def _serve(self, connection):
         lines = []

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 import unittest.mock
 
@@ -298,6 +299,75 @@ class TerminatedServerTest(ServerCase):
                 server.process.wait(PATIENCE_SECONDS)
                 ends = [events_of(session) for session in self.listener.sessions]
                 self.assertEqual(ends, [["request_started", "request_finished", "bye"]])
+
+
+@needs(uvicorn, "uvicorn")
+class WorkersTest(ServerCase):
+    """A real server of several worker processes: runs of one producer, connected at once."""
+
+    WORKERS = 4
+
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.listener = Listener(os.path.join(directory.name, "events.sock"))
+        self.addCleanup(self.listener.close)
+        # A busy machine is no reason to replace a worker.
+        arguments = ["--workers", str(self.WORKERS), "--timeout-worker-healthcheck", "60", "app:app"]
+        self.server = self.serve(os.path.join(directory.name, "events.sock"), *arguments)
+
+    def load(self):
+        """Requests, without a pause, until the test ends."""
+        stop = threading.Event()
+        paths = ["/slow/0.05", "/", "/api/videos/1", "/pid"]
+
+        def ask(path):
+            while not stop.is_set():
+                self.server.get(path)
+
+        threads = [threading.Thread(target=ask, args=[path]) for path in paths]
+
+        def end():
+            stop.set()
+            for thread in threads:
+                thread.join()
+
+        self.addCleanup(end)
+        for thread in threads:
+            thread.start()
+        return end
+
+    def workers(self):
+        """The sessions by the process that they come from, as soon as each has said something."""
+        found = {}
+        for session in self.listener.sessions:
+            if len(session) > 1:
+                found.setdefault(int(session[1]["request"].split("-")[1]), []).append(session)
+        return found
+
+    def test_a_worker_that_is_killed_and_replaced_leaves_the_others_alone(self):
+        wait_for(lambda: self.server.get("/") == (200, b"ok"), self.server.said)
+        end_load = self.load()
+        wait_for(lambda: len(self.workers()) == self.WORKERS, self.server.said)
+        killed, *others = self.workers()
+        os.kill(killed, signal.SIGKILL)
+        wait_for(lambda: len(self.workers()) == self.WORKERS + 1, self.server.said)
+        before = {worker: len(self.workers()[worker][0]) for worker in others}
+        wait_for(lambda: all(len(self.workers()[worker][0]) > before[worker] for worker in others), self.server.said)
+        end_load()
+        self.server.terminate()
+        self.server.process.wait(PATIENCE_SECONDS)
+        workers = self.workers()
+        self.assertEqual({worker: len(sessions) for worker, sessions in workers.items()}, dict.fromkeys(workers, 1), "none came back")
+        hellos = [session[0] for session in self.listener.sessions]
+        self.assertEqual({hello["hello"] for hello in hellos}, {"uvicorn"})
+        self.assertEqual(len({hello["instance"] for hello in hellos}), self.WORKERS + 1)
+        for worker, [session] in workers.items():
+            events = events_of(session)
+            if worker != killed:
+                self.assertEqual(events.pop(), "bye")
+                self.assertEqual(events.count("request_started"), events.count("request_finished"))
+            self.assertNotIn("bye", events)
 
 
 @needs(BINARY, "$LIFECYCLE_EXPORTER")
