@@ -29,7 +29,7 @@ import runpy
 import sys
 import threading
 import weakref
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, FrozenSet, List, Optional, Tuple
 
 from .client import Client
 
@@ -65,11 +65,13 @@ class Reporter:
 
     def __init__(self, server: Any, client: Client) -> None:
         self._events = client.recording
+        self._backends: FrozenSet[str] = frozenset()
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)
         self._recordings: "weakref.WeakKeyDictionary[Any, _Recording]" = weakref.WeakKeyDictionary()
         self._doing = _Doing()
         # All is looked up before anything is replaced: what lacks here is no half of a server.
+        self._secret_of = server.config.getBackendSecret
         replaced = {
             "_startRecordingService": self._around(server._startRecordingService, lambda _: None),
             "_stopRecordingService": self._around(server._stopRecordingService, self._left_stop),
@@ -90,7 +92,7 @@ class Reporter:
             recording = self._recordings.get(service)
             if recording is None:
                 # A room may be recorded again while its former recording is still being uploaded.
-                recording = _Recording(service.backend, f"{service.token}#{next(self._numbers)}")
+                recording = _Recording(self._announced(service.backend), f"{service.token}#{next(self._numbers)}")
                 self._recordings[service] = recording
             return recording
 
@@ -120,8 +122,15 @@ class Reporter:
         if not self._is_started:
             self._is_started = True
             self._events.server_started()
-        for backend in configured_backends(path):
+        backends = configured_backends(path, self._secret_of)
+        for backend in backends:
             self._events.backend_configured(backend=backend)
+        self._backends = frozenset(backends)
+
+    def _announced(self, backend: str) -> str:
+        # The server takes a request of a backend however many slashes it ends with; its series is one all the same.
+        name = _named(backend)
+        return name if name in self._backends else backend
 
     def _report(self, recording: _Recording, event: Callable[..., None], **fields: Any) -> None:
         with self._lock:
@@ -220,16 +229,33 @@ class _Services(Dict[str, Any]):
         return service
 
 
-def configured_backends(path: str) -> List[str]:
-    """The backends of a ``server.conf``, as their requests name them: a Nextcloud server names itself with a slash at the end."""
+def configured_backends(path: str, secret_of: Callable[[str], Any]) -> List[str]:
+    """The backends of a ``server.conf`` whose requests the server takes, each once, as they name themselves.
+
+    :param secret_of: the server's own look-up, by which it takes or refuses a request.
+    """
     file = configparser.ConfigParser()
     try:
         file.read(path)
         names = [name.strip() for name in file.get("backend", "backends", fallback="").split(",")]
-        return [file.get(name, "url").rstrip("/") + "/" for name in names if file.has_option(name, "url")]
+        backends = [_named(file.get(name, "url")) for name in names if file.has_option(name, "url")]
     except configparser.Error as error:
         logger.warning("the backends of %s cannot be told: %s", path, error)
         return []
+    return [backend for backend in dict.fromkeys(backends) if _is_taken(backend, secret_of)]
+
+
+def _named(backend: str) -> str:
+    """A backend as its requests name it: a Nextcloud server names itself with one slash at the end."""
+    return backend.rstrip("/") + "/"
+
+
+def _is_taken(backend: str, secret_of: Callable[[str], Any]) -> bool:
+    try:
+        return bool(secret_of(backend))
+    except configparser.Error:
+        # The server has the same trouble at each request.
+        return False
 
 
 def report(client: Client) -> bool:
