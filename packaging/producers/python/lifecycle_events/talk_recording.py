@@ -15,7 +15,8 @@ adds a duration, and no upload failure came before     ``stopped`` with that dur
 adds a duration after an upload failure                ``stopped`` with that duration, and ``upload_failed``
 =====================================================  ======================================================
 
-A server that has changed beyond this starts all the same; a line in the log says that nothing is reported.
+A server that has changed beyond this starts all the same; a line in the log says that nothing is reported. Without a server this program
+says what is missing, and ends with 1.
 ``$LIFECYCLE_EVENTS_SOCKET`` is the exporter's socket, ``$LIFECYCLE_EVENTS_PRODUCER`` the producer's name (``talk-recording``).
 """
 
@@ -268,10 +269,23 @@ def report(client: Client) -> bool:
     return True
 
 
+def _lack(error: ImportError) -> str:
+    """What keeps the server from being imported, and what to do."""
+    if f"{PACKAGE}.Server.".startswith(f"{error.name}."):
+        return (
+            f"the Nextcloud Talk recording server is not installed for {sys.executable}: install nextcloud-talk-recording for it, "
+            "or start this module with the Python that has it"
+        )
+    return f"the Nextcloud Talk recording server cannot be imported: {error}: install what it needs for {sys.executable}"
+
+
 def main() -> None:
     """Runs the server with the arguments of this program."""
     client = Client(producer=os.environ.get("LIFECYCLE_EVENTS_PRODUCER") or "talk-recording")
-    report(client)
+    try:
+        report(client)
+    except ImportError as error:
+        sys.exit(f"lifecycle_events.talk_recording: {_lack(error)}")
     sys.argv[0] = PACKAGE
     runpy.run_module(PACKAGE, run_name="__main__", alter_sys=True)
 

@@ -288,6 +288,19 @@ class ProgramTest(unittest.TestCase):
         said, _ = self.run_program("--nonsense").communicate()
         self.assertIn("unrecognized arguments: --nonsense", said)
 
+    def test_without_a_server_one_line_says_what_is_missing(self):
+        with tempfile.TemporaryDirectory() as directory:
+            program = self.run_program("--config", "server.conf", PYTHONPATH=directory)
+            said, _ = program.communicate()
+            self.assertEqual(program.returncode, 1)
+            self.assertRegex(said, r"^lifecycle_events\.talk_recording: the Nextcloud Talk recording server is not installed .*: install .*\n$")
+            Path(directory, "nextcloud/talk/recording").mkdir(parents=True)
+            Path(directory, "nextcloud/talk/recording/Server.py").write_text("import pyvirtualdisplay_that_lacks\n", encoding="utf-8")
+            program = self.run_program(PYTHONPATH=directory)
+            said, _ = program.communicate()
+            self.assertEqual(program.returncode, 1)
+            self.assertRegex(said, r"^lifecycle_events\.talk_recording: .* No module named 'pyvirtualdisplay_that_lacks': install .*\n$")
+
     def test_a_server_of_another_making_starts_and_is_said_to_be_unknown(self):
         with tempfile.TemporaryDirectory() as directory:
             package = Path(directory) / "nextcloud" / "talk" / "recording"
