@@ -15,6 +15,8 @@ adds a duration, and no upload failure came before     ``stopped`` with that dur
 adds a duration after an upload failure                ``stopped`` with that duration, and ``upload_failed``
 =====================================================  ======================================================
 
+``server_started`` abandons what a former run of the server had open: after a crash, its recordings are failed ones. Counters go on.
+
 A server that has changed beyond this starts all the same; a line in the log says that nothing is reported. Without a server this program
 says what is missing, and ends with 1.
 ``$LIFECYCLE_EVENTS_SOCKET`` is the exporter's socket, ``$LIFECYCLE_EVENTS_PRODUCER`` the producer's name (``talk-recording``).

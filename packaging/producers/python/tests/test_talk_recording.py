@@ -341,30 +341,29 @@ class ProgramTest(unittest.TestCase):
 
     @needs(BINARY, "$LIFECYCLE_EXPORTER")
     @needs(prometheus_client, "prometheus_client")
-    def test_a_restart_of_the_server_begins_at_0_again(self):
+    def test_a_killed_server_has_failed_what_it_recorded_and_the_next_one_counts_on(self):
         with tempfile.TemporaryDirectory() as directory:
             exporter = Exporter(directory)
             self.addCleanup(exporter.close)
             configuration = Path(directory) / "server.conf"
-            configuration.write_text(
-                "[http]\nlisten = 127.0.0.1:0\n[backend]\nbackends = a\n[a]\nurl = https://one.example.com\nsecret = s\n", encoding="utf-8"
-            )
-            for _ in range(2):
+            configuration.write_text(CONFIGURATION, encoding="utf-8")
+            for run in (1, 2, 3):
                 server = self.run_program("--config", str(configuration), LIFECYCLE_EVENTS_SOCKET=exporter.socket)
                 address = server.stdout.readline().strip()
                 post(address, "r1", {"type": "start", "start": {"owner": "o", "actor": {"type": "users", "id": "u"}}})
                 post(address, "r2", {"type": "start", "start": {"owner": "o", "actor": {"type": "users", "id": "u"}}})
                 label = '{backend="https://one.example.com/"}'
                 running = f"recording_recordings_current{label}"
-                wait_for(lambda: exporter.metrics("recording").get(running) == 2, exporter._said)
-                wait_for(lambda: exporter.metrics("recording")[f"recording_recordings_total{label}"] == 2)
+                wait_for(lambda: exporter.metrics("recording").get(f"recording_recordings_total{label}") == 2 * run, exporter._said)
+                wait_for(lambda: exporter.metrics("recording")[running] == 2)
+                wait_for(lambda: exporter.metrics("recording")[f"recording_recordings_failed_total{label}"] == run - 1)
                 post(address, "r1", {"type": "stop", "stop": {"actor": {"type": "users", "id": "offline"}}})
-                wait_for(lambda: exporter.metrics("recording")[f"recording_recordings_uploads_failed_total{label}"] == 1)
+                wait_for(lambda: exporter.metrics("recording")[f"recording_recordings_uploads_failed_total{label}"] == run)
                 with urllib.request.urlopen(f"{address}/metrics") as response:
                     shown = series(response.read().decode())
                 self.assertEqual(shown[running], 1)
                 self.assertEqual(shown[f"recording_recordings_duration_seconds_total{label}"], 7)
-                self.assertEqual(exporter.metrics("recording")[f"recording_recordings_duration_seconds{label}"], 7)
+                self.assertEqual(exporter.metrics("recording")[f"recording_recordings_duration_seconds{label}"], 7 * run)
                 server.kill()
                 server.communicate()
 
