@@ -7,6 +7,19 @@
 //
 // An event is put into a bounded buffer, and a goroutine brings it to the exporter by a reliable session: it counts exactly once, over
 // any number of restarts of the exporter. Nothing here blocks the caller or panics in it.
+//
+// $LIFECYCLE_EVENTS_SOCKET is the path of the exporter's socket; without it the client takes that of the exporter's package, DefaultSocket.
+// An exporter that an ordinary user runs prints its path when it starts: set the variable to it.
+//
+// What a client opens is its own: when the client is closed or its process ends, the exporter abandons what is still open, and a recording
+// or a job becomes a failed one. A script that opens something and exits, such as a job of cron, says that it owns nothing:
+//
+//	events := lifecycle.New(ctx, lifecycle.Options{Producer: "nightly-encode", Ownerless: true})
+//	defer events.Close(ctx)
+//	events.Vlog.JobStarted("42") // a worker reports its end; without Ownerless it would fail here
+//
+// A program that ends without Close, as by os.Exit or a signal, may lose the last events: call Close before, and after
+// signal.NotifyContext has told of SIGTERM, with a context of its own.
 package lifecycle
 
 import (
@@ -55,7 +68,8 @@ type Options struct {
 	Producer string
 	// Instance is this run of the producer, unique. Default: random.
 	Instance string
-	// Ownerless says that what is opened is not given up when this process is gone.
+	// Ownerless says that the exporter does not abandon what this client has opened, and what is still open, when the client is closed or
+	// its process is gone. It is for a script that opens something and exits, such as a job of cron.
 	Ownerless bool
 	// Buffer is the number of events kept while the exporter is away. Default: DefaultBuffer.
 	Buffer int

@@ -1,4 +1,17 @@
 // Reports lifecycle events to lifecycle-exporter.
+//
+// Where the exporter is: `$LIFECYCLE_EVENTS_SOCKET` is the path of its socket; without it the client takes that of the exporter's package,
+// `DEFAULT_SOCKET`. An exporter that an ordinary user runs prints its path when it starts: set the variable to it.
+//
+// What a client opens is its own: when the client is closed or its process ends, the exporter abandons what is still open, and a recording
+// or a job becomes a failed one. A script that opens something and exits, such as a job of cron, says that it owns nothing:
+//
+//     const events = new Client({ producer: "nightly-encode", owner: false });
+//     events.vlog.jobStarted({ job: "42" });    // a worker reports its end; with `owner: true` it would fail here
+//     await events.close();
+//
+// The client sends what is left when the program has nothing more to do, for up to a second. `process.exit` and a signal are no such end:
+// call `close` before, and in the handler of SIGTERM.
 
 import type { Systems } from "./systems";
 
@@ -46,7 +59,10 @@ export interface Options {
   producer?: string;
   /** This run of the producer, unique. Default: random. */
   instance?: string;
-  /** Whether what was opened is given up when this process is gone. Default: true. */
+  /**
+   * Whether the exporter abandons what this client has opened, and what is still open, when the client is closed or its process is gone.
+   * `false` is for a script that opens something and exits, such as a job of cron. Default: `true`.
+   */
   owner?: boolean;
   /** Events kept while the exporter is away, at least 1. Default: 10,000. */
   buffer?: number;

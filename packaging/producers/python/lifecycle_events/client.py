@@ -58,7 +58,8 @@ class Client(Systems):
     :param producer: the producer's name, stable over restarts. Processes of one program share it (the workers of a server, an old and a
         new process during an update): each is a run of its own, and so is each client. A name belongs to one user of the machine. By
         default the name of the program: of its file, or of its module after ``python -m``.
-    :param owner: whether what was opened is given up when this process is gone.
+    :param owner: whether the exporter abandons what this client has opened, and what is still open, when the client is closed or its
+        process is gone. ``False`` is for a script that opens something and exits, such as a job of cron.
     :param buffer: events kept while the exporter is away, at least 1.
     :param overflow: which event gives way when the buffer is full, the ``oldest`` that was not sent yet or the ``newest``.
     :param on_rejected: called in the sender's thread for each event that the exporter did not take; by default it is logged.
