@@ -201,6 +201,11 @@ class Client(Systems):
         told = False
         while not self._is_done():
             began = time.monotonic()
+            # Closing that begins from here on is worth another attempt at once.
+            was_closing = self._closing
+            if was_closing:
+                # There is little time left: it is tried without long pauses.
+                delay = shortest
             try:
                 # Known before it connects: a child of a fork has to close it.
                 self._session = Session()
@@ -219,19 +224,15 @@ class Client(Systems):
                 if self._session is not None:
                     self._session.close()
                     self._session = None
-            if self._closing:
-                # There is little time left: it is tried without long pauses.
-                delay = shortest
-            self._pause(delay * random.uniform(0.5, 1.0))
+            self._pause(delay * random.uniform(0.5, 1.0), was_closing)
             delay = min(delay * 2, longest)
         self._close_wake()
 
     def _is_done(self) -> bool:
         return self._giving_up or (self._closing and self._outbox.is_empty())
 
-    def _pause(self, seconds: float) -> None:
+    def _pause(self, seconds: float, was_closing: bool) -> None:
         until = time.monotonic() + seconds
-        was_closing = self._closing
         while not self._is_done() and self._closing == was_closing and (left := until - time.monotonic()) > 0:
             _session.wait(self._waking(), left)
 

@@ -5,6 +5,7 @@ import json
 import logging
 import math
 import os
+import queue
 import socket
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import tempfile
 import threading
 import time
 import unittest
+import unittest.mock
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -257,11 +259,26 @@ class ClientTest(unittest.TestCase):
             self.addCleanup(late.close)
             self.assertTrue(client.close(None))
 
+    def test_closing_right_before_a_long_pause_does_not_sleep_it_out(self):
+        client = Client(self.path + "5", reconnect_seconds=(1000, 1000))
+        closed = queue.Queue()
+
+        def fail(*_):
+            """Called between an attempt and the pause after it."""
+            late = Listener(self.path + "5")
+            self.addCleanup(late.close)
+            threading.Thread(target=lambda: closed.put(client.close(None)), daemon=True).start()
+            wait_until(client.is_closed)
+
+        with unittest.mock.patch.object(logging.getLogger("lifecycle_events"), "warning", fail):
+            client.emit("a.one")
+            self.assertTrue(closed.get(timeout=PATIENCE_SECONDS))
+
     def test_pauses_grow_to_5_seconds_by_default(self):
         pauses = []
         client = Client("/nowhere/events.sock")
 
-        def pause(seconds):
+        def pause(seconds, _):
             pauses.append(seconds)
             client._giving_up = len(pauses) == 50
 
