@@ -302,6 +302,30 @@ class TerminatedServerTest(ServerCase):
 
 
 @needs(uvicorn, "uvicorn")
+class LongPathTest(ServerCase):
+    """A path is of any length that the server takes, and its request ends all the same."""
+
+    def test_a_path_of_any_length_is_reported_and_cut(self):
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        path = os.path.join(directory.name, "events.sock")
+        listener = Listener(path)
+        self.addCleanup(listener.close)
+        server = self.serve(path, "--h11-max-incomplete-event-size", "200000", "app:app")
+        texts = [
+            ("a" * 900, "a" * 900),
+            ("a" * 70_000, "a" * 4092 + "…"),
+            ("%C3%A9" * 20_000, "é" * 2046 + "…"),
+            ("%ff" * 5, "\ufffd" * 5),
+        ]
+        for text, _ in texts:
+            self.assertEqual(server.get(f"/{text}"), (200, b"ok"), server.said())
+        listener.wait_for(lambda sessions: sessions and len(sessions[0]) == 1 + 2 * len(texts))
+        endpoints = [line["endpoint"] for line in listener.sessions[0] if "endpoint" in line]
+        self.assertEqual(endpoints, [f"/{reported}" for _, reported in texts])
+
+
+@needs(uvicorn, "uvicorn")
 class WorkersTest(ServerCase):
     """A real server of several worker processes: runs of one producer, connected at once."""
 
