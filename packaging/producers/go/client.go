@@ -7,6 +7,19 @@
 //
 // An event is put into a bounded buffer, and a goroutine brings it to the exporter by a reliable session: it counts exactly once, over
 // any number of restarts of the exporter. Nothing here blocks the caller or panics in it.
+//
+// $LIFECYCLE_EVENTS_SOCKET is the path of the exporter's socket; without it the client takes that of the exporter's package, DefaultSocket.
+// An exporter that an ordinary user runs prints its path when it starts: set the variable to it.
+//
+// What a client opens is its own: when the client is closed or its process ends, the exporter abandons what is still open, and a recording
+// or a job becomes a failed one. A script that opens something and exits, such as a job of cron, says that it owns nothing:
+//
+//	events := lifecycle.New(ctx, lifecycle.Options{Producer: "nightly-encode", Ownerless: true})
+//	defer events.Close(ctx)
+//	events.Vlog.JobStarted("42") // a worker reports its end; without Ownerless it would fail here
+//
+// A program that ends without Close, as by os.Exit or a signal, may lose the last events: call Close before, and after
+// signal.NotifyContext has told of SIGTERM, with a context of its own.
 package lifecycle
 
 import (
@@ -18,7 +31,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -27,6 +39,9 @@ const DefaultSocket = "/run/lifecycle-exporter/events.sock"
 
 // DefaultCloseTimeout is how long Close waits where its context has no deadline.
 const DefaultCloseTimeout = 5 * time.Second
+
+// The exporter takes no longer name of a producer.
+const nameBytesMax = 200
 
 // What has been told to end gets as much time more.
 const lastMoment = 200 * time.Millisecond
@@ -48,11 +63,13 @@ const (
 type Options struct {
 	// Socket is the exporter's. Default: $LIFECYCLE_EVENTS_SOCKET, else DefaultSocket.
 	Socket string
-	// Producer is who this is; at most one process at a time may use a name. Default: the program, its host and its process number.
+	// Producer is the producer's name, stable over restarts. Processes of one program share it (an old and a new one during an update):
+	// each is a run of its own, and so is each client. A name belongs to one user of the machine. Default: the name of the program's file.
 	Producer string
 	// Instance is this run of the producer, unique. Default: random.
 	Instance string
-	// Ownerless says that what is opened is not given up when this process is gone.
+	// Ownerless says that the exporter does not abandon what this client has opened, and what is still open, when the client is closed or
+	// its process is gone. It is for a script that opens something and exits, such as a job of cron.
 	Ownerless bool
 	// Buffer is the number of events kept while the exporter is away. Default: DefaultBuffer.
 	Buffer int
@@ -62,7 +79,9 @@ type Options struct {
 	OnRejected func(Rejection)
 	// Logf takes a line about what goes wrong. Default: log.Printf.
 	Logf func(format string, arguments ...any)
-	// ReconnectMin and ReconnectMax are the first and the longest wait before another attempt. Default: 100 ms and 10 s.
+	// ReconnectMin and ReconnectMax are the first and the longest pause between two attempts to connect. Keep the longest well below the
+	// grace time of the exporter (30 s by default), which gives up what a producer has open if it has not come back by then. Default:
+	// 100 ms and 5 s.
 	ReconnectMin, ReconnectMax time.Duration
 	// Clock is the time of an event that says none. Default: time.Now.
 	Clock func() time.Time
@@ -123,7 +142,7 @@ func New(ctx context.Context, options Options) *Client {
 		options.Socket = DefaultSocket
 	}
 	if options.Producer == "" {
-		options.Producer = ownName()
+		options.Producer = cut(filepath.Base(os.Args[0]), nameBytesMax)
 	}
 	if options.Instance == "" {
 		var random [8]byte
@@ -147,7 +166,7 @@ func New(ctx context.Context, options Options) *Client {
 		options.ReconnectMin = 100 * time.Millisecond
 	}
 	if options.ReconnectMax < options.ReconnectMin {
-		options.ReconnectMax = 10 * time.Second
+		options.ReconnectMax = 5 * time.Second
 	}
 	if options.Clock == nil {
 		options.Clock = time.Now
@@ -166,19 +185,6 @@ func New(ctx context.Context, options Options) *Client {
 	go client.run(ctx)
 	return client
 }
-
-// ownName is a name that no other client has: of a host (a container), of a process, of the clients in it.
-func ownName() string {
-	host, _ := os.Hostname()
-	name := fmt.Sprintf("%s@%s:%d", filepath.Base(os.Args[0]), host, os.Getpid())
-	if number := atomic.AddUint64(&unnamed, 1); number > 1 {
-		name += fmt.Sprint(":", number)
-	}
-	return name
-}
-
-// unnamed clients so far.
-var unnamed uint64
 
 // Emit reports an event, of whichever catalog. It never blocks, and never panics in the caller.
 func (c *Client) Emit(event string, fields ...Field) {

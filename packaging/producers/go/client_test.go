@@ -157,6 +157,31 @@ func TestWhatIsNoJSONIsDroppedAndTold(t *testing.T) {
 	}
 }
 
+func TestNamesAreNotCutAndALineThatIsTooLongIsTold(t *testing.T) {
+	e := listen(t)
+	var said []string
+	client := lifecycle.New(context.Background(), lifecycle.Options{
+		Socket: e.path,
+		Logf:   func(format string, arguments ...any) { said = append(said, fmt.Sprintf(format, arguments...)) },
+	})
+	name := strings.Repeat("n", 5000)
+	fields := []lifecycle.Field{lifecycle.Text("\xff", "replaced")}
+	for i := 0; i < 16; i++ {
+		fields = append(fields, lifecycle.Text(fmt.Sprint("f", i), strings.Repeat("a", 5000)))
+	}
+	client.Emit(name, fields...)
+	client.Emit("a.long", lifecycle.Bool(strings.Repeat("n", 70000), true), lifecycle.At(time.Unix(1, 0)))
+	closeInTime(t, client)
+	line := e.lines(0)[1]
+	if line["event"] != name || line["\ufffd"] != "replaced" || line["f0"] != strings.Repeat("a", 253)+"…" {
+		t.Fatalf("%v", line)
+	}
+	expected := "lifecycle: 1 events were no JSON, the latest: a.long: the line has 70035 bytes, and may have 65000"
+	if client.Stats().Dropped != 1 || len(said) != 1 || said[0] != expected {
+		t.Fatalf("%q", said)
+	}
+}
+
 // rejecting makes a client whose one event an exporter has just rejected, and returns the exporter's side of the connection, too.
 func rejecting(t *testing.T, options lifecycle.Options) (*lifecycle.Client, net.Conn, *bufio.Reader) {
 	t.Helper()

@@ -51,6 +51,12 @@ func (c *Client) run(ctx context.Context) {
 	delay := c.options.ReconnectMin
 	told := false
 	for !c.isClosing() || !c.outbox.isEmpty() {
+		// Closing that begins from here on is worth another attempt at once.
+		closing := c.closing
+		if c.isClosing() {
+			// There is little time left: it is tried without long pauses.
+			closing, delay = nil, c.options.ReconnectMin
+		}
 		began := time.Now()
 		err := c.connect(ctx)
 		c.outbox.disconnect()
@@ -64,27 +70,19 @@ func (c *Client) run(ctx context.Context) {
 			c.options.Logf("lifecycle: the exporter at %s cannot be reached, will try again: %v", c.options.Socket, err)
 			told = true
 		}
-		if !c.pause(ctx, time.Duration((0.5+rand.Float64()/2)*float64(delay))) {
+		if !c.pause(ctx, closing, time.Duration((0.5+rand.Float64()/2)*float64(delay))) {
 			return
 		}
 		if delay *= 2; delay > c.options.ReconnectMax {
 			delay = c.options.ReconnectMax
 		}
-		if c.isClosing() {
-			// There is little time left: it is tried without long pauses.
-			delay = c.options.ReconnectMin
-		}
 	}
 }
 
-// pause waits, but not on when closing begins. It tells whether there is anything left to do.
-func (c *Client) pause(ctx context.Context, delay time.Duration) bool {
+// pause waits, but no longer than until closing begins. It tells whether there is anything left to do.
+func (c *Client) pause(ctx context.Context, closing <-chan struct{}, delay time.Duration) bool {
 	timer := time.NewTimer(delay)
 	defer timer.Stop()
-	closing := c.closing
-	if c.isClosing() {
-		closing = nil
-	}
 	select {
 	case <-timer.C:
 		return true

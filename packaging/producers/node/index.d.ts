@@ -1,4 +1,17 @@
 // Reports lifecycle events to lifecycle-exporter.
+//
+// Where the exporter is: `$LIFECYCLE_EVENTS_SOCKET` is the path of its socket; without it the client takes that of the exporter's package,
+// `DEFAULT_SOCKET`. An exporter that an ordinary user runs prints its path when it starts: set the variable to it.
+//
+// What a client opens is its own: when the client is closed or its process ends, the exporter abandons what is still open, and a recording
+// or a job becomes a failed one. A script that opens something and exits, such as a job of cron, says that it owns nothing:
+//
+//     const events = new Client({ producer: "nightly-encode", owner: false });
+//     events.vlog.jobStarted({ job: "42" });    // a worker reports its end; with `owner: true` it would fail here
+//     await events.close();
+//
+// The client sends what is left when the program has nothing more to do, for up to a second. `process.exit` and a signal are no such end:
+// call `close` before, and in the handler of SIGTERM.
 
 import type { Systems } from "./systems";
 
@@ -38,11 +51,18 @@ export interface Stats {
 export interface Options {
   /** The exporter's socket. Default: `$LIFECYCLE_EVENTS_SOCKET`, else `DEFAULT_SOCKET`. */
   socketPath?: string;
-  /** Who this is; at most one process at a time may use a name. Default: the program, its host and its process number. */
+  /**
+   * The producer's name, stable over restarts. Processes of one program share it (the workers of a cluster, an old and a new process during
+   * an update): each is a run of its own, and so is each client. A name belongs to one user of the machine. Default: the name of the
+   * program's file.
+   */
   producer?: string;
   /** This run of the producer, unique. Default: random. */
   instance?: string;
-  /** Whether what was opened is given up when this process is gone. Default: true. */
+  /**
+   * Whether the exporter abandons what this client has opened, and what is still open, when the client is closed or its process is gone.
+   * `false` is for a script that opens something and exits, such as a job of cron. Default: `true`.
+   */
   owner?: boolean;
   /** Events kept while the exporter is away, at least 1. Default: 10,000. */
   buffer?: number;
@@ -52,13 +72,19 @@ export interface Options {
   onRejected?: (rejection: Rejection) => void;
   /** Takes a line about what goes wrong. Default: standard error. */
   log?: (message: string) => void;
-  /** The first and the longest wait before another attempt, in milliseconds. Default: `[100, 10000]`. */
+  /**
+   * The first and the longest pause between two attempts to connect, in milliseconds. Keep the longest well below the grace time of the
+   * exporter (30 s by default), which gives up what a producer has open if it has not come back by then. Default: `[100, 5000]`.
+   */
   reconnectMs?: [number, number];
   /** Unix seconds, for the time of an event that says none. */
   clock?: () => number;
 }
 
-/** Text, numbers or booleans; `null` and `undefined` are the same as absent. */
+/**
+ * Text, numbers or booleans; `null` and `undefined` are the same as absent. A text of over 4,096 bytes of UTF-8 is cut, as all are to 256
+ * bytes in an event of over 65,000, and a lone surrogate becomes U+FFFD.
+ */
 export type Fields = { [name: string]: string | number | boolean | null | undefined };
 
 /** Brings events to the exporter. */

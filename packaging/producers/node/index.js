@@ -6,14 +6,15 @@
 
 const { randomBytes } = require("node:crypto");
 const net = require("node:net");
-const { hostname } = require("node:os");
 const { basename } = require("node:path");
-const { threadId } = require("node:worker_threads");
+const { cut, lineOf } = require("./encoding.js");
 const { Outbox } = require("./outbox.js");
 const { systems } = require("./systems.js");
 
 /** Where the package of the exporter has its socket. */
 const DEFAULT_SOCKET = "/run/lifecycle-exporter/events.sock";
+/** The exporter takes no longer name of a producer. */
+const NAME_BYTES_MAX = 200;
 /** A connection that lasted as long was a good one: the next attempt comes soon. */
 const GOOD_CONNECTION_MS = 5000;
 /** After a batch the sender rests, so that the next one is worth its wake-up. */
@@ -27,14 +28,9 @@ const COMPLAINT_MS = 60_000;
 /** A reply is shorter; what is not comes from no exporter. */
 const REPLY_CHARACTERS_MAX = 64 * 1024;
 
-/** Clients without a name so far. */
-let unnamed = 0;
-
-/** A name that no other client has: of a host (a container), of a process, of its threads and the clients in them. */
-function ownName() {
-  const number = ++unnamed;
-  const parts = [process.pid, ...(threadId > 0 ? [threadId] : []), ...(number > 1 ? [number] : [])];
-  return `${basename(process.argv[1] || "node")}@${hostname()}:${parts.join(":")}`;
+/** The name of the program, the same in each of its processes and at each of its starts. */
+function programName() {
+  return cut(basename(process.argv[1] || "node"), NAME_BYTES_MAX);
 }
 
 class Client {
@@ -59,14 +55,14 @@ class Client {
   constructor(options = {}) {
     const {
       socketPath = process.env.LIFECYCLE_EVENTS_SOCKET || DEFAULT_SOCKET,
-      producer = ownName(),
+      producer = programName(),
       instance = randomBytes(8).toString("hex"),
       owner = true,
       buffer = 10_000,
       overflow = "oldest",
       onRejected,
       log = (message) => console.error(`lifecycle-events: ${message}`),
-      reconnectMs = [100, 10_000],
+      reconnectMs = [100, 5000],
       clock = () => Date.now() / 1000,
     } = options;
     if (!(buffer >= 1)) throw new RangeError(`buffer is ${buffer}, and has to be at least 1`);
@@ -124,16 +120,7 @@ class Client {
 
   #lineOf(event, fields) {
     try {
-      const record = { event };
-      for (const name in fields) {
-        const value = fields[name];
-        if (value === null || value === undefined) continue;
-        if (typeof value === "number" && !Number.isFinite(value)) throw new RangeError(`${name} is ${value}`);
-        record[name] = value;
-      }
-      if (record.time === undefined) record.time = Math.round(this.#options.clock() * 1000) / 1000;
-      else if (typeof record.time !== "number") throw new TypeError(`time is ${record.time}`);
-      return JSON.stringify(record);
+      return lineOf(event, fields, fields?.time ?? this.#options.clock());
     } catch (error) {
       this.#complain("unfit", (count) => `${count} events were no JSON, the latest: ${event}: ${error.message}`);
       return null;

@@ -158,7 +158,7 @@ class Observed {
       transport_id: known.transport.id,
       id: stream.id,
       kind: stream.kind,
-      codec: stream.rtpParameters?.codecs?.[0]?.mimeType ?? "unknown",
+      codec: stream.rtpParameters?.codecs?.[0]?.mimeType?.split("/").pop() ?? "unknown",
     });
   }
 
@@ -170,13 +170,15 @@ class Observed {
       return; // It was closed meanwhile.
     }
     if (!known.announced || stream.closed || !Array.isArray(stats)) return;
-    // Simulcast has a stream for each layer: their bytes add up, and the worst score counts.
+    // Simulcast has a stream for each layer: their bytes add up, and the best score counts, since a layer that is switched off is no fault.
     const byType = new Map();
     for (const { type, byteCount = 0, score = 0 } of stats) {
+      // What a consumer receives is its producer's, which reports it.
+      if (kind === "consumer" && type === "inbound-rtp") continue;
       const sum = byType.get(type);
       if (sum) {
         sum.byte_count += byteCount;
-        sum.score = Math.min(sum.score, score);
+        sum.score = Math.max(sum.score, score);
       } else {
         byType.set(type, { byte_count: byteCount, score });
       }

@@ -9,6 +9,7 @@ const net = require("node:net");
 const os = require("node:os");
 const path = require("node:path");
 const { test } = require("node:test");
+const { setImmediate } = require("node:timers/promises");
 const { promisify } = require("node:util");
 const { Client } = require("..");
 const { waitFor } = require("./wait.js");
@@ -59,6 +60,27 @@ test("what is no JSON is dropped and told, and the next event goes on", async (c
   assert.deepEqual(said, ["1 events were no JSON, the latest: a.nan: value is NaN"]);
 });
 
+test("names are not cut, and what is no character in them is replaced", async (context) => {
+  const { socketPath, lines } = await listen(context);
+  const name = "n".repeat(5000);
+  const texts = Object.fromEntries(Array.from({ length: 16 }, (_, number) => [`f${number}`, "a".repeat(5000)]));
+  const client = new Client({ socketPath, clock: () => 1 });
+  client.emit("a.\ud800", { [name]: 1, "\udfff": 2 });
+  client.emit(name, texts);
+  assert.equal(await client.close(), true);
+  assert.deepEqual(lines[1], { event: "a.\ufffd", [name]: 1, "\ufffd": 2, time: 1 });
+  assert.deepEqual([lines[2].event, lines[2].f0], [name, "a".repeat(253) + "…"]);
+});
+
+test("a line that is too long with short texts is told", async (context) => {
+  const { socketPath } = await listen(context);
+  const said = [];
+  const client = new Client({ socketPath, log: (message) => said.push(message), clock: () => 1 });
+  client.emit("a.long", { ["n".repeat(70_000)]: 1 });
+  assert.equal(await client.close(), true);
+  assert.deepEqual(said, ["1 events were no JSON, the latest: a.long: the line has 70032 bytes, and may have 65000"]);
+});
+
 test("a callback and a log that throw harm nobody", async (context) => {
   const fail = () => {
     throw new Error("no");
@@ -99,17 +121,47 @@ test("no exporter, no trouble", async () => {
   assert.match(stderr, /\/nowhere\/events.sock cannot be reached/);
 });
 
-test("a producer without a name is the program and its process", async (context) => {
-  const { socketPath, lines } = await listen(context);
-  const client = new Client({ socketPath });
+test("pauses grow to 5 seconds by default", async (context) => {
+  const pauses = [];
+  const { setTimeout } = globalThis;
+  context.after(() => Object.assign(globalThis, { setTimeout }));
+  const client = new Client({ socketPath: "/nowhere/events.sock", log: () => {} });
+  globalThis.setTimeout = (callback, ms) => {
+    pauses.push(ms);
+    return setTimeout(callback, 0);
+  };
   client.emit("a.one");
-  await client.close();
-  assert.match(lines[0].hello, new RegExp(`^client.test.js@.+:${process.pid}(:\\d+)?$`));
-  const other = new Client({ socketPath });
-  other.emit("a.two");
-  await other.close(Infinity);
-  const [one, two] = lines.filter((line) => line.hello).map((line) => line.hello);
-  assert.notEqual(one, two);
+  while (pauses.length < 50) await setImmediate();
+  await client.close(0);
+  assert.ok(Math.max(...pauses) <= 5000, `${pauses}`);
+  assert.ok(Math.max(...pauses) > 2500, `${pauses}`);
+});
+
+test("a producer without a name is the program, and each client a run of it", async (context) => {
+  const { socketPath, lines } = await listen(context);
+  for (let number = 0; number < 2; number++) {
+    const client = new Client({ socketPath });
+    client.emit("a.one");
+    await client.close(Infinity);
+  }
+  const hellos = lines.filter((line) => line.hello);
+  assert.deepEqual(hellos.map((line) => line.hello), ["client.test.js", "client.test.js"]);
+  assert.notEqual(hellos[0].instance, hellos[1].instance);
+});
+
+test("the name of a program is no longer than the exporter takes, and that of an expression is Node's", async (context) => {
+  const { socketPath, lines } = await listen(context);
+  const program = `const { Client } = require(${JSON.stringify(HERE)}); new Client().emit('a.one');`;
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), "events-"));
+  context.after(() => fs.rmSync(directory, { recursive: true }));
+  const long = path.join(directory, `${"n".repeat(250)}.js`);
+  fs.writeFileSync(long, program);
+  for (const [program_arguments, name] of [[["-e", program], "node"], [[long], `${"n".repeat(197)}…`]]) {
+    lines.length = 0;
+    await run(process.execPath, program_arguments, { env: { ...process.env, LIFECYCLE_EVENTS_SOCKET: socketPath }, timeout: 20_000 });
+    await waitFor(() => lines.length === 3);
+    assert.equal(lines[0].hello, name);
+  }
 });
 
 const compiler = path.join(HERE, "node_modules/typescript/bin/tsc");

@@ -91,7 +91,7 @@ test("a peer with a transport, a producer, and its statistics", async () => {
     ["room.opened", { room_id: "r" }],
     ["peer.joined", { room_id: "r", peer_id: "p", display_name: "Ann", user_agent: "firefox" }],
     ["transport.connected", { peer_id: "p", transport_id: "t", pid: 4242, proto: "udp", local_addr: "192.0.2.1:40000", remote_addr: "198.51.100.7:5000" }],
-    ["producer.created", { transport_id: "t", id: "a", kind: "audio", codec: "audio/x" }],
+    ["producer.created", { transport_id: "t", id: "a", kind: "audio", codec: "x" }],
   ]);
   await observed.collect();
   assert.deepEqual(client.take(), [["producer.stats", { id: "a", type: "inbound-rtp", byte_count: 10, score: 9 }]]);
@@ -107,7 +107,7 @@ test("a peer with a transport, a producer, and its statistics", async () => {
   observed.stop();
 });
 
-test("the layers of a simulcast stream add up, and the types of a consumer do not", async () => {
+test("the layers of a simulcast stream add up, with the best score, and a consumer reports what it sends", async () => {
   const client = recorder();
   const { observed, router } = scene(client);
   observed.peer({ roomId: "r", peerId: "p" });
@@ -118,11 +118,30 @@ test("the layers of a simulcast stream add up, and the types of a consumer do no
   client.take();
   await observed.collect();
   assert.deepEqual(client.take(), [
-    ["producer.stats", { id: "v", type: "inbound-rtp", byte_count: 7, score: 5 }],
+    ["producer.stats", { id: "v", type: "inbound-rtp", byte_count: 7, score: 9 }],
     ["consumer.stats", { id: "c", type: "outbound-rtp", byte_count: 8, score: 10 }],
-    ["consumer.stats", { id: "c", type: "inbound-rtp", byte_count: 16, score: 5 }],
   ]);
   observed.stop();
+});
+
+test("the codec is what stands behind the slash of the MIME type", () => {
+  for (const [codecs, codec] of [
+    [[{ mimeType: "video/VP8" }, { mimeType: "video/rtx" }], "VP8"],
+    [[{ mimeType: "audio/opus" }], "opus"],
+    [[{ mimeType: "x" }], "x"],
+    [[], "unknown"],
+    [undefined, "unknown"],
+  ]) {
+    const client = recorder();
+    const { observed, router } = scene(client);
+    observed.peer({ roomId: "r", peerId: "p" });
+    const transport = router.adopt("newtransport", new Transport("t", { peerId: "p" }));
+    transport.connect();
+    client.take();
+    transport.adopt("newproducer", Object.assign(new Stream("v", "video", []), { rtpParameters: codecs && { codecs } }));
+    assert.equal(client.take()[0][1].codec, codec);
+    observed.stop();
+  }
 });
 
 test("parents are reported first, in whatever order they appear", () => {

@@ -12,6 +12,14 @@ const { waitFor } = require("./wait.js");
 
 const VECTORS = path.resolve(__dirname, "../../../../tests/producers/vectors");
 
+/** The value with its repeated texts in full. */
+function writtenOut(value) {
+  if (value === null || typeof value !== "object") return value;
+  if (value.repeat === undefined) return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, writtenOut(each)]));
+  const text = value.broken ? value.repeat.replaceAll("?", "\ud800") : value.repeat;
+  return text.repeat(value.times) + (value.end ?? "");
+}
+
 /** Both sides of one scene. */
 class Player {
   rejections = [];
@@ -48,7 +56,8 @@ class Player {
     return new Promise((resolve) => this.server.listen(this.path, resolve));
   }
 
-  emit({ event, ...fields }, { times = 1 }) {
+  emit(value, { times = 1 }) {
+    const { event, ...fields } = writtenOut(value);
     for (let i = 0; i < times; i++) this.client.emit(event, fields);
   }
 
@@ -70,7 +79,7 @@ class Player {
   }
 
   async read(expected) {
-    assert.deepEqual(JSON.parse(await this.line()), expected);
+    assert.deepEqual(JSON.parse(await this.line()), writtenOut(expected));
   }
 
   async read_lines(count) {
@@ -106,7 +115,7 @@ class Player {
 
   async rejection(expected) {
     await waitFor(() => this.rejections.length > 0);
-    assert.deepEqual(this.rejections.shift(), expected);
+    assert.deepEqual(this.rejections.shift(), writtenOut(expected));
   }
 
   close(seconds) {

@@ -5,7 +5,6 @@ way raises into the host or keeps it waiting; what goes wrong is counted and log
 """
 
 import atexit
-import itertools
 import json
 import logging
 import os
@@ -20,13 +19,15 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from . import _session
 from ._complaints import Complaint
-from ._encoding import line_of
+from ._encoding import cut, line_of, well_formed
 from ._outbox import Event, Outbox, Overflow, Stats
 from ._session import Broken, Session
 from .systems import Systems
 
 #: Where the package of the exporter has its socket; ``$LIFECYCLE_EVENTS_SOCKET`` says otherwise.
 DEFAULT_SOCKET = "/run/lifecycle-exporter/events.sock"
+#: The exporter takes no longer name of a producer.
+NAME_BYTES_MAX = 200
 #: A connection that lasted as long was a good one: the next attempt comes soon.
 GOOD_CONNECTION_SECONDS = 5.0
 #: After a batch the sender rests, so that the next one is worth its wake-up.
@@ -54,15 +55,18 @@ class Client(Systems):
     """Brings events to the exporter.
 
     :param socket_path: the exporter's socket (default: ``$LIFECYCLE_EVENTS_SOCKET``, else ``DEFAULT_SOCKET``).
-    :param producer: who this is; at most one process at a time may use a name. By default the
-        program, its host and its process number.
-    :param owner: whether what was opened is given up when this process is gone.
+    :param producer: the producer's name, stable over restarts. Processes of one program share it (the workers of a server, an old and a
+        new process during an update): each is a run of its own, and so is each client. A name belongs to one user of the machine. By
+        default the name of the program: of its file, or of its module after ``python -m``.
+    :param owner: whether the exporter abandons what this client has opened, and what is still open, when the client is closed or its
+        process is gone. ``False`` is for a script that opens something and exits, such as a job of cron.
     :param buffer: events kept while the exporter is away, at least 1.
     :param overflow: which event gives way when the buffer is full, the ``oldest`` that was not sent yet or the ``newest``.
     :param on_rejected: called in the sender's thread for each event that the exporter did not take; by default it is logged.
-    :param reconnect_seconds: the first and the longest wait before another attempt.
+    :param reconnect_seconds: the first and the longest pause between two attempts to connect. Keep the longest well below the grace
+        time of the exporter (30 s by default), which gives up what a producer has open if it has not come back by then.
     :param clock: Unix seconds, for the time of an event that says none.
-    :param instance: this run of the producer, unique; by default random.
+    :param instance: this run of the producer, unique; by default random. A forked child gets an instance of its own.
     """
 
     def __init__(
@@ -74,7 +78,7 @@ class Client(Systems):
         buffer: int = 10_000,
         overflow: Overflow = "oldest",
         on_rejected: Optional[Callable[[Rejection], None]] = None,
-        reconnect_seconds: Tuple[float, float] = (0.1, 10.0),
+        reconnect_seconds: Tuple[float, float] = (0.1, 5.0),
         clock: Callable[[], float] = time.time,
         instance: Optional[str] = None,
     ) -> None:
@@ -84,14 +88,13 @@ class Client(Systems):
             raise ValueError(f"overflow is {overflow!r}, and has to be 'oldest' or 'newest'")
         super().__init__(self.emit)
         self._path = socket_path or os.environ.get("LIFECYCLE_EVENTS_SOCKET") or DEFAULT_SOCKET
-        self._name = producer
         self._owner = owner
         self._buffer = buffer
         self._overflow: Overflow = overflow
         self._on_rejected = on_rejected
         self._reconnect_seconds = reconnect_seconds
         self._clock = clock
-        self._begin(instance or secrets.token_hex(8), producer or _own_name())
+        self._begin(instance or secrets.token_hex(8), producer or _program())
         _clients.add(self)
         atexit.register(self._at_exit)
 
@@ -112,7 +115,10 @@ class Client(Systems):
         self._unfit = Complaint(logger, "%d events were no JSON, the latest: %s")
 
     def emit(self, event: str, /, **fields: Any) -> None:
-        """Reports an event. Fields are text, numbers or booleans; ``None`` is the same as absent; others are taken as their text."""
+        """Reports an event. Fields are text, numbers or booleans; ``None`` is the same as absent; others are taken as their text.
+
+        A text of over 4,096 bytes of UTF-8 is cut, as all are to 256 bytes in an event of over 65,000, and a lone surrogate becomes U+FFFD.
+        """
         try:
             if fields.get("time") is None:
                 fields["time"] = self._clock()
@@ -180,12 +186,12 @@ class Client(Systems):
             self._starting.release()
 
     def _after_fork(self) -> None:
-        """This is a child of the process that made the client: what is in the buffer is the parent's to send, and so is its name."""
+        """This is a child of the process that made the client: what is in the buffer is the parent's to send, so this is another run."""
         self._close_wake()
         if self._session is not None:
             self._session.close()
             self._session = None
-        self._begin(secrets.token_hex(8), f"{self._name}:{os.getpid()}" if self._name else _own_name())
+        self._begin(secrets.token_hex(8), self._hello["hello"])
 
     # The rest runs in the sender's thread.
 
@@ -195,6 +201,11 @@ class Client(Systems):
         told = False
         while not self._is_done():
             began = time.monotonic()
+            # Closing that begins from here on is worth another attempt at once.
+            was_closing = self._closing
+            if was_closing:
+                # There is little time left: it is tried without long pauses.
+                delay = shortest
             try:
                 # Known before it connects: a child of a fork has to close it.
                 self._session = Session()
@@ -213,19 +224,15 @@ class Client(Systems):
                 if self._session is not None:
                     self._session.close()
                     self._session = None
-            if self._closing:
-                # There is little time left: it is tried without long pauses.
-                delay = shortest
-            self._pause(delay * random.uniform(0.5, 1.0))
+            self._pause(delay * random.uniform(0.5, 1.0), was_closing)
             delay = min(delay * 2, longest)
         self._close_wake()
 
     def _is_done(self) -> bool:
         return self._giving_up or (self._closing and self._outbox.is_empty())
 
-    def _pause(self, seconds: float) -> None:
+    def _pause(self, seconds: float, was_closing: bool) -> None:
         until = time.monotonic() + seconds
-        was_closing = self._closing
         while not self._is_done() and self._closing == was_closing and (left := until - time.monotonic()) > 0:
             _session.wait(self._waking(), left)
 
@@ -314,14 +321,19 @@ class Client(Systems):
 _clients: "weakref.WeakSet[Client]" = weakref.WeakSet()
 
 
-_numbers = itertools.count(1)
-
-
-def _own_name() -> str:
-    """A name that no other client has: of a host (a container), of a process, of the clients in it."""
-    program = os.path.basename(sys.argv[0]) if sys.argv and sys.argv[0] else "python"
-    number = next(_numbers)
-    return f"{program}@{socket.gethostname()}:{os.getpid()}" + (f":{number}" if number > 1 else "")
+def _program() -> str:
+    """The name of the program, the same in each of its processes and at each of its starts."""
+    module = getattr(sys.modules.get("__main__"), "__spec__", None)
+    path = sys.argv[0] if sys.argv else ""
+    if module is not None and module.name != "__main__":
+        name = module.name[: -len(".__main__")] if module.name.endswith(".__main__") else module.name
+    elif path in ("", "-c", "-m"):
+        name = "python"
+    else:
+        folder, name = os.path.split(os.path.abspath(path))
+        # The process that a program has spawned knows only the file of a package that was started by `-m`.
+        name = os.path.basename(folder) if name == "__main__.py" else name
+    return well_formed(cut(name, NAME_BYTES_MAX))
 
 
 def _after_fork_in_child() -> None:

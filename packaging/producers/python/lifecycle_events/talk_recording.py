@@ -15,7 +15,10 @@ adds a duration, and no upload failure came before     ``stopped`` with that dur
 adds a duration after an upload failure                ``stopped`` with that duration, and ``upload_failed``
 =====================================================  ======================================================
 
-A server that has changed beyond this starts all the same; a line in the log says that nothing is reported.
+``server_started`` abandons what a former run of the server had open: after a crash, its recordings are failed ones. Counters go on.
+
+A server that has changed beyond this starts all the same; a line in the log says that nothing is reported. Without a server this program
+says what is missing, and ends with 1.
 ``$LIFECYCLE_EVENTS_SOCKET`` is the exporter's socket, ``$LIFECYCLE_EVENTS_PRODUCER`` the producer's name (``talk-recording``).
 """
 
@@ -29,7 +32,7 @@ import runpy
 import sys
 import threading
 import weakref
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, FrozenSet, List, Optional, Tuple
 
 from .client import Client
 
@@ -65,11 +68,13 @@ class Reporter:
 
     def __init__(self, server: Any, client: Client) -> None:
         self._events = client.recording
+        self._backends: FrozenSet[str] = frozenset()
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)
         self._recordings: "weakref.WeakKeyDictionary[Any, _Recording]" = weakref.WeakKeyDictionary()
         self._doing = _Doing()
         # All is looked up before anything is replaced: what lacks here is no half of a server.
+        self._secret_of = server.config.getBackendSecret
         replaced = {
             "_startRecordingService": self._around(server._startRecordingService, lambda _: None),
             "_stopRecordingService": self._around(server._stopRecordingService, self._left_stop),
@@ -90,7 +95,7 @@ class Reporter:
             recording = self._recordings.get(service)
             if recording is None:
                 # A room may be recorded again while its former recording is still being uploaded.
-                recording = _Recording(service.backend, f"{service.token}#{next(self._numbers)}")
+                recording = _Recording(self._announced(service.backend), f"{service.token}#{next(self._numbers)}")
                 self._recordings[service] = recording
             return recording
 
@@ -120,8 +125,15 @@ class Reporter:
         if not self._is_started:
             self._is_started = True
             self._events.server_started()
-        for backend in configured_backends(path):
+        backends = configured_backends(path, self._secret_of)
+        for backend in backends:
             self._events.backend_configured(backend=backend)
+        self._backends = frozenset(backends)
+
+    def _announced(self, backend: str) -> str:
+        # The server takes a request of a backend however many slashes it ends with; its series is one all the same.
+        name = _named(backend)
+        return name if name in self._backends else backend
 
     def _report(self, recording: _Recording, event: Callable[..., None], **fields: Any) -> None:
         with self._lock:
@@ -220,16 +232,33 @@ class _Services(Dict[str, Any]):
         return service
 
 
-def configured_backends(path: str) -> List[str]:
-    """The backends of a ``server.conf``, as their requests name them: a Nextcloud server names itself with a slash at the end."""
+def configured_backends(path: str, secret_of: Callable[[str], Any]) -> List[str]:
+    """The backends of a ``server.conf`` whose requests the server takes, each once, as they name themselves.
+
+    :param secret_of: the server's own look-up, by which it takes or refuses a request.
+    """
     file = configparser.ConfigParser()
     try:
         file.read(path)
         names = [name.strip() for name in file.get("backend", "backends", fallback="").split(",")]
-        return [file.get(name, "url").rstrip("/") + "/" for name in names if file.has_option(name, "url")]
+        backends = [_named(file.get(name, "url")) for name in names if file.has_option(name, "url")]
     except configparser.Error as error:
         logger.warning("the backends of %s cannot be told: %s", path, error)
         return []
+    return [backend for backend in dict.fromkeys(backends) if _is_taken(backend, secret_of)]
+
+
+def _named(backend: str) -> str:
+    """A backend as its requests name it: a Nextcloud server names itself with one slash at the end."""
+    return backend.rstrip("/") + "/"
+
+
+def _is_taken(backend: str, secret_of: Callable[[str], Any]) -> bool:
+    try:
+        return bool(secret_of(backend))
+    except configparser.Error:
+        # The server has the same trouble at each request.
+        return False
 
 
 def report(client: Client) -> bool:
@@ -242,10 +271,23 @@ def report(client: Client) -> bool:
     return True
 
 
+def _lack(error: ImportError) -> str:
+    """What keeps the server from being imported, and what to do."""
+    if f"{PACKAGE}.Server.".startswith(f"{error.name}."):
+        return (
+            f"the Nextcloud Talk recording server is not installed for {sys.executable}: install nextcloud-talk-recording for it, "
+            "or start this module with the Python that has it"
+        )
+    return f"the Nextcloud Talk recording server cannot be imported: {error}: install what it needs for {sys.executable}"
+
+
 def main() -> None:
     """Runs the server with the arguments of this program."""
     client = Client(producer=os.environ.get("LIFECYCLE_EVENTS_PRODUCER") or "talk-recording")
-    report(client)
+    try:
+        report(client)
+    except ImportError as error:
+        sys.exit(f"lifecycle_events.talk_recording: {_lack(error)}")
     sys.argv[0] = PACKAGE
     runpy.run_module(PACKAGE, run_name="__main__", alter_sys=True)
 

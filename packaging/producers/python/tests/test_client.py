@@ -1,9 +1,11 @@
-"""What the host may rely on: nothing raises, nothing waits, a fork is a producer of its own, and the end of the program is one in good order."""
+"""What the host may rely on: nothing raises, nothing waits, a fork is a run of its own, and the end of the program is one in good order."""
 
+import enum
 import json
 import logging
 import math
 import os
+import queue
 import socket
 import subprocess
 import sys
@@ -11,52 +13,15 @@ import tempfile
 import threading
 import time
 import unittest
+import unittest.mock
 from contextlib import contextmanager
 from pathlib import Path
 
 from lifecycle_events import Client
 
-PATIENCE_SECONDS = 20
+from .listener import PATIENCE_SECONDS, Listener
 
-
-class Listener:
-    """An exporter that acknowledges everything, one connection after another, and keeps the lines."""
-
-    def __init__(self, path):
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.bind(path)
-        self.socket.listen()
-        self.sessions = []
-        self.changed = threading.Condition()
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self):
-        while True:
-            try:
-                connection, _ = self.socket.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=[connection], daemon=True).start()
-
-    def _serve(self, connection):
-        lines = []
-        with connection, connection.makefile("rb") as incoming:
-            for line in incoming:
-                with self.changed:
-                    lines.append(json.loads(line))
-                    if len(lines) == 1:
-                        self.sessions.append(lines)
-                    self.changed.notify_all()
-                if lines[-1] == {"bye": True}:
-                    return
-                connection.sendall(json.dumps({"ack": len(lines) - 1}).encode() + b"\n")
-
-    def wait_for(self, condition):
-        with self.changed:
-            assert self.changed.wait_for(lambda: condition(self.sessions), PATIENCE_SECONDS), self.sessions
-
-    def close(self):
-        self.socket.close()
+HERE = Path(__file__).resolve().parents[1]
 
 
 def wait_until(condition):
@@ -95,7 +60,7 @@ class ClientTest(unittest.TestCase):
         return subprocess.run(
             [sys.executable, "-c", text],
             env={**os.environ, "LIFECYCLE_EVENTS_SOCKET": self.path, **environment},
-            cwd=Path(__file__).resolve().parents[1],
+            cwd=HERE,
             capture_output=True,
             text=True,
             timeout=PATIENCE_SECONDS,
@@ -107,6 +72,11 @@ class ClientTest(unittest.TestCase):
         done = self.run_program(text)
         self.assertEqual(done.returncode, 0, done.stderr)
         return done
+
+    def hellos(self):
+        """The names that were told, each once, and the number of instances."""
+        hellos = [lines[0] for lines in self.listener.sessions]
+        return sorted({hello["hello"] for hello in hellos}), len({hello["instance"] for hello in hellos})
 
     def test_what_is_no_json_is_dropped_and_told_and_the_next_event_goes_on(self):
         class Rude:
@@ -122,6 +92,26 @@ class ClientTest(unittest.TestCase):
         self.assertEqual(client.stats().dropped, 3)
         self.listener.wait_for(lambda sessions: sessions and sessions[0][-1] == {"bye": True})
         self.assertEqual([line.get("value") for line in self.listener.sessions[0][1:-1]], ["/x"])
+
+    def test_what_is_sent_as_its_text_is_cut_like_text_and_names_are_not(self):
+        class Colour(str, enum.Enum):
+            RED = "red"
+
+        name = "n" * 5000
+        with Client(self.path) as client:
+            client.emit("a.path", value=Path("/" + "x" * 5000), colour=Colour.RED, rest=["ü"])
+            client.emit("a.\ud800", **{name: 1, "\udfff": 2})
+        self.listener.wait_for(lambda sessions: sessions and sessions[0][-1] == {"bye": True})
+        texts, names = self.listener.sessions[0][1:-1]
+        self.assertEqual(texts, {"event": "a.path", "value": "/" + "x" * 4092 + "…", "colour": "red", "rest": ["ü"], "time": texts["time"]})
+        self.assertEqual(names, {"event": "a.\ufffd", name: 1, "\ufffd": 2, "time": names["time"]})
+
+    def test_a_line_that_is_too_long_with_short_texts_is_told(self):
+        with self.assertLogs("lifecycle_events", logging.WARNING) as logs, Client(self.path) as client:
+            client.emit("a.long", **{"n" * 70_000: 1})
+            self.assertTrue(client.close())
+        self.assertEqual(client.stats().dropped, 1)
+        self.assertRegex(logs.output[0], r"1 events were no JSON, the latest: a.long: the line has 700\d\d bytes, and may have 65000")
 
     def test_a_callback_that_raises_harms_nobody(self):
         def fail(_):
@@ -164,8 +154,8 @@ class ClientTest(unittest.TestCase):
         self.assertEqual(self.listener.sessions[0][1]["event"], "a.one")
         self.assertEqual(self.listener.sessions[0][2], {"bye": True})
 
-    def test_a_fork_is_a_producer_of_its_own_with_an_empty_buffer(self):
-        done = self.run_well(
+    def test_a_fork_is_a_run_of_its_own_with_an_empty_buffer(self):
+        self.run_well(
             "import os\n"
             "from lifecycle_events import Client\n"
             "client = Client(producer='p')\n"
@@ -180,13 +170,11 @@ class ClientTest(unittest.TestCase):
             "client.emit('a.parent')\n"
             "assert all(os.waitpid(pid, 0)[1] == 0 for pid in pids)\n"
             "assert client.close()\n"
-            "print(*pids)\n"
         )
         self.listener.wait_for(lambda sessions: sum(lines[-1] == {"bye": True} for lines in sessions) == 4)
-        told = {lines[0]["hello"]: [line.get("event") for line in lines[1:-1]] for lines in self.listener.sessions}
-        expected = {f"p:{pid}": ["a.child"] for pid in done.stdout.split()}
-        self.assertEqual(told, {"p": ["a.parent", "a.parent"], **expected})
-        self.assertEqual(len({lines[0]["instance"] for lines in self.listener.sessions}), 4)
+        told = sorted([line.get("event") for line in lines[1:-1]] for lines in self.listener.sessions)
+        self.assertEqual(told, [["a.child"], ["a.child"], ["a.child"], ["a.parent", "a.parent"]])
+        self.assertEqual(self.hellos(), (["p"], 4))
 
     def test_a_signal_handler_may_emit_in_the_midst_of_an_emit(self):
         self.run_well(
@@ -271,12 +259,43 @@ class ClientTest(unittest.TestCase):
             self.addCleanup(late.close)
             self.assertTrue(client.close(None))
 
-    def test_two_clients_without_a_name_are_two_producers(self):
+    def test_closing_right_before_a_long_pause_does_not_sleep_it_out(self):
+        client = Client(self.path + "5", reconnect_seconds=(1000, 1000))
+        closed = queue.Queue()
+
+        def fail(*_):
+            """Called between an attempt and the pause after it."""
+            late = Listener(self.path + "5")
+            self.addCleanup(late.close)
+            threading.Thread(target=lambda: closed.put(client.close(None)), daemon=True).start()
+            wait_until(client.is_closed)
+
+        with unittest.mock.patch.object(logging.getLogger("lifecycle_events"), "warning", fail):
+            client.emit("a.one")
+            self.assertTrue(closed.get(timeout=PATIENCE_SECONDS))
+
+    def test_pauses_grow_to_5_seconds_by_default(self):
+        pauses = []
+        client = Client("/nowhere/events.sock")
+
+        def pause(seconds, _):
+            pauses.append(seconds)
+            client._giving_up = len(pauses) == 50
+
+        client._pause = pause
+        with self.assertLogs("lifecycle_events", logging.WARNING):
+            client.emit("a.one")
+            client._thread.join(PATIENCE_SECONDS)
+        self.assertLessEqual(max(pauses), 5)
+        self.assertGreater(max(pauses), 2.5)
+
+    def test_clients_without_a_name_are_runs_of_one_producer(self):
         with Client(self.path) as one, Client(self.path) as two:
             one.emit("a.one")
             two.emit("a.two")
         self.listener.wait_for(lambda sessions: len(sessions) == 2)
-        self.assertEqual(len({lines[0]["hello"] for lines in self.listener.sessions}), 2)
+        names, instances = self.hellos()
+        self.assertEqual((len(names), instances), (1, 2))
 
     def test_no_exporter_no_trouble(self):
         done = self.run_program(
@@ -286,7 +305,49 @@ class ClientTest(unittest.TestCase):
         self.assertEqual((done.returncode, done.stdout), (0, "goes on\n"))
         self.assertIn("/nowhere/events.sock cannot be reached", done.stderr)
 
-    def test_a_producer_without_a_name_is_the_program_and_its_process(self):
-        self.run_program("import sys, os\nsys.argv = ['/usr/bin/vlog']\nfrom lifecycle_events import Client\nClient().emit('a.one')")
-        self.listener.wait_for(bool)
-        self.assertRegex(self.listener.sessions[0][0]["hello"], r"^vlog@.+:\d+$")
+    def test_a_producer_without_a_name_is_the_program(self):
+        program = "from lifecycle_events import Client\nif __name__ == '__main__':\n    Client().emit('a.one')\n"
+        function = "from lifecycle_events import Client\ndef child():\n    Client().emit('a.one')\n"
+        in_a_child = (
+            "if __name__ == '__main__':\n    import multiprocessing\n"
+            "    process = multiprocessing.get_context('spawn').Process(target=child)\n    process.start()\n    process.join()\n"
+        )
+        with tempfile.TemporaryDirectory() as directory:
+            files = {
+                "script.py": program,
+                "spawns.py": function + in_a_child,
+                "n" * 250 + ".py": program,
+                "package/__init__.py": "",
+                "package/__main__.py": program,
+                "package/module.py": program,
+                "worker/__init__.py": "",
+                "worker/__main__.py": "from .run import child\n" + in_a_child,
+                "worker/run.py": function,
+            }
+            for name, text in files.items():
+                path = Path(directory, name)
+                path.parent.mkdir(exist_ok=True)
+                path.write_text(text, encoding="utf-8")
+            for arguments, name in [
+                (["script.py"], "script.py"),
+                (["./script.py"], "script.py"),
+                (["spawns.py"], "spawns.py"),
+                (["n" * 250 + ".py"], "n" * 197 + "…"),
+                (["-m", "package.module"], "package.module"),
+                (["-m", "package"], "package"),
+                (["package"], "package"),
+                (["-m", "worker"], "worker"),
+                (["-c", program], "python"),
+            ]:
+                with self.subTest(arguments=arguments[:2]):
+                    count = len(self.listener.sessions)
+                    done = subprocess.run(
+                        [sys.executable, *arguments],
+                        env={**os.environ, "LIFECYCLE_EVENTS_SOCKET": self.path, "PYTHONPATH": str(HERE)},
+                        cwd=directory,
+                        timeout=PATIENCE_SECONDS,
+                        check=False,
+                    )
+                    self.assertEqual(done.returncode, 0)
+                    self.listener.wait_for(lambda sessions: len(sessions) == count + 1)
+                    self.assertEqual(self.listener.sessions[-1][0]["hello"], name)

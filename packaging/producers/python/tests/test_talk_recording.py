@@ -19,6 +19,7 @@ from pathlib import Path
 from lifecycle_events import Client, talk_recording
 
 from .exporter import BINARY, Exporter, needs, series, wait_for
+from .listener import Listener
 
 STAND_IN = Path(__file__).resolve().parents[4] / "tests" / "producers" / "recording_server"
 
@@ -34,6 +35,7 @@ if prometheus_client is not None:
         sys.path.append(str(STAND_IN))
         from nextcloud.talk.recording import Server
 
+CONFIGURATION = "[http]\nlisten = 127.0.0.1:0\n[backend]\nbackends = a\n[a]\nurl = https://one.example.com\nsecret = s\n"
 BACKENDS = ["https://one.example.com/", "https://two.example.com/"]
 
 
@@ -228,6 +230,45 @@ class TalkRecordingTest(unittest.TestCase):
         wait_for(lambda: (gc.collect(), gone() is None)[1])
 
 
+@needs(prometheus_client, "prometheus_client")
+class BackendsTest(unittest.TestCase):
+    """Which backends are announced, and by which names."""
+
+    def announced(self, text):
+        with tempfile.TemporaryDirectory() as directory:
+            path = os.path.join(directory, "server.conf")
+            Path(path).write_text(text, encoding="utf-8")
+            config = type(Server.config)()
+            config.load(path)
+            return talk_recording.configured_backends(path, config.getBackendSecret)
+
+    def test_each_is_announced_once_as_a_nextcloud_server_names_itself(self):
+        self.assertEqual(
+            self.announced(
+                "[backend]\nbackends = a, b , again\n[a]\nurl = https://one.example.com\nsecret = s\n"
+                "[b]\nurl = https://two.example.com/cloud//\nsecret = s\n[again]\nurl = https://one.example.com/\nsecret = s\n"
+            ),
+            ["https://one.example.com/", "https://two.example.com/cloud/"],
+        )
+
+    def test_those_that_the_server_refuses_are_not_announced(self):
+        self.assertEqual(
+            self.announced(
+                "[backend]\nbackends = good, lacks, empty, nowhere, broken\n[good]\nurl = https://one.example.com\nsecret = s\n"
+                "[lacks]\nurl = https://two.example.com\n[empty]\nurl = https://three.example.com\nsecret =\n[nowhere]\nsecret = s\n"
+                "[broken]\nurl = https://four.example.com\nsecret = 50%\n"
+            ),
+            ["https://one.example.com/"],
+        )
+
+    def test_a_common_secret_is_one_of_each(self):
+        backends = "backends = a\n[a]\nurl = https://one.example.com\n"
+        self.assertEqual(self.announced(f"[backend]\nallowall = true\nsecret = s\n{backends}"), ["https://one.example.com/"])
+        self.assertEqual(self.announced(f"[backend]\nallowall = true\n{backends}"), [])
+        self.assertEqual(self.announced("[backend]\nallowall = true\nsecret = s\n"), [])
+        self.assertEqual(self.announced("[http]\n"), [])
+
+
 class ProgramTest(unittest.TestCase):
     """The program as a unit would start it, with the stand-in."""
 
@@ -247,6 +288,19 @@ class ProgramTest(unittest.TestCase):
         said, _ = self.run_program("--nonsense").communicate()
         self.assertIn("unrecognized arguments: --nonsense", said)
 
+    def test_without_a_server_one_line_says_what_is_missing(self):
+        with tempfile.TemporaryDirectory() as directory:
+            program = self.run_program("--config", "server.conf", PYTHONPATH=directory)
+            said, _ = program.communicate()
+            self.assertEqual(program.returncode, 1)
+            self.assertRegex(said, r"^lifecycle_events\.talk_recording: the Nextcloud Talk recording server is not installed .*: install .*\n$")
+            Path(directory, "nextcloud/talk/recording").mkdir(parents=True)
+            Path(directory, "nextcloud/talk/recording/Server.py").write_text("import pyvirtualdisplay_that_lacks\n", encoding="utf-8")
+            program = self.run_program(PYTHONPATH=directory)
+            said, _ = program.communicate()
+            self.assertEqual(program.returncode, 1)
+            self.assertRegex(said, r"^lifecycle_events\.talk_recording: .* No module named 'pyvirtualdisplay_that_lacks': install .*\n$")
+
     def test_a_server_of_another_making_starts_and_is_said_to_be_unknown(self):
         with tempfile.TemporaryDirectory() as directory:
             package = Path(directory) / "nextcloud" / "talk" / "recording"
@@ -257,42 +311,69 @@ class ProgramTest(unittest.TestCase):
         self.assertIn("this recording server is not known", said)
         self.assertIn("runs", said)
 
+    @needs(prometheus_client, "prometheus_client")
+    def test_a_backend_has_one_name_however_its_requests_spell_it(self):
+        with tempfile.TemporaryDirectory() as directory:
+            listener = Listener(os.path.join(directory, "events.sock"))
+            self.addCleanup(listener.close)
+            configuration = Path(directory) / "server.conf"
+            configuration.write_text(CONFIGURATION, encoding="utf-8")
+            server = self.run_program("--config", str(configuration), LIFECYCLE_EVENTS_SOCKET=os.path.join(directory, "events.sock"))
+            self.addCleanup(server.communicate)
+            self.addCleanup(server.kill)
+            address = server.stdout.readline().strip()
+            backends = ["https://one.example.com", "https://one.example.com/", "https://other.example.com"]
+            for number, backend in enumerate(backends):
+                post(address, f"r{number}", {"type": "start", "start": {"owner": "o", "actor": {"type": "users", "id": "u"}}}, backend)
+                listener.wait_for(lambda sessions: sessions and len(sessions[0]) == 4 + number)
+        hello, *events = listener.sessions[0]
+        self.assertEqual(hello["hello"], "talk-recording")
+        self.assertEqual(
+            [(event["event"], event.get("backend")) for event in events],
+            [
+                ("recording.server_started", None),
+                ("recording.backend_configured", "https://one.example.com/"),
+                ("recording.started", "https://one.example.com/"),
+                ("recording.started", "https://one.example.com/"),
+                ("recording.started", "https://other.example.com"),
+            ],
+        )
+
     @needs(BINARY, "$LIFECYCLE_EXPORTER")
     @needs(prometheus_client, "prometheus_client")
-    def test_a_restart_of_the_server_begins_at_0_again(self):
+    def test_a_killed_server_has_failed_what_it_recorded_and_the_next_one_counts_on(self):
         with tempfile.TemporaryDirectory() as directory:
             exporter = Exporter(directory)
             self.addCleanup(exporter.close)
             configuration = Path(directory) / "server.conf"
-            configuration.write_text(
-                "[http]\nlisten = 127.0.0.1:0\n[backend]\nbackends = a\n[a]\nurl = https://one.example.com\n", encoding="utf-8"
-            )
-            for _ in range(2):
+            configuration.write_text(CONFIGURATION, encoding="utf-8")
+            for run in (1, 2, 3):
                 server = self.run_program("--config", str(configuration), LIFECYCLE_EVENTS_SOCKET=exporter.socket)
                 address = server.stdout.readline().strip()
                 post(address, "r1", {"type": "start", "start": {"owner": "o", "actor": {"type": "users", "id": "u"}}})
                 post(address, "r2", {"type": "start", "start": {"owner": "o", "actor": {"type": "users", "id": "u"}}})
                 label = '{backend="https://one.example.com/"}'
                 running = f"recording_recordings_current{label}"
-                wait_for(lambda: exporter.metrics("recording").get(running) == 2, exporter._said)
-                wait_for(lambda: exporter.metrics("recording")[f"recording_recordings_total{label}"] == 2)
+                wait_for(lambda: exporter.metrics("recording").get(f"recording_recordings_total{label}") == 2 * run, exporter._said)
+                wait_for(lambda: exporter.metrics("recording")[running] == 2)
+                wait_for(lambda: exporter.metrics("recording")[f"recording_recordings_failed_total{label}"] == run - 1)
                 post(address, "r1", {"type": "stop", "stop": {"actor": {"type": "users", "id": "offline"}}})
-                wait_for(lambda: exporter.metrics("recording")[f"recording_recordings_uploads_failed_total{label}"] == 1)
+                wait_for(lambda: exporter.metrics("recording")[f"recording_recordings_uploads_failed_total{label}"] == run)
                 with urllib.request.urlopen(f"{address}/metrics") as response:
                     shown = series(response.read().decode())
                 self.assertEqual(shown[running], 1)
                 self.assertEqual(shown[f"recording_recordings_duration_seconds_total{label}"], 7)
-                self.assertEqual(exporter.metrics("recording")[f"recording_recordings_duration_seconds{label}"], 7)
+                self.assertEqual(exporter.metrics("recording")[f"recording_recordings_duration_seconds{label}"], 7 * run)
                 server.kill()
                 server.communicate()
 
 
-def post(address, token, data):
+def post(address, token, data, backend="https://one.example.com/"):
     """A request of a Nextcloud server."""
     request = urllib.request.Request(
         f"{address}/api/v1/room/{token}",
         json.dumps(data).encode(),
-        {"Talk-Recording-Backend": "https://one.example.com/"},
+        {"Talk-Recording-Backend": backend},
     )
     with urllib.request.urlopen(request) as response:
         assert response.status == 200

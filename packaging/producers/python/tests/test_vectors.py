@@ -16,6 +16,16 @@ VECTORS = Path(__file__).resolve().parents[4] / "tests" / "producers" / "vectors
 PATIENCE_SECONDS = 20
 
 
+def written_out(value):
+    """The value with its repeated texts in full."""
+    if not isinstance(value, dict):
+        return value
+    if "repeat" not in value:
+        return {name: written_out(each) for name, each in value.items()}
+    text = value["repeat"].replace("?", "\ud800") if value.get("broken") else value["repeat"]
+    return text * value["times"] + value.get("end", "")
+
+
 class Player:
     """Both sides of one scene."""
 
@@ -46,7 +56,7 @@ class Player:
             os.unlink(self.path)
 
     def emit(self, fields, times=1):
-        fields = dict(fields)
+        fields = written_out(fields)
         event = fields.pop("event")
         for _ in range(times):
             self.client.emit(event, **fields)
@@ -58,7 +68,7 @@ class Player:
 
     def read(self, expected):
         line = self.lines.readline()
-        assert json.loads(line) == expected, f"{line!r} instead of {expected}"
+        assert json.loads(line) == written_out(expected), f"{line!r} instead of {expected}"
 
     def read_lines(self, count):
         for _ in range(count):
@@ -89,7 +99,7 @@ class Player:
             time.sleep(0.001)
 
     def rejection(self, expected):
-        assert self.rejections.get(timeout=PATIENCE_SECONDS)._asdict() == expected
+        assert self.rejections.get(timeout=PATIENCE_SECONDS)._asdict() == written_out(expected)
 
     def close(self, seconds):
         result = queue.Queue()

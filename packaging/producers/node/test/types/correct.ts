@@ -5,6 +5,7 @@ import { Client, Rejection, Stats } from "lifecycle-events";
 import { observe } from "lifecycle-events/mediasoup";
 
 const client = new Client({ producer: "edumeet", overflow: "newest", onRejected: (rejection: Rejection) => void rejection.reason });
+new Client({ producer: "nightly-encode", owner: false }).vlog.jobStarted({ job: "42" });
 client.recording.started({ backend: "https://cloud.example.com/", recording: "r1" });
 client.recording.stopped({ backend: "https://cloud.example.com/", recording: "r1", duration: 2.5, time: 1 });
 client.recording.serverStarted();
