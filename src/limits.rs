@@ -19,6 +19,8 @@ pub const ENTITY_IDS_MAX: usize = 100_000_000;
 /// Seconds that an event's own time may lie off the clock.
 pub const EVENT_TIME_SKEW_SECONDS_MAX: f64 = 86_400.0;
 
+/// The longest pause of a client between two attempts to connect.
+pub const CLIENT_PAUSE_MAX: Duration = Duration::from_secs(5);
 /// Bytes of a producer's name, and of an instance's.
 pub const PRODUCER_NAME_BYTES_MAX: usize = 200;
 /// Sessions whose positions are kept, connected or not; beyond it one that is away is forgotten.

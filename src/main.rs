@@ -14,7 +14,8 @@ fn main() -> ExitCode {
     let result = match command {
         Command::Serve => process::supervise::serve(overrides, |_| {}),
         Command::Check { client, forwarded } => {
-            cli::check::run(&overrides, client, &forwarded).and_then(print)
+            let report = cli::check::run(&overrides, client, &forwarded);
+            print(report.text).and_then(|()| report.faults.or(()).map_err(String::from))
         }
         Command::Catalog { system, format } => {
             cli::list::run(&overrides, system.as_deref(), format).and_then(print)
@@ -40,7 +41,10 @@ fn print(text: impl AsRef<str>) -> Result<(), String> {
     }
 }
 
+/// Each fault is a line of its own.
 fn fail(error: &str, status: u8) -> ExitCode {
-    let _ = writeln!(std::io::stderr(), "lifecycle-exporter: {error}");
+    for fault in error.lines() {
+        let _ = writeln!(std::io::stderr(), "lifecycle-exporter: {fault}");
+    }
     ExitCode::from(status)
 }

@@ -139,6 +139,15 @@ pub struct EventPlan {
 }
 
 impl EventPlan {
+    /// What is wrong with each of these names that no effect of the event uses. `time` is every event's.
+    pub fn unknown_fields<'a>(&'a self, names: &'a [String]) -> impl Iterator<Item = String> {
+        let is_used = |name: &str| name == "time" || self.fields.iter().any(|field| field.name == name);
+        names.iter().filter(move |name| !is_used(name)).map(|name| {
+            let known: Vec<&str> = self.fields.iter().map(|field| field.name.as_str()).collect();
+            format!("{}: {name}: unknown field, ignored; the event has {}", self.name, known.join(", "))
+        })
+    }
+
     /// The names of its fields of one use, in the order first needed.
     pub fn fields_used_as(&self, used: FieldUse) -> impl Iterator<Item = &str> {
         self.fields.iter().filter(move |field| field.used == used).map(|field| field.name.as_str())

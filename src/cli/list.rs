@@ -38,8 +38,7 @@ struct Event<'a> {
 /// The text to print.
 pub fn run(overrides: &Overrides, system: Option<&str>, format: Format) -> Result<String, String> {
     let (settings, _) = load_settings(overrides)?;
-    let catalogs =
-        catalog::load(settings.catalog_directory.as_deref()).map_err(|faults| faults.to_string())?.all;
+    let catalogs = catalog::load(settings.catalog_directory.as_deref())?.all;
     let wanted: Vec<&Arc<Catalog>> =
         catalogs.iter().filter(|catalog| system.is_none_or(|name| catalog.name == name)).collect();
     if wanted.is_empty() {

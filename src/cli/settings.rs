@@ -2,19 +2,21 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Overrides;
 use crate::catalog::model::FieldUse;
 use crate::catalog::{self, Catalog, Catalogs};
-use crate::config::{Settings, read_settings};
+use crate::config::{Settings, read_good_settings};
+use crate::faults::Faults;
 use crate::feed::peers::Peers;
 
 /// Where the configuration is, unless `--config` says otherwise.
 pub const CONFIG_FILE: &str = "/etc/lifecycle-exporter/lifecycle-exporter.conf";
 
-/// Everything that a start or a reload needs, without a fault.
+/// Everything that a start or a reload needs.
+#[derive(Default)]
 pub struct Loaded {
     /// With the command line's own above them.
     pub settings: Settings,
@@ -27,22 +29,32 @@ pub struct Loaded {
 }
 
 /// Reads the configuration file alone. Only the default file may be missing.
-pub fn load_settings(overrides: &Overrides) -> Result<(Settings, Vec<String>), String> {
-    let default = PathBuf::from(CONFIG_FILE);
-    let path: &Path = overrides.config.as_deref().unwrap_or(&default);
-    let (mut settings, warnings) = match fs::read(path) {
+pub fn load_settings(overrides: &Overrides) -> Result<(Settings, Vec<String>), Faults> {
+    let mut faults = Faults::default();
+    let loaded = load_good_settings(overrides, &mut faults);
+    faults.or(loaded)
+}
+
+/// The file of the settings.
+pub fn config_file(overrides: &Overrides) -> PathBuf {
+    overrides.config.clone().unwrap_or_else(|| PathBuf::from(CONFIG_FILE))
+}
+
+fn load_good_settings(overrides: &Overrides, faults: &mut Faults) -> (Settings, Vec<String>) {
+    let path = config_file(overrides);
+    let file = path.display().to_string();
+    let text = match fs::read(&path) {
         Ok(bytes) => {
-            let file = path.display().to_string();
-            let text = String::from_utf8(bytes).map_err(|_| format!("{file}: expected UTF-8 text"))?;
-            read_settings(&file, &text).map_err(|error| error.to_string())?
+            faults.take(String::from_utf8(bytes).map_err(|_| format!("{file}: expected UTF-8 text")))
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound && overrides.config.is_none() => {
-            (Settings::default(), Vec::new())
-        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound && overrides.config.is_none() => None,
         Err(error) => {
-            return Err(format!("{}: cannot be read: {error}; expected a readable file", path.display()));
+            faults.add(format!("{file}: cannot be read: {error}; expected a readable file"));
+            None
         }
     };
+    let (mut settings, warnings) =
+        text.map(|text| read_good_settings(&file, &text, faults)).unwrap_or_default();
     if !overrides.listen.is_empty() {
         settings.listen.clone_from(&overrides.listen);
     }
@@ -55,51 +67,62 @@ pub fn load_settings(overrides: &Overrides) -> Result<(Settings, Vec<String>), S
     if settings.state_directory.is_none() {
         settings.state_directory = std::env::var_os("STATE_DIRECTORY").map(PathBuf::from);
     }
-    Ok((settings, warnings))
+    (settings, warnings)
 }
 
-/// Reads and checks everything.
-pub fn load(overrides: &Overrides) -> Result<Loaded, String> {
-    let (settings, warnings) = load_settings(overrides)?;
-    let catalogs = catalog::load(settings.catalog_directory.as_deref()).map_err(|error| error.to_string())?;
-    let peers = Peers::look_up(&settings)?;
-    check_against(&settings, &catalogs.all)?;
-    Ok(Loaded { settings, catalogs, peers, warnings })
+/// Reads and checks everything. The error holds every fault.
+pub fn load(overrides: &Overrides) -> Result<Loaded, Faults> {
+    let mut faults = Faults::default();
+    let loaded = load_good(overrides, &mut faults);
+    faults.or(loaded)
 }
 
-/// What the settings say of systems and events has to be in the catalogs.
-fn check_against(settings: &Settings, catalogs: &[Arc<Catalog>]) -> Result<(), String> {
+/// The same as far as there are no faults.
+pub fn load_good(overrides: &Overrides, faults: &mut Faults) -> Loaded {
+    let (settings, mut warnings) = load_good_settings(overrides, faults);
+    let catalogs = faults.take(catalog::load(settings.catalog_directory.as_deref()));
+    if let Some(catalogs) = &catalogs {
+        warnings.extend(check_against(&settings, &catalogs.all, faults));
+    }
+    let peers = faults.take(Peers::look_up(&settings)).unwrap_or_default();
+    Loaded { settings, catalogs: catalogs.unwrap_or_default(), peers, warnings }
+}
+
+/// What the settings say of systems and events has to be in the catalogs. Returns warnings.
+fn check_against(settings: &Settings, catalogs: &[Arc<Catalog>], faults: &mut Faults) -> Vec<String> {
     let names: Vec<&str> = catalogs.iter().map(|catalog| catalog.name.as_str()).collect();
-    let check = |place: &str, name: &str| {
-        if names.contains(&name) {
-            Ok(())
-        } else {
-            Err(format!("{place}: {name:?}: unknown system, expected one of {}", names.join(", ")))
+    let mut check = |place: &str, name: &str| {
+        if !names.contains(&name) {
+            let expected = names.join(", ");
+            faults.add(format!("{place}: {name:?}: unknown system, expected one of {expected}"));
         }
     };
     for name in &settings.enabled {
-        check("[systems] enabled", name)?;
+        check("[systems] enabled", name);
     }
     for scan in &settings.scans {
         if let Some(system) = &scan.system {
-            check(&format!("[scan {}] system", scan.name), system)?;
+            check(&format!("[scan {}] system", scan.name), system);
         }
     }
+    let mut warnings = Vec::new();
     for startup in &settings.startup {
         let mut events = catalogs.iter().flat_map(|catalog| &catalog.events);
         let Some(plan) = events.find(|plan| plan.name == startup.event) else {
-            return Err(format!(
+            faults.add(format!(
                 "[startup] event: {:?}: unknown event, expected one of a catalog",
                 startup.event
             ));
+            continue;
         };
-        let quoted = |field: &str| startup.line.contains(&format!(",\"{field}\":"));
-        if let Some(field) = plan.fields_used_as(FieldUse::Required).find(|field| !quoted(field)) {
-            return Err(format!(
+        let given = |field: &str| startup.fields.iter().any(|name| name == field);
+        if let Some(field) = plan.fields_used_as(FieldUse::Required).find(|field| !given(field)) {
+            faults.add(format!(
                 "[startup] event: {}: expected {field}=…, which the event needs",
                 startup.event
             ));
         }
+        warnings.extend(plan.unknown_fields(&startup.fields).map(|what| format!("[startup] event: {what}")));
     }
-    Ok(())
+    warnings
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use addresses::Networks;
-pub use read::{parse_listen, read_settings};
+pub use read::{parse_listen, read_good_settings, read_settings};
 
 /// Every setting, with its default where the file does not say.
 #[derive(Debug, Clone, PartialEq)]
@@ -114,6 +114,8 @@ impl Sync {
 pub struct StartupEvent {
     /// Its name.
     pub event: String,
+    /// The names of its fields.
+    pub fields: Vec<String>,
     /// The whole event as a line of the feed.
     pub line: String,
 }
@@ -135,6 +137,13 @@ pub struct ScanSettings {
     pub pattern: Option<glob::Pattern>,
     /// The system whose catalog says which events a scan causes.
     pub system: Option<String>,
+}
+
+impl Settings {
+    /// Whether `[http] listen` says anything but its default.
+    pub fn listen_is_configured(&self) -> bool {
+        self.listen != Settings::default().listen
+    }
 }
 
 impl Default for Settings {

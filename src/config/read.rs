@@ -9,6 +9,7 @@ use super::{Networks, ScanSettings, Settings, StartupEvent, Sync, duration, pars
 use crate::event::words::EventWords;
 use crate::faults::Faults;
 use crate::ini::{self, Entry, InlineComments, Section};
+use crate::limits;
 
 /// The sections shared with other servers' files: unknown keys are theirs.
 const SHARED: [(&str, &[&str]); 4] = [
@@ -45,10 +46,22 @@ const SCAN_KEYS: [&str; 6] = ["directory", "interval", "timeout", "max_files", "
 
 /// Reads a file's text. `file` is only named in errors and warnings; the warnings are for the log. The error holds every fault.
 pub fn read_settings(file: &str, text: &str) -> Result<(Settings, Vec<String>), Faults> {
-    let document = ini::parse(text, InlineComments::AsWritten, knows)
-        .map_err(|errors| errors.iter().map(|error| format!("{file}: {error}")).collect::<Faults>())?;
+    let mut faults = Faults::default();
+    let read = read_good_settings(file, text, &mut faults);
+    faults.or(read)
+}
+
+/// The same as far as there are no faults, so that what depends on the settings can be checked all the same.
+pub fn read_good_settings(file: &str, text: &str, faults: &mut Faults) -> (Settings, Vec<String>) {
     let settings = Settings::default();
-    let mut reader = Reader { file, settings, warnings: Vec::new(), faults: Faults::default() };
+    let document = match ini::parse(text, InlineComments::AsWritten, knows) {
+        Ok(document) => document,
+        Err(errors) => {
+            errors.iter().for_each(|error| faults.add(format!("{file}: {error}")));
+            return (settings, Vec::new());
+        }
+    };
+    let mut reader = Reader { file, settings, warnings: Vec::new(), faults };
     for section in &document.sections {
         reader.section(section);
     }
@@ -56,7 +69,16 @@ pub fn read_settings(file: &str, text: &str) -> Result<(Settings, Vec<String>), 
         let names: Vec<String> = document.ignored.iter().map(|name| format!("[{name}]")).collect();
         reader.warnings.push(format!("{file}: sections of other programs are ignored: {}", names.join(", ")));
     }
-    reader.faults.or((reader.settings, reader.warnings))
+    if reader.settings.grace < limits::CLIENT_PAUSE_MAX * 3 {
+        reader.warnings.push(format!(
+            "[events] grace: {:?}: producers may pause for {} s between two attempts to come back, so what they have open \
+             may be abandoned at each restart of the exporter; expected at least {} s",
+            reader.settings.grace,
+            limits::CLIENT_PAUSE_MAX.as_secs(),
+            3 * limits::CLIENT_PAUSE_MAX.as_secs()
+        ));
+    }
+    (reader.settings, reader.warnings)
 }
 
 fn knows(section: &str) -> bool {
@@ -68,7 +90,7 @@ struct Reader<'a> {
     file: &'a str,
     settings: Settings,
     warnings: Vec<String>,
-    faults: Faults,
+    faults: &'a mut Faults,
 }
 
 impl Reader<'_> {
@@ -281,5 +303,6 @@ fn parse_restart(value: &str) -> Result<bool, String> {
 
 fn parse_startup(value: &str) -> Result<StartupEvent, String> {
     let words = EventWords::parse(value)?;
-    Ok(StartupEvent { event: words.event.to_owned(), line: words.to_line() })
+    let fields = words.fields.iter().map(|(name, _)| (*name).to_owned()).collect();
+    Ok(StartupEvent { event: words.event.to_owned(), fields, line: words.to_line() })
 }

@@ -45,8 +45,12 @@ fn every_setting_is_read() {
         state_directory: Some("/d".into()),
         sync: Sync::Always,
         startup: vec![
-            StartupEvent { event: "a.b".to_owned(), line: r#"{"event":"a.b","c":"d"}"#.to_owned() },
-            StartupEvent { event: "e.f".to_owned(), line: r#"{"event":"e.f"}"#.to_owned() },
+            StartupEvent {
+                event: "a.b".to_owned(),
+                fields: vec!["c".to_owned()],
+                line: r#"{"event":"a.b","c":"d"}"#.to_owned(),
+            },
+            StartupEvent { event: "e.f".to_owned(), fields: vec![], line: r#"{"event":"e.f"}"#.to_owned() },
         ],
         scans: vec![ScanSettings {
             name: "tmp".to_owned(),

@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use nix::unistd::{Gid, Group, Uid, User};
 
 use crate::config::Settings;
+use crate::faults::Faults;
 
 /// The users and groups that may connect.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -17,17 +18,18 @@ pub struct Peers {
 }
 
 impl Peers {
-    /// Looks up `[events] allowed_users` and `allowed_groups`. The error names the one that does not exist.
-    pub fn look_up(settings: &Settings) -> Result<Self, String> {
+    /// Looks up `[events] allowed_users` and `allowed_groups`. The error names those that do not exist.
+    pub fn look_up(settings: &Settings) -> Result<Self, Faults> {
+        let mut faults = Faults::default();
         let mut peers = Peers {
             restricted: !settings.allowed_users.is_empty() || !settings.allowed_groups.is_empty(),
             ..Peers::default()
         };
         for name in &settings.allowed_users {
-            peers.users.insert(user_id(name)?.as_raw());
+            peers.users.extend(faults.take(user_id(name)).map(Uid::as_raw));
         }
         for name in &settings.allowed_groups {
-            let group = group(name)?;
+            let Some(group) = faults.take(group(name)) else { continue };
             peers.groups.insert(group.gid.as_raw());
             // A process shows its primary group only, so members are let in by their user.
             for member in &group.mem {
@@ -36,7 +38,7 @@ impl Peers {
                 }
             }
         }
-        Ok(peers)
+        faults.or(peers)
     }
 
     /// Whether a process of this user and primary group may connect.
@@ -106,6 +108,6 @@ mod tests {
     fn unknown_names_are_errors() {
         let settings =
             Settings { allowed_users: vec!["nobody-of-that-name".to_owned()], ..Settings::default() };
-        assert!(Peers::look_up(&settings).unwrap_err().contains("allowed_users"));
+        assert!(Peers::look_up(&settings).unwrap_err().to_string().contains("allowed_users"));
     }
 }

@@ -6,11 +6,12 @@
 use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{Flock, FlockArg};
-use nix::unistd::Gid;
+use nix::sys::socket::{getsockopt, sockopt};
+use nix::unistd::{AccessFlags, Gid, eaccess};
 
 /// The directory that systemd makes, or root.
 const SYSTEM_DIRECTORY: &str = "/run/lifecycle-exporter";
@@ -96,12 +97,18 @@ fn own_directory() -> Result<PathBuf, String> {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(fail(error.to_string())),
         _ => {}
     }
-    // In /tmp anyone could have made it first.
-    let found = fs::symlink_metadata(&directory).map_err(|error| fail(error.to_string()))?;
+    check_own(&directory)?;
+    Ok(directory)
+}
+
+/// In /tmp anyone could have made it first.
+fn check_own(directory: &Path) -> Result<(), String> {
+    let fail = |what: String| format!("{}: {what}; choose another place with --socket", directory.display());
+    let found = fs::symlink_metadata(directory).map_err(|error| fail(error.to_string()))?;
     if !found.is_dir() || found.uid() != nix::unistd::geteuid().as_raw() || found.mode() & 0o077 != 0 {
         return Err(fail("expected a directory of this user that is closed to others".to_owned()));
     }
-    Ok(directory)
+    Ok(())
 }
 
 /// Makes a directory that nobody else can enter, and opens it to `mode` when it is there.
@@ -158,6 +165,86 @@ pub fn bind(path: &Path, mode: u32, group: Option<Gid>) -> Result<FeedSocket, St
             Err(fail(format!("mode or group cannot be set: {error}")))
         }
     }
+}
+
+/// What a start would meet where the socket file goes, without changing anything.
+pub struct Probe {
+    /// Where it goes.
+    pub path: PathBuf,
+    /// Why a start would fail there.
+    pub fault: Option<String>,
+    /// The process that listens there now.
+    pub listener: Option<i32>,
+}
+
+/// Looks where [`choose_path`] and [`bind`] would make the socket.
+pub fn probe(configured: Option<&Path>, group: Option<Gid>) -> Probe {
+    let path = match configured {
+        Some(path) => path.to_owned(),
+        None if Path::new(SYSTEM_DIRECTORY).is_dir() || can_be_made(Path::new(SYSTEM_DIRECTORY)) => {
+            Path::new(SYSTEM_DIRECTORY).join(FILE_NAME)
+        }
+        None => runtime_directory().unwrap_or_else(temporary_directory).join(FILE_NAME),
+    };
+    let mut probe = Probe { path, fault: None, listener: None };
+    probe.fault = probe_place(&mut probe, configured.is_some(), group).err();
+    probe
+}
+
+fn probe_place(probe: &mut Probe, is_configured: bool, group: Option<Gid>) -> Result<(), String> {
+    let path = &probe.path;
+    let fail = |what: String| Err(format!("{}: {what}", path.display()));
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if let Err(error) = SocketAddr::from_pathname(path) {
+        return fail(format!("cannot be bound: {error}; choose another path with --socket"));
+    }
+    if !is_configured && directory != Path::new(SYSTEM_DIRECTORY) && directory.exists() {
+        check_own(directory)?;
+    }
+    if !directory.exists() && !can_be_made(directory) {
+        let place = if is_configured { "[events] socket: " } else { "" };
+        return Err(format!("{place}{} cannot be made; expected a directory that can", directory.display()));
+    }
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return fail(error.to_string()),
+        Ok(found) if !found.file_type().is_socket() => {
+            return fail("is there and no socket; expected a path for the socket file".to_owned());
+        }
+        Ok(_) => match UnixStream::connect(path) {
+            Ok(stream) => {
+                probe.listener = getsockopt(&stream, sockopt::PeerCredentials).ok().map(|peer| peer.pid());
+                return fail(
+                    "another process listens there; stop it, or choose another path with --socket".to_owned(),
+                );
+            }
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
+            Err(error) => return fail(format!("is there and cannot be tried: {error}")),
+        },
+    }
+    if directory.exists() && !can_write(directory) {
+        return fail(format!("cannot be bound: {} cannot be written", directory.display()));
+    }
+    let is_ours = |group: Gid| {
+        let ours = nix::unistd::getgroups().unwrap_or_default();
+        nix::unistd::geteuid().is_root() || group == nix::unistd::getegid() || ours.contains(&group)
+    };
+    match group {
+        Some(group) if !is_ours(group) => {
+            fail(format!("mode or group cannot be set: this user is not in the group with id {group}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn can_write(directory: &Path) -> bool {
+    directory.is_dir() && eaccess(directory, AccessFlags::W_OK | AccessFlags::X_OK).is_ok()
+}
+
+/// Whether a directory that is not there could be made, which takes one step only.
+fn can_be_made(directory: &Path) -> bool {
+    fs::symlink_metadata(directory).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+        && directory.parent().is_some_and(can_write)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Listening TCP sockets.
 
+use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::AsRawFd;
@@ -12,19 +13,38 @@ use nix::sys::socket::{
 /// Connections that the kernel keeps for us.
 const BACKLOG: i32 = 1_024;
 
-/// Binds all addresses. The error says which failed and what to do.
-pub fn bind_all(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, String> {
-    addresses
-        .iter()
-        .map(|&address| {
-            let unspecified_v4 = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), address.port());
-            bind_one(address, addresses.contains(&unspecified_v4)).map_err(|error| {
-                format!(
-                    "{address} cannot be listened on: {error}; choose another with --listen or [http] listen"
-                )
-            })
-        })
-        .collect()
+/// An address that cannot be listened on.
+#[derive(Debug)]
+pub struct NotBound {
+    address: SocketAddr,
+    error: io::Error,
+}
+
+impl NotBound {
+    /// Whether another process, or another address of the list, has it.
+    pub fn is_in_use(&self) -> bool {
+        self.error.kind() == io::ErrorKind::AddrInUse
+    }
+}
+
+impl fmt::Display for NotBound {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let NotBound { address, error } = self;
+        write!(out, "{address} cannot be listened on: {error}; choose another with --listen or [http] listen")
+    }
+}
+
+/// Binds all addresses. The error names those that failed and what to do.
+pub fn bind_all(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, Vec<NotBound>> {
+    let (mut bound, mut failed) = (Vec::new(), Vec::new());
+    for &address in addresses {
+        let unspecified_v4 = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), address.port());
+        match bind_one(address, addresses.contains(&unspecified_v4)) {
+            Ok(listener) => bound.push(listener),
+            Err(error) => failed.push(NotBound { address, error }),
+        }
+    }
+    if failed.is_empty() { Ok(bound) } else { Err(failed) }
 }
 
 /// `[::]` takes IPv4 too, unless `0.0.0.0` is listened on beside it.

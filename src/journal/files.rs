@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
+use nix::unistd::{AccessFlags, eaccess};
 use serde::{Deserialize, Serialize};
 
 /// The first line of a journal; the number is the version of all that follows.
@@ -107,6 +108,47 @@ pub(super) enum Locked {
     Elsewhere,
     /// There can be no lock here, for now.
     Not(io::Error),
+}
+
+/// Why a start would not keep its state in this directory, without changing anything there.
+pub fn probe(directory: &Path) -> Result<(), Unusable> {
+    let fail = |what: String| Err(Unusable::Fault(format!("{}: {what}", directory.display())));
+    let found = match fs::metadata(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return fail(error.to_string()),
+        Ok(found) => Some(found),
+    };
+    let Some(found) = found else {
+        // It will be made, with those above it.
+        let nearest = directory.ancestors().find(|ancestor| ancestor.exists());
+        let can = nearest.is_some_and(|nearest| {
+            nearest.is_dir() && eaccess(nearest, AccessFlags::W_OK | AccessFlags::X_OK).is_ok()
+        });
+        return if can { Ok(()) } else { fail("cannot be made; expected a directory that can".to_owned()) };
+    };
+    if !found.is_dir() {
+        return fail("is no directory, expected one for the state".to_owned());
+    }
+    if let Err(errno) = eaccess(directory, AccessFlags::R_OK | AccessFlags::W_OK | AccessFlags::X_OK) {
+        return fail(format!("{errno}; expected a directory that this user can write"));
+    }
+    match File::open(directory.join("lock")).map(|file| Flock::lock(file, FlockArg::LockSharedNonblock)) {
+        Ok(Err((_, Errno::EWOULDBLOCK))) => Err(Unusable::Locked(format!(
+            "{}: another exporter uses this directory; give each its own ([state] directory)",
+            directory.display()
+        ))),
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => fail(format!("its lock cannot be opened: {error}")),
+    }
+}
+
+/// Why a directory cannot keep state.
+pub enum Unusable {
+    /// Another exporter has it.
+    Locked(String),
+    /// Anything else.
+    Fault(String),
 }
 
 /// Whether a lock is that of the directory of this name, which may have been replaced.

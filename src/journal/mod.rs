@@ -27,6 +27,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use nix::fcntl::Flock;
 
+pub use files::{Unusable, probe};
 pub use saver::Saver;
 
 use crate::config::Sync;

@@ -1,9 +1,11 @@
 //! Sockets passed by systemd: `events` for the feed, `http` for scrapes, told apart by `LISTEN_FDNAMES`.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixListener;
 
 use listenfd::ListenFd;
+
+use crate::config::Settings;
 
 /// The sockets that were passed.
 #[derive(Debug, Default)]
@@ -12,6 +14,22 @@ pub struct Passed {
     pub events: Option<UnixListener>,
     /// Those named `http`.
     pub http: Vec<TcpListener>,
+}
+
+impl Passed {
+    /// A warning where `[http] listen` has no effect, because systemd passes something else.
+    pub fn overrides(&self, settings: &Settings) -> Option<String> {
+        let passed: Vec<SocketAddr> =
+            self.http.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+        let is_other = settings.listen.iter().any(|address| !passed.contains(address));
+        (!passed.is_empty() && is_other && settings.listen_is_configured()).then(|| {
+            let shown: Vec<String> = passed.iter().map(ToString::to_string).collect();
+            format!(
+                "[http] listen has no effect: systemd passes a socket that listens on {}; disable its socket unit to use the setting",
+                shown.join(" and ")
+            )
+        })
+    }
 }
 
 /// Takes the sockets. Must run before other threads do, since it clears the variables.

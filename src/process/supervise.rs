@@ -21,6 +21,7 @@ use crate::cli::settings::{Loaded, load};
 use crate::clock;
 use crate::config::{ScanSettings, Settings};
 use crate::control::{self, Control, ControlSender, Reload};
+use crate::faults::Faults;
 use crate::feed::socket::FeedSocket;
 use crate::feed::{Feed, FeedParts, peers, socket};
 use crate::http::access::Access;
@@ -124,13 +125,15 @@ impl Roles {
         telemetry.note_reload(true, clock::unix_seconds());
         let shares = descriptors::share(settings.max_connections);
         let passed = passed::take()?;
+        if let Some(warning) = passed.overrides(&settings) {
+            log::warn!("{warning}");
+        }
         // First of all: another exporter that has the state has the sockets, too.
         let (journal, saver, state) = open_state(&settings)?;
         let where_state_is = state_shown(&settings, journal.as_ref());
         let feed_socket = feed_socket(&settings, passed.events)?;
         let feed_path = feed_socket_path(&feed_socket);
-        let listeners =
-            if passed.http.is_empty() { listen::bind_all(&settings.listen)? } else { passed.http };
+        let listeners = if passed.http.is_empty() { bind(&settings)? } else { passed.http };
         let addresses = shown_addresses(&listeners);
         let status = format!("events on {}, metrics on {}", feed_socket.shown, addresses.join(" and "));
 
@@ -268,9 +271,11 @@ impl Roles {
                 self.telemetry.note_reload(true, clock::unix_seconds());
                 log::info!("the configuration was read again");
             }
-            Err(error) => {
+            Err(faults) => {
                 self.telemetry.note_reload(false, clock::unix_seconds());
-                log::error!("the configuration was not taken, the former one stays in force: {error}");
+                for fault in faults.iter() {
+                    log::error!("the configuration was not taken, the former one stays in force: {fault}");
+                }
             }
         }
         notify(&[NotifyState::Ready, NotifyState::Status(&self.status)]);
@@ -332,6 +337,10 @@ fn state_shown(settings: &Settings, journal: Option<&Journal>) -> String {
         (Some(directory), _) => format!("state is in memory, {} cannot be written", directory.display()),
         (None, _) => "state is in memory only ([state] directory)".to_owned(),
     }
+}
+
+fn bind(settings: &Settings) -> Result<Vec<TcpListener>, String> {
+    listen::bind_all(&settings.listen).map_err(|failed| failed.into_iter().collect::<Faults>().to_string())
 }
 
 fn feed_socket(

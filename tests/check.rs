@@ -1,0 +1,295 @@
+//! `check` says what a start would say: single cases as examples, and random configurations with random faults, for this user and for
+//! one without rights.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a failure here is a failed test")]
+
+mod support;
+
+use std::fs::{self, File, Permissions};
+use std::io::Read;
+use std::net::TcpListener;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use nix::fcntl::{Flock, FlockArg};
+use support::{Exporter, binary, wait_for_exit, wait_until};
+
+fn check(config: &Path) -> Output {
+    binary().arg("check").arg("--config").arg(config).output().unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn every_fault_is_named_at_once_and_what_was_passed_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name).display().to_string();
+    fs::write(at("printers.conf"), "").unwrap();
+    fs::write(
+        at("a.ini"),
+        "[system]\nname = a\ntitle = a\n[entity e]\nkeys = k\n[entity f]\nkey = k\nwithin = e\n\
+         [metric a-b]\ntype = counter\nhelp = h\n[event a.x]\nopen = f\ninc = a_b\n[event a.y]\nopen = nothing\n[event b.z]\n",
+    )
+    .unwrap();
+    fs::write(at("b.ini"), "[system]\nname = vlog\n[metric m]\n  type = counter\nhelp\n").unwrap();
+    fs::write(at("file"), "").unwrap();
+    let config = directory.path().join("c.conf");
+    let text = format!(
+        "[events]\nsocket = {}\ngroup = no-such-group\nallowed_users = no-such-user\nmode = 9\n[http]\nlisten = 192.0.2.1:80\n\
+         [state]\ndirectory = {}\n[systems]\ncatalog_directory = {}\n",
+        at("none/none/s"),
+        at("file"),
+        directory.path().display()
+    );
+    fs::write(&config, text).unwrap();
+    let output = check(&config);
+    assert_eq!(output.status.code(), Some(1));
+    let (said, faults) = (stdout(&output), stderr(&output));
+    for expected in [
+        "c.conf: line 5: [events] mode: \"9\": expected",
+        "a.ini: [entity e] keys: unknown key",
+        "a.ini: [metric a-b] \"a-b\": expected names by Prometheus's rules",
+        "a.ini: [event a.y] open: \"nothing\": unknown entity",
+        "a.ini: [event b.z] expected an event named a.…",
+        "b.ini: line 4: \"type = counter\": an indented line",
+        "b.ini: line 5: \"help\": expected KEY = VALUE",
+        "[events] allowed_users: \"no-such-user\": expected",
+        "[events] group: \"no-such-group\": expected",
+        "none/none cannot be made",
+        "192.0.2.1:80 cannot be listened on",
+        "file: is no directory",
+    ] {
+        assert_eq!(faults.matches(expected).count(), 1, "{expected} in:\n{faults}");
+    }
+    assert_eq!(faults.lines().count(), 12, "nothing that only follows from another fault:\n{faults}");
+    assert!(said.contains("read: ") && said.contains("printers.conf: not named *.ini"), "{said}");
+}
+
+#[test]
+fn what_a_running_exporter_holds_is_no_fault_of_its_own_configuration() {
+    let exporter = Exporter::start("");
+    let config = exporter.directory.path().join("other.conf");
+    let state = exporter.directory.path().join("state");
+    let text = |socket: &Path| {
+        format!("[events]\nsocket = {}\n[http]\nlisten = {}\n", socket.display(), exporter.address)
+    };
+    fs::write(&config, text(&exporter.socket)).unwrap();
+    let output = check(&config);
+    assert!(output.status.success() && stdout(&output).contains("running: "), "{output:?}");
+    // Another socket is another exporter, which needs another address, too.
+    fs::write(&config, text(&state.join("s")).replace("state/s", "s")).unwrap();
+    let output = check(&config);
+    assert!(!output.status.success() && stderr(&output).contains("cannot be listened on"), "{output:?}");
+}
+
+#[test]
+fn a_grace_time_shorter_than_the_pauses_of_clients_is_a_warning() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = directory.path().join("c.conf");
+    for (grace, warns) in [("14s", true), ("15s", false)] {
+        let socket = directory.path().join("s").display().to_string();
+        fs::write(
+            &config,
+            format!("[events]\nsocket = {socket}\ngrace = {grace}\n[http]\nlisten = 127.0.0.1:0\n"),
+        )
+        .unwrap();
+        let output = check(&config);
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(stdout(&output).contains("warning: [events] grace"), warns, "{grace}: {output:?}");
+    }
+}
+
+/// A user without rights.
+const NOBODY: u32 = 65_534;
+
+/// Places of all kinds, and settings that point at them.
+struct Machine {
+    directory: tempfile::TempDir,
+    taken: TcpListener,
+    _lock: Flock<File>,
+}
+
+impl Machine {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let base = directory.path();
+        let mode = |path: &Path, mode: u32| fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+        mode(base, 0o755);
+        for (name, bits) in [
+            ("own", 0o755),
+            ("closed", 0o700),
+            ("readonly", 0o755),
+            ("locked", 0o755),
+            ("good", 0o755),
+            ("bad", 0o755),
+        ] {
+            fs::create_dir(base.join(name)).unwrap();
+            mode(&base.join(name), bits);
+        }
+        fs::write(base.join("file"), "").unwrap();
+        fs::write(base.join("good/x.ini"), "[system]\nname = x\ntitle = x\n").unwrap();
+        fs::write(base.join("bad/x.ini"), "[system]\nname = x\n").unwrap();
+        fs::write(base.join("own/file"), "").unwrap();
+        let lock = File::create(base.join("locked/lock")).unwrap();
+        mode(&base.join("locked/lock"), 0o644);
+        for name in ["own", "locked", "locked/lock"] {
+            // Without the right to do that there is only one user to try.
+            let _ = chown(base.join(name), Some(NOBODY), Some(NOBODY));
+        }
+        let lock = Flock::lock(lock, FlockArg::LockExclusiveNonblock).unwrap();
+        Machine { taken: TcpListener::bind("127.0.0.1:0").unwrap(), directory, _lock: lock }
+    }
+
+    /// A random configuration; most settings are good ones, so that what is at fault is seen by itself, too.
+    fn configuration(&self, random: &mut fastrand::Rng) -> String {
+        let base = self.directory.path().display();
+        let taken = self.taken.local_addr().unwrap();
+        let long = "x".repeat(120);
+        let free = { TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap() };
+        let mut pick = |good: &[String], bad: &[String]| {
+            let from = if random.u8(0..6) == 0 { bad } else { good };
+            from[random.usize(0..from.len())].clone()
+        };
+        let list = |texts: &[&str]| {
+            texts.iter().map(|text| text.replace("{base}", &base.to_string())).collect::<Vec<_>>()
+        };
+        let sockets = pick(
+            &list(&["{base}/own/s", "{base}/own/new/s"]),
+            &list(&[
+                "{base}/closed/s",
+                "{base}/readonly/s",
+                "{base}/new/s",
+                "{base}/a/b/s",
+                "{base}/file/s",
+                "{base}/own/file",
+                &format!("{{base}}/own/{long}"),
+            ]),
+        );
+        let listen = pick(
+            &["127.0.0.1:0".to_owned(), format!("{free}, [::1]:0")],
+            &[
+                taken.to_string(),
+                "192.0.2.1:1".to_owned(),
+                format!("{free}, {free}"),
+                "127.0.0.1:9, 198.51.100.7:5".to_owned(),
+            ],
+        );
+        let state = pick(
+            &list(&["{base}/own/state", "{base}/own/a/b", ""]),
+            &list(&[
+                "{base}/readonly/state",
+                "{base}/closed/state",
+                "{base}/file",
+                "{base}/locked",
+                "{base}/file/state",
+                "{base}/readonly",
+            ]),
+        );
+        let catalogs = pick(
+            &list(&["{base}/good", "{base}/none", ""]),
+            &list(&["{base}/bad", "{base}/closed", "{base}/file"]),
+        );
+        let group = pick(&list(&["", "65534"]), &list(&["0", "no-such-group", "4"]));
+        let users = pick(&list(&["", "root"]), &list(&["no-such-user, root"]));
+        let enabled = pick(&list(&["", "recording"]), &list(&["nothing"]));
+        let startup = pick(
+            &list(&["recording.backend_configured backend=b"]),
+            &list(&["recording.backend_configured", "recording.flown", "signaling.backend.added backend="]),
+        );
+        let more = pick(
+            &list(&["", "[ffmpeg]\nx\n"]),
+            &list(&["[privacy]\nquiet = maybe\n", "[events]\ngrace = 1s\n", "garbage", "[limits]\nx = 1\n"]),
+        );
+        format!(
+            "[http]\nlisten = {listen}\n[state]\ndirectory = {state}\n[systems]\ncatalog_directory = {catalogs}\nenabled = {enabled}\n\
+             [startup]\nevent = {startup}\n[events]\nsocket = {sockets}\ngroup = {group}\nallowed_users = {users}\n{more}"
+        )
+    }
+
+    /// The program as this user, or as nobody.
+    fn command(&self, as_nobody: bool, words: &[&str]) -> Command {
+        let mut command = if as_nobody { Command::new("setpriv") } else { binary() };
+        if as_nobody {
+            let id = NOBODY.to_string();
+            command
+                .args(["--reuid", &id, "--regid", &id, "--clear-groups"])
+                .arg(self.directory.path().join("exporter"));
+        }
+        command.args(words).arg("--config").arg(self.directory.path().join("c.conf"));
+        command.env_remove("STATE_DIRECTORY").env_remove("JOURNAL_STREAM");
+        command
+    }
+
+    /// Whether a start comes up without a fault, and what it said.
+    fn start(&self, as_nobody: bool) -> (bool, String) {
+        let mut child = self.command(as_nobody, &["serve"]).stderr(Stdio::piped()).spawn().unwrap();
+        let mut stderr = child.stderr.take().unwrap();
+        let mut log = String::new();
+        wait_until(
+            || {
+                let mut chunk = [0; 4_096];
+                let count = stderr.read(&mut chunk).unwrap();
+                log.push_str(&String::from_utf8_lossy(&chunk[..count]));
+                count == 0 || log.contains("look at ")
+            },
+            || "neither up nor ended".to_owned(),
+        );
+        let is_up = log.contains("look at ");
+        if is_up {
+            let kill = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+            assert!(kill.unwrap().success());
+        }
+        wait_for_exit(&mut child);
+        (is_up && !log.contains(" ERROR "), log)
+    }
+}
+
+#[test]
+fn check_and_a_start_agree_on_random_configurations() {
+    let machine = Machine::new();
+    let program = machine.directory.path().join("exporter");
+    fs::copy(env!("CARGO_BIN_EXE_lifecycle-exporter"), &program).unwrap();
+    fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+    let config = machine.directory.path().join("c.conf");
+    let can_be_nobody =
+        machine.command(true, &["--version"]).output().is_ok_and(|output| output.status.success());
+    if !can_be_nobody {
+        assert!(std::env::var_os("CI").is_none(), "another user cannot be tried, and CI is set");
+        println!("skipped: only this user can be tried here");
+    }
+    let mut random = fastrand::Rng::with_seed(7);
+    let (mut good, mut bad) = (0, 0);
+    for number in 0..100 {
+        let text = machine.configuration(&mut random);
+        fs::write(&config, &text).unwrap();
+        let as_nobody = can_be_nobody && number % 2 == 0;
+        let checked = machine.command(as_nobody, &["check"]).output().unwrap();
+        let before = listing(machine.directory.path());
+        let again = machine.command(as_nobody, &["check"]).output().unwrap();
+        assert_eq!(listing(machine.directory.path()), before, "a check changes nothing:\n{text}");
+        assert_eq!(again.status, checked.status);
+        let (up, log) = machine.start(as_nobody);
+        assert_eq!(
+            checked.status.success(),
+            up,
+            "as nobody: {as_nobody}\n{text}\ncheck: {checked:?}\nstart: {log}"
+        );
+        *(if up { &mut good } else { &mut bad }) += 1;
+        for name in ["own/new", "own/state", "own/a", "new"] {
+            let _ = fs::remove_dir_all(machine.directory.path().join(name));
+        }
+    }
+    assert!(good > 10 && bad > 10, "{good} good, {bad} at fault");
+}
+
+fn listing(directory: &Path) -> Vec<String> {
+    let output = Command::new("find").arg(directory).args(["-printf", "%p %m %s %T@\n"]).output().unwrap();
+    String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
+}
