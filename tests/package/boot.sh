@@ -1,5 +1,5 @@
 #!/bin/bash
-# Boots a Debian with systemd in an emulated machine and lets the package prove itself there: boot.sh PACKAGE.deb
+# Boots a Debian with systemd in an emulated machine, twice, and lets the package prove itself there: boot.sh PACKAGE.deb
 # Needs mmdebstrap, qemu-system-x86 and e2fsprogs, and root.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -7,7 +7,7 @@ package=$(realpath "$1")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-mmdebstrap --variant=important --include=systemd-sysv,dbus,curl,socat,linux-image-cloud-amd64 bookworm "$work/root.tar" 2>"$work/said" ||
+mmdebstrap --variant=important --include=systemd-sysv,dbus,curl,socat,iproute2,linux-image-cloud-amd64 bookworm "$work/root.tar" 2>"$work/said" ||
   { cat "$work/said"; exit 1; }
 mkdir "$work/root"
 tar xf "$work/root.tar" -C "$work/root"
@@ -32,8 +32,11 @@ mv "$work"/root/boot/vmlinuz-* "$work/vmlinuz"
 mv "$work"/root/boot/initrd.img-* "$work/initrd"
 truncate -s 2G "$work/disk"
 mkfs.ext4 -q -d "$work/root" "$work/disk"
+# The machine is booted twice, since a reboot is something that the package has to get right.
 # Emulated in software, which works on any machine: nested hardware support is there more often than it works.
-timeout 600 qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m 1024 -nographic -no-reboot -nic none \
-  -kernel "$work/vmlinuz" -initrd "$work/initrd" -append "root=/dev/vda rw console=ttyS0 quiet systemd.show_status=no" \
-  -drive "file=$work/disk,format=raw,if=virtio,cache=unsafe" </dev/null | tee "$work/console"
-grep -q "GUEST OK" "$work/console"
+for words in "PHASE 1 OK" "GUEST OK"; do
+  timeout 900 qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m 1024 -nographic -no-reboot -nic none \
+    -kernel "$work/vmlinuz" -initrd "$work/initrd" -append "root=/dev/vda rw console=ttyS0 quiet systemd.show_status=no" \
+    -drive "file=$work/disk,format=raw,if=virtio,cache=unsafe" </dev/null | tee "$work/console"
+  grep -q "$words" "$work/console"
+done

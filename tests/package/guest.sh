@@ -1,5 +1,5 @@
 #!/bin/bash
-# Runs inside a freshly booted Debian in which the package is to prove itself. Whatever fails ends it.
+# Runs inside a freshly booted Debian in which the package is to prove itself, and once more after a reboot. Whatever fails ends it.
 set -euo pipefail
 export SYSTEMD_PAGER='' DEBIAN_FRONTEND=noninteractive
 trap 'echo "FAILED in line $LINENO: $BASH_COMMAND"' ERR
@@ -20,6 +20,35 @@ until_true() {
 }
 current='recording_recordings_current{backend="b"}'
 total='recording_recordings_total{backend="b"}'
+
+failed='recording_recordings_failed_total{backend="b"}'
+
+after_reboot() {
+  step "a reboot ends what was open without a session, and keeps the counts"
+  until_true 30 systemctl is-active --quiet lifecycle-exporter.service
+  until_true 90 expect "$current" 0
+  expect "$total" 3
+  # Of the three that were open two belonged to nobody, and the grace time of the third is over.
+  expect "$failed" 3
+  expect 'recording_recordings_failed_total{backend="load"}' 100000
+  expect 'vlog_videos_total{status="ready"}' 1
+  journalctl -u lifecycle-exporter.service --boot | grep "started anew"
+
+  step "remove keeps configuration and state, purge leaves nothing"
+  dpkg -r lifecycle-exporter
+  [[ -e /etc/lifecycle-exporter/lifecycle-exporter.conf && -e /var/lib/private/lifecycle-exporter ]]
+  [[ ! -e /run/lifecycle-exporter/events.sock ]]
+  dpkg -P lifecycle-exporter
+  for path in /etc/lifecycle-exporter /var/lib/lifecycle-exporter /var/lib/private/lifecycle-exporter /usr/bin/lifecycle-exporter; do
+    [[ ! -e $path ]] || { echo "$path is left"; exit 1; }
+  done
+  echo "GUEST OK"
+}
+
+if [[ -e /root/booted ]]; then
+  after_reboot
+  exit
+fi
 
 step "install"
 dpkg -i /root/package.deb
@@ -76,19 +105,37 @@ until_true 60 bitten
 until_true 30 systemctl is-active --quiet lifecycle-exporter.service
 until_true 10 expect "$total" 2
 
-step "HTTP by socket activation"
+step "[http] listen is in force, seen from outside the loopback"
+ip netns add outside
+ip link add veth0 type veth peer name veth1 netns outside
+ip address add 10.77.0.1/24 dev veth0
+ip link set veth0 up
+ip -n outside address add 10.77.0.2/24 dev veth1
+ip -n outside link set veth1 up
+outside() { ip netns exec outside curl -sS --fail --max-time 10 http://10.77.0.1:9100/metrics; }
+printf '[http]\nlisten = 10.77.0.1:9100, 127.0.0.1:10048\n[stats]\nallowed_ips = 127.0.0.1, 10.77.0.2\n' >/etc/lifecycle-exporter/lifecycle-exporter.conf
+systemctl restart lifecycle-exporter.service
+! systemctl is-active lifecycle-exporter-http.socket
+outside | grep -F "$total 2"
+lifecycle-exporter check
+! lifecycle-exporter check | grep "no effect"
+
+step "a socket that systemd passes instead is a warning"
 systemctl stop lifecycle-exporter.service
 systemctl start lifecycle-exporter-http.socket
 systemctl start lifecycle-exporter.service
+! outside
 expect "$total" 2
+journalctl -u lifecycle-exporter.service --boot | grep "has no effect: systemd passes a socket that listens on 127.0.0.1:10048"
+lifecycle-exporter check | grep "has no effect: lifecycle-exporter-http.socket is active"
 systemctl stop lifecycle-exporter.service lifecycle-exporter-http.socket
+cp /root/kept.conf /etc/lifecycle-exporter/lifecycle-exporter.conf
+systemctl start lifecycle-exporter.service
 
-step "remove keeps configuration and state, purge leaves nothing"
-dpkg -r lifecycle-exporter
-[[ -e /etc/lifecycle-exporter/lifecycle-exporter.conf && -e /var/lib/private/lifecycle-exporter ]]
-[[ ! -e /run/lifecycle-exporter/events.sock ]]
-dpkg -P lifecycle-exporter
-for path in /etc/lifecycle-exporter /var/lib/lifecycle-exporter /var/lib/private/lifecycle-exporter /usr/bin/lifecycle-exporter; do
-  [[ ! -e $path ]] || { echo "$path is left"; exit 1; }
-done
-echo "GUEST OK"
+step "what is open when the machine goes down"
+echo '{"event":"vlog.video.added","video":"v","status":"ready"}' | socat -u - UNIX-CONNECT:/run/lifecycle-exporter/events.sock
+systemd-run --unit=producer sh -c '(printf "{\"hello\":\"p\",\"instance\":\"1\"}\n{\"event\":\"recording.started\",\"backend\":\"b\",\"recording\":\"owned\"}\n"; sleep infinity) | socat - UNIX-CONNECT:/run/lifecycle-exporter/events.sock'
+until_true 10 expect "$current" 3
+touch /root/booted
+sync
+echo "PHASE 1 OK"
