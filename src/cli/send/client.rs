@@ -118,9 +118,7 @@ impl Client {
         let mut ended = false;
         let result = loop {
             self.send_waiting(ended);
-            let is_open = self.link.as_ref().is_some_and(|link| link.phase == Phase::Open);
-            // A session that cannot say bye just now has no need to.
-            if ended && self.unacked.is_empty() && (self.said_bye || (self.was_answered && !is_open)) {
+            if ended && self.is_over() {
                 break Ok(());
             }
             if let Err(error) = self.check_patience() {
@@ -147,7 +145,7 @@ impl Client {
                 },
                 default(if self.link.is_some() && self.progress.is_none() { limits::ROLE_IDLE_MAX } else { limits::SEND_TICK }) => {}
             }
-            if self.link.is_none() {
+            if self.link.is_none() && !(ended && self.is_over()) {
                 self.redial();
             }
             if let Some(progress) = &mut self.progress {
@@ -163,6 +161,15 @@ impl Client {
             (Ok(()), None, 1) => Err("1 line was rejected".to_owned()),
             (Ok(()), None, rejected) => Err(format!("{rejected} lines were rejected")),
         }
+    }
+
+    /// Whether nothing is left to do. A session that has said bye is over when the exporter closes it, so that nobody takes it for one
+    /// that is away; one that cannot say it just now has no need to.
+    fn is_over(&self) -> bool {
+        let is_open = self.link.as_ref().is_some_and(|link| link.phase == Phase::Open);
+        let is_answered =
+            !is_open || (self.said_bye && self.progress_at.elapsed() >= limits::SEND_BYE_PATIENCE);
+        self.unacked.is_empty() && self.was_answered && is_answered
     }
 
     fn take_block(&mut self, block: super::input::Block) {
