@@ -237,6 +237,23 @@ fn several_runs_of_one_producer_are_connected_at_once_and_end_nobody() {
 }
 
 #[test]
+fn what_several_runs_left_is_given_up_children_first() {
+    let exporter = Exporter::start("");
+    let (mut one, _) = Session::begin(&exporter.socket, "p", "1");
+    let (mut other, _) = Session::begin(&exporter.socket, "p", "2");
+    one.send(r#"{"event":"edumeet.room.opened","room_id":"r"}"#);
+    one.wait_for_ack(1);
+    other.send(r#"{"event":"edumeet.peer.joined","room_id":"r","peer_id":"x"}"#);
+    other.wait_for_ack(1);
+    drop((one, other));
+    let (_next, _) = Session::begin(&exporter.socket, "p", "3");
+    for entity in ["room", "peer"] {
+        let series = format!("lifecycle_exporter_abandoned_total{{system=\"edumeet\",entity=\"{entity}\"}}");
+        assert_eq!(exporter.value(&series), Some(1.0), "{entity}");
+    }
+}
+
+#[test]
 fn after_a_restart_of_the_exporter_runs_have_their_grace_time_to_come_back() {
     let mut exporter = Exporter::start("[state]\ndirectory = {directory}/state\n[events]\ngrace = 1h\n");
     let (mut old, _) = Session::begin(&exporter.socket, "p", "old");
@@ -286,6 +303,16 @@ fn what_send_leaves_behind_is_no_producer_that_is_away() {
         assert!(sent.unwrap().success());
         assert!(!exporter.metrics().contains("producer=\"send\""));
     }
+    let mut command = binary();
+    command.args(["send", "--config", "/dev/null", "--socket"]).arg(&exporter.socket);
+    let output =
+        command.args(["recording.stopped", "backend=b", "recording=1", "duraton=5"]).output().unwrap();
+    assert!(output.status.success());
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.contains("warning: recording.stopped: duraton: unknown field, ignored; the event has"),
+        "{said}"
+    );
     // Interrupted before its input has ended, it leaves its position, but nobody misses it.
     let mut command = binary();
     command.args(["send", "-", "--config", "/dev/null", "--socket"]).arg(&exporter.socket);
@@ -382,6 +409,44 @@ fn a_value_that_a_user_chose_is_cut_and_leaves_nothing_open() {
         exporter.feed(recording("started", &key) + "\n");
         exporter.wait_for(&format!("lifecycle_exporter_events_rejected_total{{reason=\"{reason}\"}}"), 1.0);
     }
+}
+
+#[test]
+fn names_and_user_agents_of_every_length_and_script_leave_nothing_open() {
+    let exporter = Exporter::start("");
+    let scripts = [
+        "x",
+        "é",
+        "ж",
+        "ש",
+        "漢",
+        "ா",
+        "👩‍👩‍👧",
+        "e\u{301}\u{302}",
+        "\u{202e}",
+        "\\u0000",
+        "\\\"",
+        "\\\\",
+        "\\n",
+        " ",
+    ];
+    let mut lines = "{\"event\":\"edumeet.room.opened\",\"room_id\":\"r\"}\n".to_owned();
+    let mut peers = 0;
+    for script in scripts {
+        for times in (0..40).chain((100..1_500).step_by(41)).chain([30_000 / script.len()]) {
+            let text = script.repeat(times);
+            lines.push_str(&format!(
+                "{{\"event\":\"edumeet.peer.joined\",\"room_id\":\"r\",\"peer_id\":{peers},\"display_name\":\"{text}\",\"user_agent\":\"{text}\"}}\n\
+                 {{\"event\":\"edumeet.peer.left\",\"peer_id\":{peers}}}\n"
+            ));
+            peers += 1;
+        }
+    }
+    exporter.feed(&lines);
+    exporter.wait_for("lifecycle_exporter_events_total{event=\"edumeet.peer.left\"}", f64::from(peers));
+    let metrics = exporter.metrics();
+    assert_eq!(value(&metrics, "edumeet_peers{room_id=\"r\"}"), Some(0.0));
+    assert!(support::sum(&metrics, "lifecycle_exporter_events_rejected_total") < 0.5, "{}", exporter.log());
 }
 
 #[test]

@@ -61,7 +61,7 @@ impl Attendance {
         self.here.get(&id).copied()
     }
 
-    /// Whether a session is away and may come back before what it has open is given up.
+    /// Whether a session is away and its grace time is not over.
     pub(super) fn is_in_grace(&self, id: SessionId) -> bool {
         self.away.get(&id).is_some_and(|away| away.abandon.is_some())
     }

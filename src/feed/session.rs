@@ -21,7 +21,7 @@ use crate::journal::Journal;
 use crate::limits;
 use crate::state;
 use crate::state::entry::{Entry, Place};
-use crate::state::sessions::{SessionId, SessionName};
+use crate::state::sessions::{Session, SessionId, SessionName};
 
 impl Feed {
     /// Finds out from the first line what a connection will be. Returns the lines that are left of the block; an error
@@ -141,11 +141,12 @@ impl Feed {
     }
 
     fn abandon(&mut self, id: SessionId, at: f64) {
-        let Some(session) = self.state.sessions.get(id).filter(|session| session.holds()) else { return };
+        let is_due = |session: &&Session| !session.has_lapsed() && (session.owner || session.holds());
+        let Some(session) = self.state.sessions.get(id).filter(is_due) else { return };
         let name = Arc::clone(&session.name);
         let SessionName { producer, instance } = &*name;
         self.record_own(&Entry::Abandon { at, producer, instance }, &format!("producer {producer}: "));
-        log::info!("producer {producer}: instance {instance} stays away, what it had open is abandoned");
+        log::info!("producer {producer}: instance {instance} stays away, what it may have open is abandoned");
     }
 
     /// A session's connection has ended before its session has.

@@ -21,17 +21,17 @@ pub(super) struct At {
 }
 
 impl Engine {
-    /// Gives up what a session has opened, children first: each entity's `abandoned` event is applied, or it is
+    /// Gives up what sessions have opened, children first whichever of them has: each entity's `abandoned` event is applied, or it is
     /// closed. Kinds that outlive their producer stay and belong to nobody. `note` takes what the log should say.
-    pub fn abandon(&mut self, opener: Opener, now: f64, note: &mut dyn FnMut(String)) {
+    pub fn abandon(&mut self, openers: &[Opener], now: f64, note: &mut dyn FnMut(String)) {
         for system in 0..self.systems.len() {
-            self.abandon_in(system, &[opener], now, note);
+            self.abandon_in(system, openers, now, note);
         }
     }
 
     /// The machine has been started anew: what no session owns was opened by processes that are no more.
     pub fn reboot(&mut self, now: f64, note: &mut dyn FnMut(String)) {
-        self.abandon(NOBODY, now, note);
+        self.abandon(&[NOBODY], now, note);
         for system in 0..self.systems.len() {
             self.start_up(system, now, note);
         }

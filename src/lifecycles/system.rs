@@ -7,7 +7,7 @@ use hashbrown::DefaultHashBuilder;
 use smallvec::SmallVec;
 
 use super::entities::{Entities, EntityId, Opener};
-use crate::catalog::model::{Catalog, MetricKind};
+use crate::catalog::model::{Catalog, EntityIndex, MetricKind};
 use crate::series::{Family, Shape};
 
 #[derive(Debug)]
@@ -26,6 +26,8 @@ pub(super) struct System {
     pub(super) label_cuts: u64,
     /// Whether its metrics are shown.
     pub(super) shown: bool,
+    /// The kinds that close when they are empty.
+    groups: Vec<EntityIndex>,
     /// `[limits] series_per_metric`.
     series_max: usize,
     hasher: DefaultHashBuilder,
@@ -58,6 +60,9 @@ impl System {
             abandoned: vec![0; catalog.entities.len()],
             label_cuts: 0,
             shown: false,
+            groups: (0..catalog.entities.len())
+                .filter(|&kind| catalog.entities[kind].closes_when_empty)
+                .collect(),
             series_max,
             hasher: hasher.clone(),
             catalog,
@@ -148,6 +153,12 @@ impl System {
                 self.close_one(parent);
             }
         }
+    }
+
+    /// Open entities that producers have reported; those that close when they are empty only hold others together.
+    pub(super) fn reported(&self) -> usize {
+        let held: usize = self.groups.iter().map(|&kind| self.entities.count(kind)).sum();
+        self.entities.count_all() - held
     }
 
     /// How many series there are.

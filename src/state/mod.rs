@@ -19,7 +19,7 @@ use crate::event::rejection::{Reason, Rejection};
 use crate::lifecycles::{Engine, NOBODY, Origin, Rules};
 
 use entry::{Entry, Place};
-use sessions::{SessionId, Sessions};
+use sessions::{SessionId, Sessions, Standing};
 
 /// All state. By default there is none, not even a catalog.
 #[derive(Default)]
@@ -101,12 +101,12 @@ impl State {
                 if let Some(id) = self.sessions.find(producer, instance)
                     && let Some(session) = self.sessions.get_mut(id)
                 {
-                    session.has_left = true;
+                    session.standing = Standing::Left;
                 }
             }
             Entry::Abandon { at, producer, instance } => {
                 if let Some(id) = self.sessions.find(producer, instance) {
-                    self.abandon(id, at, note);
+                    self.abandon(&[id], at, note);
                 }
             }
             Entry::Forget { producer, instance } => {
@@ -157,23 +157,30 @@ impl State {
             // It comes back: whoever else has begun since then is left alone.
             if let Some(session) = self.sessions.get_mut(id) {
                 session.owner = owner;
-                session.has_left = false;
+                session.standing = Standing::Here;
             }
             return;
         }
         if owner {
-            for former in self.sessions.former_runs(producer) {
-                self.abandon(former, at, note);
-            }
+            let former = self.sessions.former_runs(producer);
+            self.abandon(&former, at, note);
         }
         self.sessions.add(producer, instance, owner);
     }
 
-    fn abandon(&mut self, id: SessionId, at: f64, note: &mut dyn FnMut(Note<'_>)) {
-        if let Some(session) = self.sessions.get_mut(id)
-            && std::mem::replace(&mut session.holds, false)
-        {
-            self.engine.abandon(id, at, &mut |text| note(Note::Said(text)));
+    /// Gives up what sessions have open, all of them at once.
+    fn abandon(&mut self, ids: &[SessionId], at: f64, note: &mut dyn FnMut(Note<'_>)) {
+        let mut holding = Vec::new();
+        for &id in ids {
+            if let Some(session) = self.sessions.get_mut(id) {
+                session.standing = Standing::Lapsed;
+                if std::mem::replace(&mut session.holds, false) {
+                    holding.push(id);
+                }
+            }
+        }
+        if !holding.is_empty() {
+            self.engine.abandon(&holding, at, &mut |text| note(Note::Said(text)));
         }
     }
 
@@ -219,7 +226,7 @@ impl State {
         {
             session.position = position;
             if said_bye {
-                self.abandon(id, at, note);
+                self.abandon(&[id], at, note);
             }
         }
         said_bye

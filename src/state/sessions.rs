@@ -47,11 +47,27 @@ pub struct Session {
     pub position: u64,
     /// Whether it may have something open.
     pub(super) holds: bool,
-    /// Whether its connection has ended: what it had open is given up as soon as another run of its producer begins.
-    pub(super) has_left: bool,
+    /// Whether it is waited for.
+    pub(super) standing: Standing,
+}
+
+/// Whether a session is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Standing {
+    /// It is connected, or was when the exporter ended.
+    Here,
+    /// Its connection has ended: what it had open is given up as soon as another run of its producer begins.
+    Left,
+    /// What it had open was given up. It may come back and go on.
+    Lapsed,
 }
 
 impl Session {
+    /// Whether what it had open was given up since it left.
+    pub fn has_lapsed(&self) -> bool {
+        self.standing == Standing::Lapsed
+    }
+
     /// Whether it may have something open.
     pub fn holds(&self) -> bool {
         self.holds
@@ -74,7 +90,7 @@ struct SessionImage<'a> {
     owner: bool,
     position: u64,
     holds: bool,
-    has_left: bool,
+    standing: Standing,
 }
 
 impl Sessions {
@@ -108,9 +124,10 @@ impl Sessions {
         self.by_name.get(&Names { producer, instance }).copied()
     }
 
-    /// The runs of a producer that have left something open.
+    /// The runs of a producer whose connection has ended, but for those whose part was given up.
     pub(super) fn former_runs(&self, producer: &str) -> Vec<SessionId> {
-        let runs = self.iter().filter(|(_, run)| run.holds && run.has_left && run.name.producer == producer);
+        let runs =
+            self.iter().filter(|(_, run)| run.standing == Standing::Left && run.name.producer == producer);
         runs.map(|(id, _)| id).collect()
     }
 
@@ -123,7 +140,7 @@ impl Sessions {
                 owner,
                 position: 0,
                 holds: false,
-                has_left: false,
+                standing: Standing::Here,
             },
         );
         id
@@ -154,7 +171,7 @@ impl Sessions {
                 owner: session.owner,
                 position: session.position,
                 holds: session.holds,
-                has_left: session.has_left,
+                standing: session.standing,
             };
             image::put(out, &image);
         }
@@ -178,7 +195,7 @@ impl Sessions {
                     owner: session.owner,
                     position: session.position,
                     holds: session.holds,
-                    has_left: session.has_left,
+                    standing: session.standing,
                 },
             );
         }

@@ -228,8 +228,9 @@ impl Scratch {
             }
         }
         // Those that the event itself closes make room; what goes with them is not counted, which errs on the safe side.
-        let open = system.entities.count_all() + self.openings.len();
-        if open >= context.entities_max + self.closed.len() {
+        let open = system.reported() + self.openings.len();
+        let is_reported = !system.catalog.entities[*entity].closes_when_empty;
+        if is_reported && open >= context.entities_max + self.closed.len() {
             let what = format!(
                 "{open} entities of {} are open, expected room for another ([limits] entities)",
                 system.catalog.name
