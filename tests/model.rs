@@ -1,0 +1,63 @@
+//! A small, independent model of the contract beside the real binary: both are given the same random events, sessions,
+//! crashes, restarts, reloads and clocks, and have to come to the same page and the same replies.
+//! `MODEL_SEED=n` plays a sequence again, `MODEL_SECONDS=3600` plays for an hour.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    unreachable_pub,
+    reason = "a failure here is a failed test"
+)]
+
+mod support;
+#[path = "model/tables.rs"]
+mod tables;
+#[path = "model/line.rs"]
+mod line;
+#[path = "model/rules.rs"]
+mod rules;
+#[path = "model/world.rs"]
+mod world;
+#[path = "model/page.rs"]
+mod page;
+#[path = "model/generator.rs"]
+mod generator;
+#[path = "model/process.rs"]
+mod process;
+#[path = "model/driver.rs"]
+mod driver;
+
+use std::time::{Duration, Instant};
+
+use driver::{Driver, Played};
+
+/// So many steps an exporter plays before a fresh one takes its place.
+const STEPS_EACH: usize = 300;
+
+fn switch(name: &str) -> Option<u64> {
+    std::env::var(name)
+        .ok()
+        .map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text}: expected a number")))
+}
+
+#[test]
+fn the_exporter_does_what_the_model_does() {
+    let ci = std::env::var_os("CI").is_some();
+    let Some(library) = process::faketime() else {
+        assert!(!ci, "libfaketime is missing, and CI is set");
+        println!("skipped: libfaketime is not on this machine (Debian's package is called faketime)");
+        return;
+    };
+    let seconds = switch("MODEL_SECONDS").unwrap_or(if ci { 120 } else { 20 });
+    let first = switch("MODEL_SEED").unwrap_or_else(|| fastrand::u64(..1_000_000_000));
+    println!("MODEL_SEED={first}, {seconds} seconds");
+    let deadline = Instant::now() + Duration::from_secs(seconds);
+    let mut played = Played::default();
+    for seed in first.. {
+        Driver::new(seed, &library, &mut played).play(STEPS_EACH, deadline);
+        if Instant::now() > deadline {
+            break;
+        }
+    }
+    println!("played: {played:?}");
+}
