@@ -15,6 +15,8 @@ mod support;
 mod helpers;
 #[path = "producers/programs.rs"]
 mod programs;
+#[path = "producers/workers.rs"]
+mod workers;
 
 use std::fs;
 use std::path::Path;
@@ -172,12 +174,12 @@ fn the_lines_for_a_shell_work_as_they_are() {
     });
     let socket = exporter.socket.display().to_string();
     let run_block = |block: &str| {
-        let text = block
-            .replace("/run/lifecycle-exporter/events.sock", &socket)
-            .replace("lifecycle-exporter send", &format!("lifecycle-exporter --socket {socket} send"));
+        let text = block.replace("/run/lifecycle-exporter/events.sock", &socket);
         let binaries = Path::new(env!("CARGO_BIN_EXE_lifecycle-exporter")).parent().unwrap();
         let path = format!("{}:{}", binaries.display(), std::env::var("PATH").unwrap());
-        run(Command::new("bash").args(["-euo", "pipefail", "-c", &text]).env("PATH", path));
+        let mut shell = Command::new("bash");
+        shell.args(["-euo", "pipefail", "-c", &text]).env("PATH", path);
+        run(shell.env("LIFECYCLE_EVENTS_SOCKET", &socket));
     };
     blocks(&page, "sh").into_iter().for_each(run_block);
     let hook = ini.iter().find(|block| block.contains("ExecStopPost")).unwrap();
