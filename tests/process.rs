@@ -125,7 +125,7 @@ fn the_shipped_configuration_holds_every_setting_at_its_default() {
     let (read, warnings) = lifecycle_exporter::config::read_settings("shipped", &settings).unwrap();
     assert_eq!((read, warnings), (lifecycle_exporter::config::Settings::default(), vec![]));
     let keys = settings.lines().filter(|line| line.contains('=')).count();
-    assert_eq!(keys, 5 + 8 + 2 + 3 + 2 + 2, "a setting is missing or new:\n{settings}");
+    assert_eq!(keys, 5 + 9 + 3 + 3 + 2 + 2, "a setting is missing or new:\n{settings}");
     let uncommented: String = text
         .lines()
         .map(|line| {

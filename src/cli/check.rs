@@ -41,9 +41,9 @@ pub fn run(overrides: &Overrides, client: Option<IpAddr>, forwarded: &[String]) 
         loaded.warnings.iter().for_each(|warning| report.say(&format!("warning: {warning}")));
         let verdict = Access::from(&loaded.settings).decide(client, forwarded.iter().map(String::as_str));
         if verdict.allowed {
-            report.say(&verdict.to_string())
+            report.say(&verdict.to_string());
         } else {
-            report.faults.add(verdict.to_string())
+            report.faults.add(verdict.to_string());
         }
         return report;
     }

@@ -57,7 +57,9 @@ pub fn read_good_settings(file: &str, text: &str, faults: &mut Faults) -> (Setti
     let document = match ini::parse(text, InlineComments::AsWritten, knows) {
         Ok(document) => document,
         Err(errors) => {
-            errors.iter().for_each(|error| faults.add(format!("{file}: {error}")));
+            for error in errors {
+                faults.add(format!("{file}: {error}"));
+            }
             return (settings, Vec::new());
         }
     };

@@ -125,9 +125,7 @@ impl Roles {
         telemetry.note_reload(true, clock::unix_seconds());
         let shares = descriptors::share(settings.max_connections);
         let passed = passed::take()?;
-        if let Some(warning) = passed.overrides(&settings) {
-            log::warn!("{warning}");
-        }
+        passed.overrides(&settings).iter().for_each(|warning| log::warn!("{warning}"));
         // First of all: another exporter that has the state has the sockets, too.
         let (journal, saver, state) = open_state(&settings)?;
         let where_state_is = state_shown(&settings, journal.as_ref());
