@@ -116,6 +116,35 @@ fn a_bandwidth_of_a_server_that_is_gone_is_0_and_no_new_one_appears() {
 }
 
 #[test]
+fn a_limit_of_0_is_none_and_a_proxy_begins_with_all_its_gauges() {
+    let exporter = Exporter::start("");
+    let added = |backend: &str, limit: &str| {
+        format!("{{\"event\":\"signaling.backend.added\",\"backend\":\"{backend}\",\"limit\":{limit}}}\n")
+    };
+    exporter.feed(added("a", "0") + &added("b", "0.0") + &added("c", "7"));
+    exporter.feed("{\"event\":\"signaling.proxy_backend.added\",\"url\":\"u\"}\n");
+    exporter.wait_for("signaling_backend_current", 3.0);
+    let metrics = exporter.metrics();
+    assert_eq!(metrics.matches("signaling_backend_session_limit{").count(), 1, "{metrics}");
+    for metric in ["usage", "bandwidth"] {
+        for direction in ["incoming", "outgoing"] {
+            let series = format!("signaling_mcu_backend_{metric}{{url=\"u\",direction=\"{direction}\"}}");
+            assert_eq!(value(&metrics, &series), Some(0.0), "{series}");
+        }
+    }
+    let changed = |limit: u8| {
+        format!("{{\"event\":\"signaling.backend.limit_changed\",\"backend\":\"c\",\"limit\":{limit}}}\n")
+    };
+    exporter.feed(changed(9) + &changed(0));
+    exporter.wait_for("lifecycle_exporter_events_total{event=\"signaling.backend.limit_changed\"}", 2.0);
+    assert!(!exporter.metrics().contains("signaling_backend_session_limit{"));
+    // The backend closes as ever, though its series went before it.
+    exporter.feed(changed(3) + "{\"event\":\"signaling.backend.removed\",\"backend\":\"c\"}\n");
+    exporter.wait_for("signaling_backend_current", 2.0);
+    assert!(!exporter.metrics().contains("signaling_backend_session_limit{"));
+}
+
+#[test]
 fn start_up_events_come_again_only_where_what_they_open_is_gone() {
     let exporter = Exporter::start("[startup]\nevent = signaling.backend.added backend=b limit=5\n");
     let (mut session, _) = Session::begin(&exporter.socket, "p", "1");

@@ -243,7 +243,7 @@ EXPORTER = Dashboard(
         ("Feed", [
             lines("Events", "Events applied a second, the most frequent ones.", f"topk(10, sum by (event) (rate(lifecycle_exporter_events_total{{}}[{RATE}])))", "{{event}}", "ops", width=12),
             lines("Rejected", "Lines rejected a second, by reason.", f"sum by (reason) (rate(lifecycle_exporter_events_rejected_total{{}}[{RATE}]))", "{{reason}}", "ops", width=12),
-            lines("Producers", "Producers with sessions: 1 connected, 0 away.", "max by (producer) (lifecycle_exporter_producer_connected{})", "{{producer}}"),
+            lines("Producers", "Connected runs of each producer: 0 where none is connected and one may still come back.", "sum by (producer) (lifecycle_exporter_producer_connected{})", "{{producer}}"),
             lines("Abandoned", "Entities a second that their producer gave up, by kind.", f"sum by (system, entity) (rate(lifecycle_exporter_abandoned_total{{}}[{RATE}]))", "{{system}} {{entity}}", "ops"),
             lines("Refused", "Connections of producers refused a second, by reason.", f"sum by (reason) (rate(lifecycle_exporter_connections_refused_total{{}}[{RATE}]))", "{{reason}}", "ops"),
         ]),
