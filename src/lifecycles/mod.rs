@@ -165,13 +165,7 @@ impl Engine {
         let system = &mut self.systems[system_index];
         let catalog = Arc::clone(&system.catalog);
         let (mut scratch, fields) = (Scratch::default(), Fields::default());
-        let mut context = Context {
-            privacy: self.rules.privacy,
-            names: &mut self.names,
-            hasher: &self.hasher,
-            entities_max: self.rules.entities_max,
-            former: &[],
-        };
+        let mut context = Context::new(&self.rules, &mut self.names, &self.hasher, &[]);
         for id in system.entities.all().collect::<Vec<_>>() {
             let plan = &catalog.entities[system.entities.kind(id)].gauges;
             let event = Event { plan, line: "", fields: &fields, time: 0.0, opener: NOBODY };
@@ -274,13 +268,7 @@ impl Engine {
                 .map_err(|rejection| Rejection { event: Some(name), ..rejection })?;
         } else {
             let event = Event { plan, line, fields, time, opener: origin.opener };
-            let mut context = Context {
-                privacy: self.rules.privacy,
-                names: &mut self.names,
-                hasher: &self.hasher,
-                entities_max: self.rules.entities_max,
-                former: &[],
-            };
+            let mut context = Context::new(&self.rules, &mut self.names, &self.hasher, &[]);
             if let Some(change) = apply::only_count(plan) {
                 self.scratch.count(event, change, system, &mut context).map_err(about)?;
             } else {

@@ -83,13 +83,7 @@ impl Engine {
         // The events that it causes use the engine's own.
         let (mut scratch, fields) = (Scratch::default(), std::mem::take(&mut self.fields));
         let event = Event { plan, line, fields: &fields, time: at.time, opener: origin.opener };
-        let mut context = Context {
-            privacy: self.rules.privacy,
-            names: &mut self.names,
-            hasher: &self.hasher,
-            entities_max: self.rules.entities_max,
-            former: &former,
-        };
+        let mut context = Context::new(&self.rules, &mut self.names, &self.hasher, &former);
         let resolved = scratch.resolve(event, &self.systems[at.system], &mut context);
         if resolved.is_ok() {
             self.systems[at.system].show(&self.hasher);

@@ -15,6 +15,7 @@ pub(super) use count::only_count;
 
 use hashbrown::DefaultHashBuilder;
 
+use super::Rules;
 use super::entities::{EntityId, Key, Opener};
 use super::names::Names;
 use super::system::System;
@@ -43,6 +44,17 @@ pub(super) struct Context<'a> {
     pub(super) entities_max: usize,
     /// Whose entities an `abandon` of the event gives up.
     pub(super) former: &'a [Opener],
+}
+
+impl<'a> Context<'a> {
+    pub(super) fn new(
+        rules: &Rules,
+        names: &'a mut Names,
+        hasher: &'a DefaultHashBuilder,
+        former: &'a [Opener],
+    ) -> Self {
+        Context { privacy: rules.privacy, names, hasher, entities_max: rules.entities_max, former }
+    }
 }
 
 /// An entity that an event touches.
