@@ -221,16 +221,19 @@ open = a
 update = a
 ";
 
-fn several() -> Engine {
+fn several(entities_max: usize) -> Engine {
     let catalog = Arc::new(read_catalog("t.ini", SEVERAL).unwrap());
-    engine_with(&[catalog], Rules { startup: vec![], ..Rules::from(&Settings::default()) })
+    engine_with(&[catalog], Rules { startup: vec![], entities_max, ..Rules::from(&Settings::default()) })
+}
+
+fn reason(applied: Result<(), Rejection>) -> Result<(), Reason> {
+    applied.map_err(|rejection| rejection.reason)
 }
 
 fn check(steps: &[(&str, Result<(), Reason>)], expected: &str) {
-    let mut engine = several();
+    let mut engine = several(100);
     for (index, (line, result)) in steps.iter().enumerate() {
-        let applied = engine.apply(line, index as f64).map_err(|rejection| rejection.reason);
-        assert_eq!(applied, *result, "{line}");
+        assert_eq!(reason(engine.apply(line, index as f64)), *result, "{line}");
     }
     let text = shown(&mut engine);
     let values: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
@@ -278,6 +281,37 @@ fn a_reset_makes_room_for_what_follows_it() {
         ],
         "t_a{colour=\"blue\"} 1\nt_seconds 0",
     );
+}
+
+#[test]
+fn the_call_that_a_session_begins_takes_no_place_under_the_limit() {
+    let rules = Rules { entities_max: 5, ..Rules::from(&Settings::default()) };
+    let mut engine = engine_with(&catalog::load(None).unwrap().all, rules);
+    let joined = r#"{"event":"signaling.call.joined","backend":"b","room":"r","session":"s"}"#;
+    let lines = [
+        r#"{"event":"signaling.backend.added","backend":"b"}"#,
+        r#"{"event":"signaling.session.joined","backend":"b","session":"s","clienttype":"client"}"#,
+        r#"{"event":"signaling.room.opened","backend":"b","room":"r"}"#,
+        r#"{"event":"signaling.room.joined","backend":"b","room":"r","session":"s"}"#,
+        joined,
+    ];
+    for line in lines {
+        assert_eq!(engine.apply(line, 1.0), Ok(()), "{line}");
+    }
+    let second = r#"{"event":"signaling.backend.added","backend":"c"}"#;
+    assert_eq!(reason(engine.apply(second, 1.0)), Err(Reason::EntityLimit));
+}
+
+#[test]
+fn a_reset_makes_room_in_a_full_system() {
+    let mut engine = several(1);
+    for (line, result) in [
+        (r#"{"event":"t.open","a":"1","colour":"red"}"#, Ok(())),
+        (r#"{"event":"t.open","a":"2","colour":"red"}"#, Err(Reason::EntityLimit)),
+        (r#"{"event":"t.fresh","a":"2","colour":"red"}"#, Ok(())),
+    ] {
+        assert_eq!(reason(engine.apply(line, 1.0)), result, "{line}");
+    }
 }
 
 #[test]

@@ -228,9 +228,10 @@ impl Scratch {
             }
         }
         // Those that the event itself closes make room; what goes with them is not counted, which errs on the safe side.
-        let open = system.reported() + self.openings.len();
-        let is_reported = !system.catalog.entities[*entity].closes_when_empty;
-        if is_reported && open >= context.entities_max + self.closed.len() {
+        let is_reported = |kind: EntityIndex| !system.catalog.entities[kind].closes_when_empty;
+        let there = if self.reset { 0 } else { system.reported() };
+        let open = there + self.openings.iter().filter(|opening| is_reported(opening.kind)).count();
+        if is_reported(*entity) && open >= context.entities_max + self.closed.len() {
             let what = format!(
                 "{open} entities of {} are open, expected room for another ([limits] entities)",
                 system.catalog.name
