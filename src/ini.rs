@@ -208,11 +208,13 @@ fn classify(raw: &str, comments: InlineComments) -> Result<Line<'_>, String> {
         }
         return Ok(Line::Section(name));
     }
-    check_entry(raw)?;
-    Ok(Line::Entry(without_comment(trimmed, comments)))
+    let entry = without_comment(trimmed, comments);
+    check_entry(raw, entry)?;
+    Ok(Line::Entry(entry))
 }
 
-fn check_entry(raw: &str) -> Result<(), String> {
+/// `entry` is the line without its comment: what is read.
+fn check_entry(raw: &str, entry: &str) -> Result<(), String> {
     let shown = raw.trim();
     if raw.starts_with(char::is_whitespace) {
         return Err(format!(
@@ -222,7 +224,7 @@ fn check_entry(raw: &str) -> Result<(), String> {
     if shown.contains(|c: char| c.is_control() && c != '\t') {
         return Err(format!("{shown:?}: a control character, expected plain text"));
     }
-    if shown.ends_with('\\') {
+    if shown.ends_with('\\') || entry.ends_with('\\') {
         return Err(format!("{shown:?}: a backslash at the end would join the next line, expected none"));
     }
     match shown.find(['=', ':']) {
@@ -293,6 +295,12 @@ mod tests {
             assert_eq!(error.line, line, "{text:?}: {error}");
             assert!(error.what.contains(what), "{text:?}: {error}");
         }
+    }
+
+    #[test]
+    fn a_backslash_before_a_comment_ends_the_line_as_well() {
+        let errors = parse("[a]\nx = 1\\ ; why\ny = 2\n", InlineComments::Stripped, |_| true).unwrap_err();
+        assert!(errors[0].line == 2 && errors[0].what.contains("a backslash"), "{errors:?}");
     }
 
     #[test]

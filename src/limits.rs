@@ -138,6 +138,8 @@ pub const SEND_RETRY_MAX: Duration = Duration::from_secs(1);
 pub const SEND_PATIENCE: Duration = Duration::from_secs(30);
 /// How long `send` waits for the exporter to close a session that has said bye.
 pub const SEND_BYE_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a start waits to see whether somebody listens at a socket file.
+pub const SOCKET_TRY: Duration = Duration::from_secs(1);
 /// How long `send` waits for the first answer.
 pub const SEND_PATIENCE_FIRST: Duration = Duration::from_secs(10);
 /// How often `send` looks up when nothing happens.

@@ -373,6 +373,10 @@ fn a_faulty_catalog_is_named_with_section_key_and_expectation() {
         ),
         (changed("reset = printers", "reset = vlog"), "reset: \"vlog\": expected the system itself"),
         (changed("abandon = printers", "abandon = vlog"), "abandon: \"vlog\": expected the system itself"),
+        (
+            changed("name  = printers", "name  = exporter"),
+            "name: exporter: stands for the exporter's own metrics",
+        ),
         (changed("labels    = user", "owned = maybe"), "[entity job] owned: \"maybe\": expected yes or no"),
         (changed("labels    = user", "when_empty = go"), "[entity job] when_empty: \"go\": expected close"),
         (

@@ -377,7 +377,7 @@ fn a_reboot_ends_what_was_open_without_a_session() {
         command
     };
     let config = "[state]\ndirectory = {directory}/state\n[events]\ngrace = 1h\n\
-                  [startup]\nevent = signaling.backend.added backend=b\n";
+                  [startup]\nevent = signaling.backend.added backend=b\nevent = signaling.backend.added backend=gone\n";
     let mut exporter = Exporter::start_by(config, |_| {}, booted(1));
     exporter.feed(
         recording("started", "1")
@@ -392,6 +392,7 @@ fn a_reboot_ends_what_was_open_without_a_session() {
     exporter.wait_for_start();
     assert_eq!((exporter.value(CURRENT), exporter.value(FAILED)), (Some(2.0), Some(0.0)), "the same boot");
     exporter.kill();
+    exporter.configure(&config.replace("event = signaling.backend.added backend=gone\n", ""));
     exporter.spawn_again_by(booted(2));
     exporter.wait_for_start();
     let metrics = exporter.metrics();
@@ -670,6 +671,14 @@ fn a_catalog_larger_than_its_indices_is_an_error_in_time() {
     let cases = [
         ((0..65_537).map(metric).collect::<String>(), "65537 metrics, expected at most 65536"),
         ((0..1_001).map(entity).collect::<String>(), "1001 entities, expected at most 1000"),
+        (
+            (0..1_001).map(|number| entity(number) + "abandoned = x.e\n").collect::<String>(),
+            "1001 entities, expected at most 1000",
+        ),
+        (
+            "[entity e]\nkey = k\nabandoned = x.e\n[event x.e]\nclose = e\nabandon = x\n".to_owned(),
+            "abandoned: x.e: is a restart, expected an event that only closes and counts",
+        ),
         (
             format!("[event x.e]\nfields = {}\n", parts.trim_end_matches(", ")),
             "uses 65 fields, expected at most 64",

@@ -2,6 +2,8 @@
 //!
 //! Text in, syntax out; what the names mean is `plan`'s.
 
+use super::sections::is_name;
+
 /// A metric with the labels that its braces fix.
 #[derive(Debug, PartialEq)]
 pub(super) struct Target<'a> {
@@ -75,10 +77,9 @@ fn parse_one(text: &str) -> Result<Effect<'_>, String> {
 
 /// Reads `FIELD=VALUE`. What could be taken for another comparison is refused: it would never hold.
 fn parse_condition(test: &str) -> Result<(&str, &str), String> {
-    let is_field = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     test.split_once('=')
         .filter(|(field, wanted)| {
-            !field.is_empty() && is_field(field) && !wanted.is_empty() && !wanted.contains(['=', '"', '\''])
+            is_name(field) && !wanted.is_empty() && !wanted.contains(['=', '<', '>', '~', '!', '"', '\''])
         })
         .ok_or_else(|| format!("{test:?}: expected FIELD=VALUE behind \"if\", with one = and no quotes"))
 }
@@ -129,6 +130,9 @@ mod tests {
                     "a if x=",
                     "a if =y",
                     "a if x>=1",
+                    "a if x=~y",
+                    "a if x=<y",
+                    "a if 1x=y",
                 ])
                 .chain(["a if x=y=z", "a if x = y", "a if not x=y"])
         {

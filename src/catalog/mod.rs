@@ -56,9 +56,15 @@ const BUILT_IN: [(&str, &str); 5] = [
 ///
 /// A directory that is not there holds no catalogs. A catalog with the name of another replaces nothing: it is an error.
 pub fn load(directory: Option<&Path>) -> Result<Catalogs, Faults> {
+    let mut faults = Faults::default();
+    let catalogs = load_good(directory, &mut faults);
+    faults.or(catalogs)
+}
+
+/// The same as far as there are no faults.
+pub fn load_good(directory: Option<&Path>, faults: &mut Faults) -> Catalogs {
     let built_in = BUILT_IN.map(|(file, text)| CatalogText { file: file.into(), text: text.into() });
     let mut texts = Vec::from(built_in);
-    let mut faults = Faults::default();
     let listing = directory.map(|directory| list(directory).map_err(|error| unreadable(directory, &error)));
     let listing = listing.and_then(|listing| faults.take(listing)).unwrap_or_default();
     for path in listing.catalogs {
@@ -66,22 +72,34 @@ pub fn load(directory: Option<&Path>) -> Result<Catalogs, Faults> {
             texts.push(CatalogText { file: path.display().to_string().into(), text: text.into() });
         }
     }
-    let catalogs = faults.take(read_texts(texts.into()));
-    faults.or(catalogs.unwrap_or_default())
+    let (catalogs, more) = read_good(&texts);
+    faults.take(more.or(()));
+    catalogs
 }
 
 /// Reads catalogs from their texts and checks them against each other. The error holds every fault.
-pub fn read_texts(texts: Arc<[CatalogText]>) -> Result<Catalogs, Faults> {
-    let mut all = Vec::new();
+pub fn read_texts(texts: &[CatalogText]) -> Result<Catalogs, Faults> {
+    let (catalogs, faults) = read_good(texts);
+    faults.or(catalogs)
+}
+
+/// The same as far as there are no faults: catalogs that have one are left out, with their texts.
+pub fn read_good(texts: &[CatalogText]) -> (Catalogs, Faults) {
+    let (mut good, mut all) = (Vec::new(), Vec::new());
     let mut taken = Taken::default();
     let mut faults = Faults::default();
-    for CatalogText { file, text } in &*texts {
-        if let Some(catalog) = faults.take(read_catalog(file, text)) {
-            taken.add(file, &catalog).iter().for_each(|error| faults.add(error.to_string()));
+    for text in texts {
+        let Some(catalog) = faults.take(read_catalog(&text.file, &text.text)) else { continue };
+        let errors = taken.add(&text.file, &catalog);
+        if errors.is_empty() {
+            good.push(text.clone());
             all.push(Arc::new(catalog));
         }
+        for error in errors {
+            faults.add(error.to_string());
+        }
     }
-    faults.or(Catalogs { texts, all })
+    (Catalogs { texts: good.into(), all }, faults)
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> String {

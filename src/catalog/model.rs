@@ -31,6 +31,23 @@ pub struct Catalog {
     pub scan: ScanEvents,
 }
 
+impl Catalog {
+    /// How deep each kind of entity is within others: 0 where it has no parents.
+    pub fn depths(&self) -> Vec<usize> {
+        fn depth(of: EntityIndex, entities: &[EntityDef], known: &mut [Option<usize>]) -> usize {
+            if let Some(depth) = known[of] {
+                return depth;
+            }
+            let parents = entities[of].within.iter();
+            let found = parents.map(|&parent| depth(parent, entities, known) + 1).max().unwrap_or(0);
+            known[of] = Some(found);
+            found
+        }
+        let mut known = vec![None; self.entities.len()];
+        (0..self.entities.len()).map(|kind| depth(kind, &self.entities, &mut known)).collect()
+    }
+}
+
 /// A kind of thing that is opened and closed.
 #[derive(Debug, Default, PartialEq)]
 pub struct EntityDef {
@@ -134,7 +151,7 @@ pub struct EventPlan {
     pub sets: Vec<LabelSet>,
     /// How many entities its steps touch.
     pub handles: usize,
-    /// Whether it tells that its server has been restarted: by a reset or an abandon.
+    /// Whether it tells that its server has been restarted: by a reset or an abandon, which is its first step.
     pub restarts: bool,
 }
 
@@ -237,6 +254,8 @@ pub struct Change {
     pub owner: Option<Place>,
     /// Done only if this field reads so.
     pub condition: Option<(FieldIndex, String)>,
+    /// The labels that the catalog fixes, as it writes them.
+    pub fixed: Box<str>,
 }
 
 /// What is done to a series.

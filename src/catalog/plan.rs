@@ -94,7 +94,13 @@ pub(super) fn plan_event(name: &str, section: &Section, context: &Context<'_>) -
                     return Err(fault(key, what));
                 }
                 planner.plan.restarts = true;
-                planner.plan.steps.push(if key == "reset" { Step::Reset } else { Step::Abandon });
+                let steps = &mut planner.plan.steps;
+                // What the server had open before has ended before it does anything else.
+                match key {
+                    "reset" => steps.push(Step::Reset),
+                    _ if steps.first() != Some(&Step::Abandon) => steps.insert(0, Step::Abandon),
+                    _ => {}
+                }
             }
             verb => {
                 for effect in effect::parse_list(&entry.value).map_err(|what| fault(verb, what))? {
@@ -124,7 +130,7 @@ pub(super) fn plan_gauges(
 ) -> Result<EventPlan, (MetricIndex, Fault)> {
     let handles = vec![Handle { entity, opened: false }];
     let mut planner = Planner { context, optional: Vec::new(), plan: EventPlan::default(), handles };
-    planner.begin_gauges(0, true)?;
+    planner.begin_gauges(0)?;
     Ok(EventPlan { handles: 1, ..planner.plan })
 }
 
@@ -170,7 +176,7 @@ impl Planner<'_> {
         let context = self.context;
         let def = &context.entities[entity];
         let mut key = self.key_fields(verb, entity)?;
-        let begins = match verb {
+        let has_gauges = match verb {
             "open" | "ensure" => {
                 for name in &def.labels {
                     key.push(self.field(verb, name)?);
@@ -182,7 +188,7 @@ impl Planner<'_> {
                 let labels = key.iter().copied().enumerate().skip(def.key.len());
                 let ensure = (verb == "ensure").then(|| labels.collect());
                 self.plan.steps.push(Step::Open { entity, handle, parts: key, parents, ensure });
-                Some(true)
+                true
             }
             "update" => {
                 if def.labels.is_empty() {
@@ -194,30 +200,26 @@ impl Planner<'_> {
                     parts.push((def.key.len() + index, self.field_used(name, FieldUse::Optional)));
                 }
                 self.plan.steps.push(Step::Find { entity, handle, key, then: Then::Update(parts) });
-                Some(false)
+                true
             }
             _ => {
                 let then = if verb == "close" { Then::Close } else { Then::Lend };
                 self.plan.steps.push(Step::Find { entity, handle, key, then });
-                None
+                false
             }
         };
-        match begins {
-            Some(opens) => self.begin_gauges(handle, opens).map_err(|(_, fault)| fault),
-            None => Ok(()),
-        }
+        if has_gauges { self.begin_gauges(handle).map_err(|(_, fault)| fault) } else { Ok(()) }
     }
 
     /// The gauges that count the entity just opened or updated, and the ages it owns.
-    fn begin_gauges(&mut self, handle: HandleIndex, opens: bool) -> Result<(), (MetricIndex, Fault)> {
+    fn begin_gauges(&mut self, handle: HandleIndex) -> Result<(), (MetricIndex, Fault)> {
         let context = self.context;
         let entity = self.handles[handle].entity;
         for &metric in &context.gauges[entity] {
             let def = &context.metrics[metric];
             let verb = match def.kind {
                 MetricKind::Live(_) => Verb::Count(handle),
-                _ if opens => Verb::Zero,
-                _ => continue,
+                _ => Verb::Zero,
             };
             let name = &context.entities[entity].name;
             let set = match self.entity_set(metric, handle) {
@@ -244,7 +246,8 @@ impl Planner<'_> {
                     return Err((metric, fault("owner", what)));
                 }
             };
-            let change = Change { verb, metric, set, amount: None, owner, condition: None };
+            let fixed = Box::default();
+            let change = Change { verb, metric, set, amount: None, owner, condition: None, fixed };
             self.plan.steps.push(Step::Change(change));
         }
         Ok(())
@@ -354,7 +357,11 @@ impl Planner<'_> {
             None => None,
             Some((field, wanted)) => Some((self.field(key, field)?, wanted.to_owned())),
         };
-        self.plan.steps.push(Step::Change(Change { verb, metric, set, amount, owner, condition }));
+        let mut fixed: Vec<String> =
+            effect.target.braces.iter().map(|(label, value)| format!("{label}=\"{value}\"")).collect();
+        fixed.sort();
+        let fixed = fixed.join(",").into();
+        self.plan.steps.push(Step::Change(Change { verb, metric, set, amount, owner, condition, fixed }));
         Ok(())
     }
 

@@ -142,6 +142,7 @@ impl Reader<'_> {
             return None;
         };
         let system = self.good("system", read_system(system));
+        self.good("system", parts.check_size())?;
         let (entities, entity_names) = self.entities(&parts);
         let (metrics, metric_names) = self.metrics(&parts, &entity_names);
         let transforms = self.transforms(&parts, &metrics);
@@ -188,14 +189,6 @@ impl Reader<'_> {
     fn entities(&mut self, parts: &Parts<'_>) -> (Vec<EntityDef>, Names) {
         let mut names = Names::new("entity", &parts.entities);
         let mut entities = Vec::new();
-        if parts.entities.len() > limits::ENTITY_KINDS_MAX {
-            let what =
-                format!("{} entities, expected at most {}", parts.entities.len(), limits::ENTITY_KINDS_MAX);
-            self.note("system", fault("", what));
-            names.incomplete = true;
-            names.index.clear();
-            return (entities, names);
-        }
         for (index, (name, section)) in parts.entities.iter().enumerate() {
             names.incomplete |= !is_name(name);
             let entity = check_keys(section, ENTITY_KEYS).and_then(|()| read_entity(name, section, &names));
@@ -226,13 +219,6 @@ impl Reader<'_> {
     fn metrics(&mut self, parts: &Parts<'_>, entities: &Names) -> (Vec<MetricDef>, Names) {
         let mut names = Names::new("metric", &parts.metrics);
         let mut metrics = Vec::new();
-        if parts.metrics.len() > limits::METRICS_MAX {
-            let what = format!("{} metrics, expected at most {}", parts.metrics.len(), limits::METRICS_MAX);
-            self.note("system", fault("", what));
-            names.incomplete = true;
-            names.index.clear();
-            return (metrics, names);
-        }
         for (index, (name, section)) in parts.metrics.iter().enumerate() {
             let named = check_metric_name("", name);
             names.incomplete |= named.is_err();
@@ -358,6 +344,21 @@ impl<'a> Parts<'a> {
         list.push((name, section));
         Ok(())
     }
+
+    /// More than indices can hold cannot be read at all.
+    fn check_size(&self) -> Result<(), Fault> {
+        let (kinds, metrics) = (self.entities.len(), self.metrics.len());
+        if kinds > limits::ENTITY_KINDS_MAX {
+            return Err(fault(
+                "",
+                format!("{kinds} entities, expected at most {}", limits::ENTITY_KINDS_MAX),
+            ));
+        }
+        if metrics > limits::METRICS_MAX {
+            return Err(fault("", format!("{metrics} metrics, expected at most {}", limits::METRICS_MAX)));
+        }
+        Ok(())
+    }
 }
 
 /// An abandoned event has to close the entity, and the entity has to be able to fill all it needs.
@@ -376,6 +377,9 @@ fn find_abandoned(
         .steps
         .iter()
         .any(|step| matches!(step, Step::Find { entity, then: Then::Close, .. } if *entity == index));
+    if events[at].restarts {
+        return Err(wrong("is a restart, expected an event that only closes and counts".to_owned()));
+    }
     if !closes {
         return Err(wrong(format!("does not close {}, expected an event that does", entity.name)));
     }

@@ -61,6 +61,9 @@ pub(super) fn read_system(section: &Section) -> Result<(String, String), Fault> 
     if !is_name(name) {
         return Err(fault("name", format!("{name:?}: expected letters, digits and _")));
     }
+    if name == "exporter" {
+        return Err(fault("name", "exporter: stands for the exporter's own metrics, expected another name"));
+    }
     Ok((name.to_owned(), text(section, "title")?.to_owned()))
 }
 

@@ -80,19 +80,25 @@ pub fn load(overrides: &Overrides) -> Result<Loaded, Faults> {
 /// The same as far as there are no faults.
 pub fn load_good(overrides: &Overrides, faults: &mut Faults) -> Loaded {
     let (settings, mut warnings) = load_good_settings(overrides, faults);
-    let catalogs = faults.take(catalog::load(settings.catalog_directory.as_deref()));
-    if let Some(catalogs) = &catalogs {
-        warnings.extend(check_against(&settings, &catalogs.all, faults));
-    }
+    let catalogs = catalog::load_good(settings.catalog_directory.as_deref(), faults);
+    // A system that is not there may be that of a catalog that cannot be read.
+    let all_known = faults.is_empty();
+    warnings.extend(check_against(&settings, &catalogs.all, all_known, faults));
     let peers = faults.take(Peers::look_up(&settings)).unwrap_or_default();
-    Loaded { settings, catalogs: catalogs.unwrap_or_default(), peers, warnings }
+    Loaded { settings, catalogs, peers, warnings }
 }
 
 /// What the settings say of systems and events has to be in the catalogs. Returns warnings.
-fn check_against(settings: &Settings, catalogs: &[Arc<Catalog>], faults: &mut Faults) -> Vec<String> {
+/// Where not all systems are known, one that is missing is no fault: it only follows from another.
+fn check_against(
+    settings: &Settings,
+    catalogs: &[Arc<Catalog>],
+    all_known: bool,
+    faults: &mut Faults,
+) -> Vec<String> {
     let names: Vec<&str> = catalogs.iter().map(|catalog| catalog.name.as_str()).collect();
     let mut check = |place: &str, name: &str| {
-        if !names.contains(&name) {
+        if all_known && !names.contains(&name) {
             let expected = names.join(", ");
             faults.add(format!("{place}: {name:?}: unknown system, expected one of {expected}"));
         }
@@ -109,10 +115,11 @@ fn check_against(settings: &Settings, catalogs: &[Arc<Catalog>], faults: &mut Fa
     for startup in &settings.startup {
         let mut events = catalogs.iter().flat_map(|catalog| &catalog.events);
         let Some(plan) = events.find(|plan| plan.name == startup.event) else {
-            faults.add(format!(
-                "[startup] event: {:?}: unknown event, expected one of a catalog",
-                startup.event
-            ));
+            let system = startup.event.split('.').next().unwrap_or_default();
+            if all_known || names.contains(&system) {
+                let event = &startup.event;
+                faults.add(format!("[startup] event: {event:?}: unknown event, expected one of a catalog"));
+            }
             continue;
         };
         let given = |field: &str| startup.fields.iter().any(|name| name == field);

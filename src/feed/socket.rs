@@ -5,13 +5,19 @@
 
 use std::fs::{self, DirBuilder, File};
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
-use nix::sys::socket::{getsockopt, sockopt};
+use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, UnixAddr, getsockopt, setsockopt, sockopt};
+use nix::sys::time::{TimeVal, TimeValLike};
 use nix::unistd::{AccessFlags, Gid, eaccess};
+
+use crate::limits;
 
 /// The directory that systemd makes, or root.
 const SYSTEM_DIRECTORY: &str = "/run/lifecycle-exporter";
@@ -117,6 +123,36 @@ fn make_directory(path: &Path, mode: u32) -> io::Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(mode))
 }
 
+/// Connects, and waits for room among those that want to for a limited time only.
+pub fn connect(path: &Path, patience: Duration) -> io::Result<UnixStream> {
+    let socket = socket::socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+    setsockopt(&socket, sockopt::SendTimeout, &TimeVal::seconds(patience.as_secs() as i64))?;
+    match socket::connect(socket.as_raw_fd(), &UnixAddr::new(path)?) {
+        Ok(()) => Ok(UnixStream::from(socket)),
+        Err(Errno::EAGAIN) => Err(io::Error::new(io::ErrorKind::TimedOut, "too many wait to be accepted")),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// A process that listens.
+struct Listener {
+    /// Unknown where it has no room for another connection.
+    pid: Option<i32>,
+}
+
+/// Who listens at a socket file, if anybody does.
+fn listener_of(path: &Path) -> io::Result<Option<Listener>> {
+    match connect(path, limits::SOCKET_TRY) {
+        Ok(stream) => {
+            let peer = getsockopt(&stream, sockopt::PeerCredentials).ok();
+            Ok(Some(Listener { pid: peer.map(|peer| peer.pid()) }))
+        }
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => Ok(Some(Listener { pid: None })),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// Binds the socket file. A file that nobody answers is replaced; a live one is an error.
 pub fn bind(path: &Path, mode: u32, group: Option<Gid>) -> Result<FeedSocket, String> {
     let fail = |what: String| format!("{}: {what}", path.display());
@@ -131,13 +167,13 @@ pub fn bind(path: &Path, mode: u32, group: Option<Gid>) -> Result<FeedSocket, St
         Ok(found) if !found.file_type().is_socket() => {
             return Err(fail("is there and no socket; expected a path for the socket file".to_owned()));
         }
-        Ok(_) => match UnixStream::connect(path) {
-            Ok(_) => {
+        Ok(_) => match listener_of(path) {
+            Ok(Some(_)) => {
                 return Err(fail(
                     "another process listens there; stop it, or choose another path with --socket".to_owned(),
                 ));
             }
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            Ok(None) => {
                 log::info!("{}: nobody answers there, the file is replaced", path.display());
                 fs::remove_file(path).map_err(|error| fail(format!("cannot be replaced: {error}")))?;
             }
@@ -211,14 +247,14 @@ fn probe_place(probe: &mut Probe, is_configured: bool, group: Option<Gid>) -> Re
         Ok(found) if !found.file_type().is_socket() => {
             return fail("is there and no socket; expected a path for the socket file".to_owned());
         }
-        Ok(_) => match UnixStream::connect(path) {
-            Ok(stream) => {
-                probe.listener = getsockopt(&stream, sockopt::PeerCredentials).ok().map(|peer| peer.pid());
+        Ok(_) => match listener_of(path) {
+            Ok(Some(listener)) => {
+                probe.listener = listener.pid;
                 return fail(
                     "another process listens there; stop it, or choose another path with --socket".to_owned(),
                 );
             }
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
+            Ok(None) => {}
             Err(error) => return fail(format!("is there and cannot be tried: {error}")),
         },
     }

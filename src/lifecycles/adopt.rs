@@ -1,6 +1,6 @@
 //! Going on with other catalogs: what a changed catalog still describes is carried over, the rest is dropped by name.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::entities::{Entity, PART_END, SeriesRef};
@@ -55,8 +55,7 @@ impl System {
     /// Takes what still fits. Returns the metrics whose series were carried over.
     fn take_over(&mut self, mut former: System, dropped: &mut Vec<String>) -> HashSet<MetricIndex> {
         let (old, new) = (Arc::clone(&former.catalog), Arc::clone(&self.catalog));
-        let kinds: Vec<Option<EntityIndex>> =
-            (0..old.entities.len()).map(|kind| same_kind(&old, kind, &new)).collect();
+        let kinds: Vec<Option<EntityIndex>> = same_kinds(&old, &new);
         for (kind, def) in old.entities.iter().enumerate() {
             if kinds[kind].is_none() && former.entities.count(kind) > 0 {
                 let open = former.entities.count(kind);
@@ -71,7 +70,7 @@ impl System {
                 });
             }
         }
-        former.entities.release();
+        former.settle();
         let metrics: Vec<Option<u16>> = old
             .metrics
             .iter()
@@ -118,7 +117,7 @@ impl System {
             let (from, to) = (&old.entities[kind], &new.entities[kinds[kind]?]);
             (from.labels != to.labels).then(|| retext(entity, from, to))
         };
-        self.entities = former.entities.remapped(new.entities.len(), &kinds, moved, total, retext);
+        self.entities = former.entities.remapped(new.depths(), &kinds, moved, total, retext);
         for (metric, totals) in former.totals {
             if let Some(metric) = metrics[metric as usize] {
                 self.totals.insert(metric, totals);
@@ -149,16 +148,21 @@ fn retext(entity: &Entity, from: &EntityDef, to: &EntityDef) -> Box<[u8]> {
     text.into()
 }
 
-/// The kind in the new catalog that has the same key and parents, and all the labels.
-fn same_kind(old: &Catalog, kind: EntityIndex, new: &Catalog) -> Option<EntityIndex> {
-    let def = &old.entities[kind];
-    let found = new.entities.iter().position(|other| other.name == def.name)?;
-    let other = &new.entities[found];
-    let parents = def
-        .within
-        .iter()
-        .map(|&parent| same_kind(old, parent, new))
-        .eq(other.within.iter().map(|&p| Some(p)));
-    let labels = def.labels.iter().all(|label| other.labels.contains(label));
-    (def.key == other.key && labels && parents).then_some(found)
+/// For each old kind the one of the new catalog that has the same key and parents, and all the labels.
+fn same_kinds(old: &Catalog, new: &Catalog) -> Vec<Option<EntityIndex>> {
+    let depths = old.depths();
+    let mut parents_first: Vec<EntityIndex> = (0..old.entities.len()).collect();
+    parents_first.sort_by_key(|&kind| depths[kind]);
+    let names: HashMap<&str, EntityIndex> =
+        new.entities.iter().enumerate().map(|(kind, def)| (def.name.as_str(), kind)).collect();
+    let mut same = vec![None; old.entities.len()];
+    for kind in parents_first {
+        let def = &old.entities[kind];
+        let Some(&found) = names.get(def.name.as_str()) else { continue };
+        let other = &new.entities[found];
+        let parents = def.within.iter().map(|&parent| same[parent]).eq(other.within.iter().map(|&p| Some(p)));
+        let labels = def.labels.iter().all(|label| other.labels.contains(label));
+        same[kind] = (def.key == other.key && labels && parents).then_some(found);
+    }
+    same
 }

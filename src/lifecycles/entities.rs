@@ -24,7 +24,7 @@ pub(super) type EntityId = u32;
 /// Who opened an entity: the number of a producer's session, or [`NOBODY`].
 pub type Opener = u32;
 
-/// The opener of what is never abandoned.
+/// The opener of what no session owns: it is given up when its server or the machine is started anew.
 pub const NOBODY: Opener = Opener::MAX;
 
 /// A series of the entity's system: the metric and the slot in its family.
@@ -35,10 +35,12 @@ pub(super) struct SeriesRef {
 }
 
 /// A running total kept elsewhere, and what it was when last heard of. Its source is the metric and the entity, whatever the
-/// labels are.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+/// labels are that the entity or the event fills.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Total {
     pub(super) metric: u16,
+    /// The labels that the catalog fixes: one entity may have several totals of a metric.
+    fixed: Box<str>,
     pub(super) last: f64,
 }
 
@@ -99,6 +101,8 @@ struct Link {
 #[derive(Debug)]
 pub(super) struct Entities {
     hasher: DefaultHashBuilder,
+    /// How deep each kind is within others.
+    depths: Vec<usize>,
     /// By kind.
     index: Vec<HashTable<EntityId>>,
     /// How many there are of all kinds.
@@ -119,9 +123,11 @@ pub(super) struct Entities {
 const FREE: u16 = u16::MAX;
 
 impl Entities {
-    pub(super) fn new(kinds: usize, hasher: DefaultHashBuilder) -> Self {
+    /// None yet, of kinds that are so deep within others.
+    pub(super) fn new(depths: Vec<usize>, hasher: DefaultHashBuilder) -> Self {
         Entities {
-            index: (0..kinds).map(|_| HashTable::new()).collect(),
+            index: depths.iter().map(|_| HashTable::new()).collect(),
+            depths,
             open: 0,
             entities: Vec::new(),
             kinds: Vec::new(),
@@ -315,13 +321,8 @@ impl Entities {
             next += 1;
         }
         // A child of two parents may have been found before its other parent's own parent; its depth decides.
-        let mut depths: Vec<(usize, EntityId)> = found.iter().map(|&id| (self.depth(id), id)).collect();
-        depths.sort_by_key(|(depth, _)| std::cmp::Reverse(*depth));
-        depths.into_iter().map(|(_, id)| id).collect()
-    }
-
-    fn depth(&self, id: EntityId) -> usize {
-        self.parents(id).map(|parent| self.depth(parent) + 1).max().unwrap_or(0)
+        found.sort_by_key(|&id| std::cmp::Reverse(self.depths[self.kind(id)]));
+        found
     }
 
     /// Whether nothing is within it, which is the common case at a close.
@@ -388,30 +389,30 @@ impl Entities {
     }
 
     /// Notes what a running total is now that belongs to an entity. Returns what it was.
-    pub(super) fn total(&mut self, id: EntityId, metric: u16, total: f64) -> Option<f64> {
+    pub(super) fn total(&mut self, id: EntityId, metric: u16, fixed: &str, total: f64) -> Option<f64> {
         let totals = &mut self.entities[id as usize].more_mut().totals;
-        if let Some(known) = totals.iter_mut().find(|known| known.metric == metric) {
+        if let Some(known) = totals.iter_mut().find(|known| known.metric == metric && *known.fixed == *fixed)
+        {
             return Some(std::mem::replace(&mut known.last, total));
         }
-        totals.push(Total { metric, last: total });
+        totals.push(Total { metric, fixed: fixed.into(), last: total });
         None
     }
 
-    /// Forgets which series count entities or belong to them, and all totals.
+    /// Forgets which series count entities or belong to them.
     pub(super) fn forget_series(&mut self) {
         self.owners.clear();
         for entity in &mut self.entities {
             entity.counted.clear();
             if let Some(more) = &mut entity.more {
                 more.owned.clear();
-                more.totals.clear();
             }
         }
     }
 
-    /// Gives to nobody what one session has opened.
-    pub(super) fn give_to_nobody(&mut self, opener: Opener) {
-        self.openers.iter_mut().filter(|other| **other == opener).for_each(|other| *other = NOBODY);
+    /// Gives to nobody what these have opened.
+    pub(super) fn give_to_nobody(&mut self, openers: &[Opener]) {
+        self.openers.iter_mut().filter(|opener| openers.contains(opener)).for_each(|opener| *opener = NOBODY);
     }
 
     /// Gives an entity other values for its carried labels.
@@ -427,7 +428,8 @@ impl Entities {
         let mut found: Vec<(usize, EntityIndex, Box<[u8]>)> = ids
             .map(|(id, _)| {
                 let key = self.entities[id].key().into();
-                (self.depth(id as EntityId), self.kinds[id] as EntityIndex, key)
+                let kind = self.kinds[id] as EntityIndex;
+                (self.depths[kind], kind, key)
             })
             .collect();
         found.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| (a.1, &a.2).cmp(&(b.1, &b.2))));
@@ -436,7 +438,7 @@ impl Entities {
 
     /// Closes all at once.
     pub(super) fn clear(&mut self) {
-        *self = Entities::new(self.index.len(), self.hasher.clone());
+        *self = Entities::new(std::mem::take(&mut self.depths), self.hasher.clone());
     }
 
     /// The open entities of one kind.
@@ -448,7 +450,7 @@ impl Entities {
     /// must be closed; series and totals that have none are forgotten. `retext` gives the text of an entity of a kind.
     pub(super) fn remapped(
         mut self,
-        kinds: usize,
+        depths: Vec<usize>,
         kind_map: &[Option<EntityIndex>],
         series: impl Fn(SeriesRef) -> Option<SeriesRef>,
         total: impl Fn(u16) -> Option<u16>,
@@ -459,7 +461,8 @@ impl Entities {
                 self.entities[id].text = text;
             }
         }
-        let mut index: Vec<HashTable<EntityId>> = (0..kinds).map(|_| HashTable::new()).collect();
+        let mut index: Vec<HashTable<EntityId>> = depths.iter().map(|_| HashTable::new()).collect();
+        self.depths = depths;
         for (old, table) in self.index.drain(..).enumerate() {
             if let Some(new) = kind_map[old] {
                 index[new] = table;

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::entities::{Entities, EntityId, EntityImage, SeriesRef};
-use super::system::{Source, System};
+use super::system::System;
 use super::{Engine, Opener, Reason};
 use crate::image::{self, Damaged, Reader, ensure};
 
@@ -21,9 +21,16 @@ struct EngineHead {
     systems: u32,
 }
 
+/// One system, readable to those alone that have its catalog.
+#[derive(Serialize, Deserialize)]
+struct Part<'a> {
+    name: Cow<'a, str>,
+    #[serde(with = "serde_bytes")]
+    bytes: &'a [u8],
+}
+
 #[derive(Serialize, Deserialize)]
 struct SystemHead<'a> {
-    name: Cow<'a, str>,
     shown: bool,
     applied: Cow<'a, [u64]>,
     abandoned: Cow<'a, [u64]>,
@@ -45,12 +52,15 @@ impl Engine {
         };
         image::put(out, &head);
         for system in &self.systems {
-            system.save(out);
+            let mut part = Vec::new();
+            system.save(&mut part);
+            let name = Cow::Borrowed(system.catalog.name.as_str());
+            image::put(out, &Part { name, bytes: &part });
         }
     }
 
-    /// Takes the state of an image into an engine without state that was configured as the saved one was.
-    /// `openers` says which sessions there are.
+    /// Takes the state of an image into an engine without state that was configured as the saved one was, but for systems whose
+    /// catalog cannot be read any more: their parts are left out. `openers` says which sessions there are.
     pub fn restore(
         &mut self,
         image: &mut Reader<'_>,
@@ -67,23 +77,28 @@ impl Engine {
         for (ip, name) in head.names {
             self.names.learn(ip, &name);
         }
-        ensure(head.systems as usize == self.systems.len(), "as many systems as there are catalogs")?;
-        for system in &mut self.systems {
-            system.restore(image, &openers)?;
+        let mut restored = 0;
+        for _ in 0..head.systems {
+            let part: Part<'_> = image.take()?;
+            if let Some(system) = self.systems.iter_mut().find(|system| system.catalog.name == part.name) {
+                let mut inner = Reader::new(part.bytes);
+                system.restore(&mut inner, &openers)?;
+                inner.end()?;
+                restored += 1;
+            }
         }
-        Ok(())
+        ensure(restored == self.systems.len(), "a part for each catalog")
     }
 }
 
 impl System {
     fn save(&self, out: &mut Vec<u8>) {
         let head = SystemHead {
-            name: Cow::Borrowed(&self.catalog.name),
             shown: self.shown,
             applied: Cow::Borrowed(&self.applied),
             abandoned: Cow::Borrowed(&self.abandoned),
             label_cuts: self.label_cuts,
-            totals: self.totals().collect(),
+            totals: self.all_totals().collect(),
             entities: self.entities.count_all() as u32,
         };
         image::put(out, &head);
@@ -95,7 +110,6 @@ impl System {
 
     fn restore(&mut self, image: &mut Reader<'_>, openers: impl Fn(Opener) -> bool) -> Result<(), Damaged> {
         let head: SystemHead<'_> = image.take()?;
-        ensure(head.name == self.catalog.name, &format!("the system {}", self.catalog.name))?;
         ensure(head.applied.len() == self.applied.len(), "as many events as the catalog has")?;
         ensure(head.abandoned.len() == self.abandoned.len(), "as many entities as the catalog has")?;
         self.shown = head.shown;
@@ -128,12 +142,12 @@ impl System {
         }
         for (metric, labels, total) in head.totals {
             ensure((metric as usize) < self.families.len(), "a metric of the catalog")?;
-            self.growth(metric, Source::Labels(&labels), total);
+            self.totals(metric).insert(labels.into(), total);
         }
         Ok(())
     }
 
-    fn totals(&self) -> impl Iterator<Item = (u16, Cow<'_, [u8]>, f64)> {
+    fn all_totals(&self) -> impl Iterator<Item = (u16, Cow<'_, [u8]>, f64)> {
         self.totals.iter().flat_map(|(metric, totals)| {
             totals.iter().map(|(labels, total)| (*metric, Cow::Borrowed(&**labels), *total))
         })

@@ -170,7 +170,7 @@ impl Engine {
             let plan = &catalog.entities[system.entities.kind(id)].gauges;
             let event = Event { plan, line: "", fields: &fields, time: 0.0, opener: NOBODY };
             if scratch.resolve_gauges(event, id, system, &mut context, wanted).is_ok() {
-                scratch.commit(event, 0..plan.steps.len(), system, &self.hasher);
+                scratch.commit(event, system, &self.hasher);
             }
         }
     }
@@ -200,10 +200,15 @@ impl Engine {
     }
 
     fn apply_own(&mut self, lines: Vec<String>, now: f64) -> Vec<(String, Rejection)> {
-        lines
-            .into_iter()
-            .filter_map(|line| self.apply(&line, now).err().map(|rejection| (line, rejection)))
-            .collect()
+        let mut rejected = Vec::new();
+        for line in lines {
+            if self.is_due(&line, true)
+                && let Err(rejection) = self.apply(&line, now)
+            {
+                rejected.push((line, rejection));
+            }
+        }
+        rejected
     }
 
     /// Applies one line, without its end, on nobody's behalf. `arrived` is Unix seconds. Whatever comes of it is counted.
@@ -276,7 +281,7 @@ impl Engine {
                 if !system.shown {
                     system.show(&self.hasher);
                 }
-                self.scratch.commit(event, 0..plan.steps.len(), system, &self.hasher);
+                self.scratch.commit(event, system, &self.hasher);
             }
             system.label_cuts += self.scratch.cuts();
             system.applied[event_index] += 1;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::apply::{Context, Event, Scratch};
 use super::entities::{NOBODY, Opener};
 use super::{Engine, Origin, read_head};
-use crate::catalog::model::Step;
+use crate::catalog::model::{EventPlan, Step};
 use crate::event::line::Fields;
 use crate::event::rejection::{Reason, Rejection};
 
@@ -29,12 +29,15 @@ impl Engine {
         }
     }
 
-    /// The machine has been started anew: what no session owns was opened by processes that are no more.
+    /// The machine has been started anew: what no session owns was opened by processes that are no more. Start-up events that
+    /// open something are taken off the rules, so that the configuration that comes next brings its own.
     pub fn reboot(&mut self, now: f64, note: &mut dyn FnMut(String)) {
         self.abandon(&[NOBODY], now, note);
-        for system in 0..self.systems.len() {
-            self.start_up(system, now, note);
-        }
+        let mut startup = std::mem::take(&mut self.rules.startup);
+        startup.retain(|line| {
+            !self.plan_of(line).is_some_and(|(system, event)| opens(&self.catalogs[system].events[event]))
+        });
+        self.rules.startup = startup;
     }
 
     fn abandon_in(&mut self, system: usize, former: &[Opener], now: f64, note: &mut dyn FnMut(String)) {
@@ -58,17 +61,14 @@ impl Engine {
                 && state.is_given_up(id, former)
             {
                 state.close(id);
-                state.entities.release();
+                state.settle();
             }
         }
         // The number of a session that has ended is given to another one later.
-        for &opener in former {
-            self.systems[system].entities.give_to_nobody(opener);
-        }
+        self.systems[system].entities.give_to_nobody(former);
     }
 
-    /// Applies an event that tells of its server's restart. What is abandoned is so between the steps before and behind it;
-    /// start-up events come last.
+    /// Applies an event that tells of its server's restart: what it had open is abandoned first, and start-up events come last.
     #[cold]
     pub(super) fn apply_restart(
         &mut self,
@@ -83,50 +83,91 @@ impl Engine {
         // The events that it causes use the engine's own.
         let (mut scratch, fields) = (Scratch::default(), std::mem::take(&mut self.fields));
         let event = Event { plan, line, fields: &fields, time: at.time, opener: origin.opener };
-        let mut context = Context::new(&self.rules, &mut self.names, &self.hasher, &former);
-        let resolved = scratch.resolve(event, &self.systems[at.system], &mut context);
-        if resolved.is_ok() {
+        let abandons = plan.steps.first() == Some(&Step::Abandon);
+        let forgets = plan.steps.contains(&Step::Reset) || (abandons && self.rules.restart_resets);
+        let mut resolved = self.resolve_in(at.system, &mut scratch, event, &former);
+        let begins = resolved.is_ok();
+        if begins && abandons {
             self.systems[at.system].show(&self.hasher);
-            let steps = plan.steps.len();
-            let abandon = plan.steps.iter().position(|step| *step == Step::Abandon);
-            let first = abandon.unwrap_or(steps);
-            scratch.commit(event, 0..first, &mut self.systems[at.system], &self.hasher);
-            if abandon.is_some() {
-                self.abandon_in(at.system, &former, at.time, note);
-                if self.rules.restart_resets {
-                    self.systems[at.system].forget_series(&self.hasher);
-                    self.fill_gauges(at.system, &|_| true);
-                }
+            self.abandon_in(at.system, &former, at.time, note);
+            if self.rules.restart_resets {
+                self.systems[at.system].forget_series(&self.hasher);
+                self.fill_gauges(at.system, &|_| true);
             }
-            scratch.commit(event, first..steps, &mut self.systems[at.system], &self.hasher);
+            // The events that stood for the abandonment may have closed more than was given up.
+            resolved = self.resolve_in(at.system, &mut scratch, event, &[]);
+        }
+        if resolved.is_ok() {
             let system = &mut self.systems[at.system];
+            system.show(&self.hasher);
+            scratch.commit(event, system, &self.hasher);
             system.label_cuts += scratch.cuts();
             system.applied[at.event] += 1;
-            self.start_up(at.system, at.arrived, note);
+        }
+        if begins {
+            self.start_up(at.system, forgets, at.arrived, note);
         }
         self.fields = fields;
         resolved
     }
 
+    fn resolve_in(
+        &mut self,
+        system: usize,
+        scratch: &mut Scratch,
+        event: Event<'_>,
+        former: &[Opener],
+    ) -> Result<(), Rejection> {
+        let mut context = Context::new(&self.rules, &mut self.names, &self.hasher, former);
+        scratch.resolve(event, &self.systems[system], &mut context)
+    }
+
     /// Start-up events stand for what a server does not tell again after its restart. Those that tell of a restart themselves are
-    /// left out, and so are those whose entity is open still.
-    fn start_up(&mut self, system_index: usize, now: f64, note: &mut dyn FnMut(String)) {
-        let plans = &self.systems[system_index].catalog.events;
-        let of_system = |line: &String| {
-            let mut fields = Fields::default();
-            fields.scan(line).is_ok()
-                && read_head(line, &fields)
-                    .is_ok_and(|(name, _)| plans.iter().any(|plan| plan.name == name && !plan.restarts))
-        };
-        let lines: Vec<String> = self.rules.startup.iter().filter(|line| of_system(line)).cloned().collect();
+    /// left out.
+    fn start_up(&mut self, system: usize, forgets: bool, now: f64, note: &mut dyn FnMut(String)) {
+        let lines = self.rules.startup.clone();
         for line in lines {
-            match self.apply_for(&line, now, Origin::nobody(), note) {
-                Err(rejection) if rejection.reason != Reason::AlreadyOpen => {
-                    self.count_rejection(rejection.reason);
-                    note(format!("[startup] event {line}: {rejection}"));
-                }
-                Ok(()) | Err(_) => {}
+            let Some((of, event)) = self.plan_of(&line) else { continue };
+            if of != system || self.catalogs[of].events[event].restarts || !self.is_due(&line, forgets) {
+                continue;
+            }
+            if let Err(rejection) = self.apply_for(&line, now, Origin::nobody(), note) {
+                self.count_rejection(rejection.reason);
+                note(format!("[startup] event {line}: {rejection}"));
             }
         }
     }
+
+    /// Whether a start-up event has something to do: what it opens is not open. One that opens nothing has, where all series are
+    /// `forgotten`.
+    pub(super) fn is_due(&mut self, line: &str, forgotten: bool) -> bool {
+        let Some((system, event)) = self.plan_of(line) else { return true };
+        let catalog = Arc::clone(&self.catalogs[system]);
+        let plan = &catalog.events[event];
+        if !opens(plan) {
+            return forgotten;
+        }
+        let (mut scratch, mut fields) = (Scratch::default(), Fields::default());
+        if fields.scan(line).is_err() {
+            return true;
+        }
+        let event = Event { plan, line, fields: &fields, time: 0.0, opener: NOBODY };
+        match self.resolve_in(system, &mut scratch, event, &[]) {
+            Ok(()) => scratch.opens(),
+            Err(rejection) => rejection.reason != Reason::AlreadyOpen,
+        }
+    }
+
+    /// The system and event of a line.
+    fn plan_of(&self, line: &str) -> Option<(usize, usize)> {
+        let mut fields = Fields::default();
+        fields.scan(line).ok()?;
+        let (name, _) = read_head(line, &fields).ok()?;
+        self.events.get(name).copied()
+    }
+}
+
+/// Whether an event opens entities.
+fn opens(plan: &EventPlan) -> bool {
+    plan.steps.iter().any(|step| matches!(step, Step::Open { .. }))
 }

@@ -28,6 +28,8 @@ pub(super) struct System {
     pub(super) shown: bool,
     /// The kinds that close when they are empty.
     groups: Vec<EntityIndex>,
+    /// Such entities in which the event that is being applied has left nothing, or not yet put anything.
+    pub(super) emptied: Vec<EntityId>,
     /// `[limits] series_per_metric`.
     series_max: usize,
     hasher: DefaultHashBuilder,
@@ -36,8 +38,8 @@ pub(super) struct System {
 /// What tells one running total of a metric from another.
 #[derive(Clone, Copy)]
 pub(super) enum Source<'a> {
-    /// The entity that owns the series.
-    Owner(EntityId),
+    /// The entity that owns the series, and the labels that the catalog fixes.
+    Owner(EntityId, &'a str),
     /// The labels before any transform, where no entity does.
     Labels(&'a [u8]),
 }
@@ -54,7 +56,7 @@ impl System {
         });
         System {
             families: families.collect(),
-            entities: Entities::new(catalog.entities.len(), hasher.clone()),
+            entities: Entities::new(catalog.depths(), hasher.clone()),
             totals: BTreeMap::new(),
             applied: vec![0; catalog.events.len()],
             abandoned: vec![0; catalog.entities.len()],
@@ -63,6 +65,7 @@ impl System {
             groups: (0..catalog.entities.len())
                 .filter(|&kind| catalog.entities[kind].closes_when_empty)
                 .collect(),
+            emptied: Vec::new(),
             series_max,
             hasher: hasher.clone(),
             catalog,
@@ -79,11 +82,12 @@ impl System {
     /// anew at 0. `None`: there are too many sources to know.
     pub(super) fn growth(&mut self, metric: u16, source: Source<'_>, total: f64) -> Option<f64> {
         let last = match source {
-            Source::Owner(owner) => self.entities.total(owner, metric, total),
+            Source::Owner(owner, fixed) => self.entities.total(owner, metric, fixed, total),
             Source::Labels(labels) => {
-                let new = || HashMap::with_hasher(self.hasher.clone());
-                let totals = self.totals.entry(metric).or_insert_with(new);
-                if totals.len() >= self.series_max && !totals.contains_key(labels) {
+                let series_max = self.series_max;
+                let totals = self.totals(metric);
+                if totals.len() >= series_max && !totals.contains_key(labels) {
+                    self.families[metric as usize].refuse();
                     return None;
                 }
                 totals.insert(labels.into(), total)
@@ -91,6 +95,18 @@ impl System {
         };
         let last = last.unwrap_or(0.0);
         Some(if total >= last { total - last } else { total })
+    }
+
+    /// The running totals of a metric that no entity owns.
+    pub(super) fn totals(&mut self, metric: u16) -> &mut HashMap<Box<[u8]>, f64, DefaultHashBuilder> {
+        self.totals.entry(metric).or_insert_with(|| HashMap::with_hasher(self.hasher.clone()))
+    }
+
+    /// A running total without an owner is heard of no more.
+    pub(super) fn forget_total(&mut self, metric: u16, labels: &[u8]) {
+        if let Some(totals) = self.totals.get_mut(&metric) {
+            totals.remove(labels);
+        }
     }
 
     /// Shows the system: metrics without labels exist from here on.
@@ -108,13 +124,15 @@ impl System {
     /// All entities are closed and all series forgotten.
     pub(super) fn reset(&mut self, hasher: &DefaultHashBuilder) {
         self.entities.clear();
+        self.emptied.clear();
+        self.totals.clear();
         self.forget_series(hasher);
     }
 
-    /// All series are forgotten. The gauges of what is still open have to be filled again.
+    /// All series are forgotten. The gauges of what is still open have to be filled again. Totals stay: what has been counted of
+    /// them is not counted again.
     pub(super) fn forget_series(&mut self, hasher: &DefaultHashBuilder) {
         self.entities.forget_series();
-        self.totals.clear();
         self.families.iter_mut().for_each(Family::clear);
         self.show(hasher);
     }
@@ -124,15 +142,10 @@ impl System {
         former.contains(&self.entities.opener(id)) && self.catalog.entities[self.entities.kind(id)].owned
     }
 
-    /// Closes an entity and all within it, children first, and parents that are to close when nothing is left in them.
+    /// Closes an entity and all within it, children first. [`Self::settle`] follows.
     pub(super) fn close(&mut self, id: EntityId) {
         if self.entities.has_children(id) {
-            for id in self.entities.family_of(id) {
-                // A parent in between may have closed with its last child.
-                if self.entities.is_open(id) {
-                    self.close_one(id);
-                }
-            }
+            self.entities.family_of(id).into_iter().for_each(|id| self.close_one(id));
         } else {
             self.close_one(id);
         }
@@ -148,11 +161,21 @@ impl System {
             self.families[series.metric as usize].disown(series.slot);
         }
         for parent in parents {
-            let closes = self.catalog.entities[self.entities.kind(parent)].closes_when_empty;
-            if closes && !self.entities.has_children(parent) {
-                self.close_one(parent);
+            if self.catalog.entities[self.entities.kind(parent)].closes_when_empty {
+                self.emptied.push(parent);
             }
         }
+    }
+
+    /// The end of an event: what holds others together closes if nothing is left in it, and the places of what was closed
+    /// are free.
+    pub(super) fn settle(&mut self) {
+        while let Some(id) = self.emptied.pop() {
+            if self.entities.is_open(id) && !self.entities.has_children(id) {
+                self.close_one(id);
+            }
+        }
+        self.entities.release();
     }
 
     /// Open entities that producers have reported; those that close when they are empty only hold others together.

@@ -362,3 +362,196 @@ fn names_of_addresses_merge_series_that_become_one() {
     }
     assert!(!shown(&mut engine).contains("mediasoup_producer"));
 }
+
+/// Members hold a group together; jobs are abandoned; files have totals of two kinds and an age by their name.
+const GROUPS: &str = "
+[system]
+name = s
+title = s
+[entity group]
+key = group
+owned = no
+when_empty = close
+[entity member]
+key = group, member
+within = group
+[entity file]
+key = file
+labels = name
+[metric s_members]
+type = gauge
+help = h
+labels = group
+live = member
+owner = group
+[metric s_bytes_total]
+type = counter
+help = h
+labels = name, direction
+owner = file
+[metric s_free_bytes_total]
+type = counter
+help = h
+labels = direction
+[metric s_age]
+type = gauge_age
+help = h
+labels = name
+owner = file
+[metric s_viewed_total]
+type = counter
+help = h
+[metric s_size]
+type = gauge
+help = h
+[event s.joined]
+ensure = group
+open = member
+[event s.left]
+close = member
+[event s.moved]
+close = member
+ensure = group
+open = member
+[event s.started]
+ensure = group
+open = member
+abandon = s
+[event s.opened]
+optional = name
+ensure = file
+[event s.named]
+update = file
+[event s.heard]
+of = file
+mark = s_age
+[event s.sent]
+of = file
+follow = s_bytes_total{direction=\"in\"} from in, s_bytes_total{direction=\"out\"} from out
+[event s.flowed]
+follow = s_free_bytes_total from total
+[event s.stopped]
+remove = s_free_bytes_total
+[event s.viewed]
+inc = s_viewed_total
+[event s.sized]
+set = s_size from size
+";
+
+/// Applies lines to the catalog of groups, a second apart, and shows what came of it.
+fn groups_after(rules: Rules, lines: &[&str]) -> String {
+    let catalog = Arc::new(read_catalog("s.ini", &GROUPS.replace("gauge_age", "age")).unwrap());
+    let mut engine = engine_with(&[catalog], rules);
+    for (index, line) in lines.iter().enumerate() {
+        assert_eq!(reason(engine.apply(line, index as f64)), Ok(()), "{line}");
+    }
+    shown(&mut engine)
+}
+
+fn plain_rules() -> Rules {
+    Rules { startup: vec![], ..Rules::from(&Settings::default()) }
+}
+
+#[test]
+fn a_group_that_an_event_empties_and_fills_again_stays() {
+    for line in [
+        r#"{"event":"s.moved","group":"g","member":"1"}"#,
+        r#"{"event":"s.started","group":"g","member":"1"}"#,
+    ] {
+        let joined = r#"{"event":"s.joined","group":"g","member":"1"}"#;
+        let left = r#"{"event":"s.left","group":"g","member":"1"}"#;
+        let text = groups_after(plain_rules(), &[joined, line]);
+        assert!(text.contains("s_members{group=\"g\"} 1"), "{line}\n{text}");
+        let text = groups_after(plain_rules(), &[joined, line, left]);
+        assert!(!text.contains("s_members{"), "{line}\n{text}");
+    }
+}
+
+#[test]
+fn one_entity_has_several_totals_of_a_metric() {
+    let opened = r#"{"event":"s.opened","file":"1","name":"f"}"#;
+    let first = r#"{"event":"s.sent","file":"1","in":1000,"out":10}"#;
+    let second = r#"{"event":"s.sent","file":"1","in":1004,"out":14}"#;
+    let text = groups_after(plain_rules(), &[opened, first, second]);
+    assert!(text.contains("direction=\"in\"} 1004") && text.contains("direction=\"out\"} 14"), "{text}");
+}
+
+#[test]
+fn a_total_that_was_counted_is_not_counted_again_after_a_restart_that_resets() {
+    let rules = Rules { restart_resets: true, ..plain_rules() };
+    let lines = [
+        r#"{"event":"s.flowed","total":1000,"direction":"in"}"#,
+        r#"{"event":"s.started","group":"g","member":"1"}"#,
+        r#"{"event":"s.flowed","total":1010,"direction":"in"}"#,
+    ];
+    let text = groups_after(rules, &lines);
+    assert!(text.contains("s_free_bytes_total{direction=\"in\"} 10\n"), "{text}");
+}
+
+#[test]
+fn a_series_that_was_removed_makes_room_for_the_total_of_another() {
+    let rules = Rules { series_max: 1, ..plain_rules() };
+    let lines = [
+        r#"{"event":"s.flowed","total":1,"direction":"in"}"#,
+        r#"{"event":"s.stopped","direction":"in"}"#,
+        r#"{"event":"s.flowed","total":2,"direction":"out"}"#,
+    ];
+    let text = groups_after(rules, &lines);
+    assert!(text.contains("s_free_bytes_total{direction=\"out\"} 2\n"), "{text}");
+}
+
+#[test]
+fn an_age_goes_on_under_the_name_that_its_entity_has_now() {
+    for named in
+        [r#"{"event":"s.named","file":"1","name":"f"}"#, r#"{"event":"s.opened","file":"1","name":"f"}"#]
+    {
+        let opened = r#"{"event":"s.opened","file":"1"}"#;
+        let heard = r#"{"event":"s.heard","file":"1"}"#;
+        let text = groups_after(plain_rules(), &[opened, heard, named]);
+        assert!(text.contains("s_age{name=\"f\"} 999\n") && !text.contains("s_age{name=\"\"}"), "{text}");
+    }
+}
+
+#[test]
+fn a_restart_repeats_those_start_up_events_alone_that_open_what_is_gone() {
+    let startup = [
+        r#"{"event":"s.joined","group":"g","member":"m"}"#,
+        r#"{"event":"s.opened","file":"1","name":"f"}"#,
+        r#"{"event":"s.viewed"}"#,
+        r#"{"event":"s.sized","size":0}"#,
+    ];
+    let rules = Rules { startup: startup.map(str::to_owned).into(), ..plain_rules() };
+    let lines = [
+        r#"{"event":"s.left","group":"g","member":"m"}"#,
+        r#"{"event":"s.sized","size":7}"#,
+        r#"{"event":"s.started","group":"g","member":"other"}"#,
+    ];
+    let text = groups_after(rules, &lines);
+    for expected in ["s_members{group=\"g\"} 2\n", "s_viewed_total 1\n", "s_size 7\n"] {
+        assert!(text.contains(expected), "{expected}{text}");
+    }
+}
+
+#[test]
+fn many_ways_to_one_ancestor_cost_no_time() {
+    let mut text = "[system]\nname = t\ntitle = t\n".to_owned();
+    let mut opens = String::new();
+    for layer in 0..40 {
+        for side in ["a", "b"] {
+            let within = if layer == 0 { String::new() } else { format!("within = a{0}, b{0}\n", layer - 1) };
+            text += &format!("[entity {side}{layer}]\nkey = k\n{within}");
+            opens += &format!("open = {side}{layer}\n");
+        }
+    }
+    text += &format!(
+        "[event t.all]\n{opens}[event t.end]\nclose = a0, b0\n[event t.again]\nclose = a39\nopen = a39\n"
+    );
+    let catalog = |text: &str| Arc::new(read_catalog("t.ini", text).unwrap());
+    let mut engine = engine_with(&[catalog(&text)], plain_rules());
+    for event in ["t.all", "t.again"] {
+        assert_eq!(engine.apply(&format!("{{\"event\":\"{event}\",\"k\":\"1\"}}"), 1.0), Ok(()));
+    }
+    let other = [catalog(&text.replace("title = t", "title = other"))];
+    assert!(engine.configure(&other, plain_rules(), 0.0).is_empty());
+    assert_eq!(engine.apply(r#"{"event":"t.end","k":"1"}"#, 1.0), Ok(()));
+}

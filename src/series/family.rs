@@ -115,6 +115,11 @@ impl Family {
         self.overflowed
     }
 
+    /// Counts a change that found no place.
+    pub fn refuse(&mut self) {
+        self.overflowed += 1;
+    }
+
     /// Forgets all series.
     pub fn clear(&mut self) {
         self.index.clear();
@@ -233,6 +238,11 @@ impl Family {
     pub fn add(&mut self, slot: u32, amount: f64) {
         let value = &mut self.slots[slot as usize].value;
         *value = (*value + amount).clamp(f64::MIN, f64::MAX);
+    }
+
+    /// A number, or the latest mark of an age.
+    pub fn value(&self, slot: u32) -> f64 {
+        self.slots[slot as usize].value
     }
 
     /// Sets a number.

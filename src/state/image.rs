@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::State;
 use super::sessions::Sessions;
+use super::{State, note_lost};
 use crate::boot::Boot;
 use crate::catalog::{self, CatalogText};
 use crate::image::{self, Damaged, Reader};
@@ -38,8 +38,8 @@ impl State {
     pub fn restore(bytes: &[u8]) -> Result<Self, Damaged> {
         let mut image = Reader::new(bytes);
         let Head { rules, catalogs, boot } = image.take()?;
-        let catalogs = catalog::read_texts(catalogs.into_owned().into())
-            .map_err(|faults| Damaged(format!("a catalog that this version cannot read: {faults}")))?;
+        let (catalogs, faults) = catalog::read_good(&catalogs);
+        note_lost(&faults, &mut |text| log::error!("{text}"));
         let sessions = Sessions::restore(&mut image)?;
         let mut engine = Engine::default();
         // Start-up events have done what they do; only the rule itself is taken.

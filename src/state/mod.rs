@@ -16,6 +16,7 @@ use crate::boot::Boot;
 use crate::catalog::{self, CatalogText, Catalogs};
 use crate::event::greeting::Greeting;
 use crate::event::rejection::{Reason, Rejection};
+use crate::faults::Faults;
 use crate::lifecycles::{Engine, NOBODY, Origin, Rules};
 
 use entry::{Entry, Place};
@@ -60,7 +61,7 @@ impl State {
 
     /// The catalogs and rules in force.
     pub fn configuration(&self) -> Result<(Catalogs, Rules), String> {
-        let catalogs = catalog::read_texts(Arc::clone(&self.texts))?;
+        let catalogs = catalog::read_texts(&self.texts)?;
         Ok((catalogs, self.engine.rules().clone()))
     }
 
@@ -74,8 +75,8 @@ impl State {
     pub fn apply(&mut self, entry: &Entry<'_>, note: &mut dyn FnMut(Note<'_>)) -> Result<bool, Misfit> {
         match *entry {
             Entry::Configure { at, ref rules, ref catalogs } => {
-                let catalogs = catalog::read_texts(catalogs.clone().into_owned().into())
-                    .map_err(|faults| Misfit(faults.to_string()))?;
+                let (catalogs, faults) = catalog::read_good(catalogs);
+                note_lost(&faults, &mut |text| note(Note::Said(text)));
                 let said = self.configure(&catalogs, rules.clone().into_owned(), at);
                 for text in said {
                     note(Note::Said(text));
@@ -101,7 +102,10 @@ impl State {
                 if let Some(id) = self.sessions.find(producer, instance)
                     && let Some(session) = self.sessions.get_mut(id)
                 {
-                    session.standing = Standing::Left;
+                    // What has been given up is not waited for again.
+                    if session.standing == Standing::Here {
+                        session.standing = Standing::Left;
+                    }
                 }
             }
             Entry::Abandon { at, producer, instance } => {
@@ -289,6 +293,16 @@ impl Lines<'_> {
         self.count();
         self.engine.count_rejection(rejection.reason);
         (self.note)(Note::Rejected { number: self.number, rejection, line });
+    }
+}
+
+/// Says which catalogs of a stored state cannot be read, if any.
+fn note_lost(faults: &Faults, note: &mut dyn FnMut(String)) {
+    if !faults.is_empty() {
+        let faults = faults.iter().collect::<Vec<_>>().join("; ");
+        note(format!(
+            "this version cannot read a stored catalog, and drops what was counted by it: {faults}"
+        ));
     }
 }
 

@@ -182,7 +182,7 @@ impl Life {
     }
 
     pub(crate) fn of(state: State) -> Self {
-        let catalogs = catalog::read_texts(Arc::clone(&state.texts)).unwrap().all;
+        let catalogs = catalog::read_texts(&state.texts).unwrap().all;
         Life { state, entries: Vec::new(), catalogs, now: 1e9 }
     }
 
@@ -227,7 +227,7 @@ impl Life {
         match step {
             Step::Configure(variant) => {
                 let (rules, texts) = configuration(*variant);
-                self.catalogs = catalog::read_texts(texts.clone().into()).unwrap().all;
+                self.catalogs = catalog::read_texts(&texts).unwrap().all;
                 let (rules, catalogs) = (Cow::Owned(rules), Cow::Owned(texts));
                 self.record(&Entry::Configure { at, rules, catalogs }, record);
             }
@@ -355,4 +355,56 @@ fn lines_out_of_place_are_no_part_of_the_state() {
     let entry = Entry::Lines { at: 0.0, place, block: b"{}\n" };
     let misfit = life.state.apply(&entry, &mut |_| {}).unwrap_err();
     assert_eq!(misfit.0, "line 2 of producer0 instance0: expected line 1 of a known session");
+}
+
+/// What a version has written whose catalogs could do more than those of this one.
+fn with_a_catalog_of_another_version(state: &mut State) {
+    let former: Vec<CatalogText> = state.texts.to_vec();
+    let other = |text: &CatalogText| CatalogText {
+        text: if text.file == "local.ini" {
+            Cow::Owned(format!("{}\n[event t.later]\nlater = on\n", text.text))
+        } else {
+            text.text.clone()
+        },
+        ..text.clone()
+    };
+    state.texts = former.iter().map(other).collect();
+}
+
+#[test]
+fn a_stored_catalog_that_cannot_be_read_costs_what_was_counted_by_it_alone() {
+    let mut life = Life::begin();
+    life.step(0.0, &Step::Hello { session: 0, owner: true }, &mut |_| {});
+    let place = Some(Place { producer: "producer0", instance: "instance0", first: 1 });
+    let block = b"{\"event\":\"signaling.session.joined\",\"backend\":\"b\",\"session\":\"s\",\"clienttype\":\"client\"}\n{\"event\":\"t.on\",\"a\":0}\n";
+    life.state.apply(&Entry::Lines { at: 0.0, place, block }, &mut |_| {}).unwrap();
+    with_a_catalog_of_another_version(&mut life.state);
+    let mut restored = State::restore(&life.state.save()).unwrap();
+    let text = shown(&mut restored);
+    assert!(text.contains("signaling_hub_sessions{backend=\"b\",clienttype=\"client\"} 1\n"), "{text}");
+    assert!(text.contains("position: 2"), "{text}");
+    assert!(!text.contains("\nt_"), "{text}");
+    // The same catalogs as an entry of the journal.
+    let rules = Cow::Owned(restored.engine.rules().clone());
+    let entry = Entry::Configure { at: 0.0, rules, catalogs: Cow::Borrowed(&life.state.texts) };
+    let mut said = Vec::new();
+    let mut note = |note: Note<'_>| {
+        if let Note::Said(text) = note {
+            said.push(text);
+        }
+    };
+    restored.apply(&entry, &mut note).unwrap();
+    assert!(said.iter().any(|text| text.contains("cannot read a stored catalog")), "{said:?}");
+}
+
+#[test]
+fn a_run_that_said_goodbye_is_not_waited_for_when_its_connection_ends() {
+    let mut life = Life::begin();
+    life.step(0.0, &Step::Hello { session: 0, owner: true }, &mut |_| {});
+    let place = Some(Place { producer: "producer0", instance: "instance0", first: 1 });
+    life.state.apply(&Entry::Lines { at: 0.0, place, block: b"{\"bye\":true}\n" }, &mut |_| {}).unwrap();
+    let left = Entry::Left { producer: "producer0", instance: "instance0" };
+    life.state.apply(&left, &mut |_| {}).unwrap();
+    let (_, session) = life.state.sessions.iter().next().unwrap();
+    assert_eq!(session.standing, Standing::Lapsed);
 }

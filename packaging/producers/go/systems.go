@@ -583,7 +583,7 @@ func (s Vlog) WorkerStatusChanged(status string, workerId string, more ...Field)
 	s.client.Emit("vlog.worker.status_changed", append([]Field{Text("status", status), Text("worker_id", workerId)}, more...)...)
 }
 
-// WorkerHeartbeat reports vlog.worker.heartbeat.
+// WorkerHeartbeat reports vlog.worker.heartbeat. May have WithWorkerName, WithStatus.
 func (s Vlog) WorkerHeartbeat(workerId string, result string, more ...Field) {
 	s.client.Emit("vlog.worker.heartbeat", append([]Field{Text("worker_id", workerId), Text("result", result)}, more...)...)
 }
@@ -716,6 +716,11 @@ func WithMessages(value float64) Field {
 // WithOutgoing is the optional field outgoing.
 func WithOutgoing(value float64) Field {
 	return Number("outgoing", value)
+}
+
+// WithStatus is the optional field status.
+func WithStatus(value string) Field {
+	return Text("status", value)
 }
 
 // WithUserAgent is the optional field user_agent.

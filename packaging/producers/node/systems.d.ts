@@ -243,7 +243,7 @@ export interface Vlog {
   /** `vlog.worker.status_changed` */
   workerStatusChanged(fields: { status: Label; worker_id: Label; worker_name?: Label } & At): void;
   /** `vlog.worker.heartbeat` */
-  workerHeartbeat(fields: { worker_id: Label; result: Label } & At): void;
+  workerHeartbeat(fields: { worker_id: Label; result: Label; worker_name?: Label; status?: Label } & At): void;
   /** `vlog.worker.heartbeat_failed` */
   workerHeartbeatFailed(fields: { worker_id: Label } & At): void;
   /** `vlog.worker.removed` */

@@ -2,19 +2,16 @@
 //! connection it goes on where the exporter has come to.
 
 use std::io::{self, BufRead, BufReader, IsTerminal, Write};
-use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, never, select, unbounded};
-use nix::errno::Errno;
-use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, UnixAddr, setsockopt, sockopt};
-use nix::sys::time::{TimeVal, TimeValLike};
 use serde::Deserialize;
 
 use super::input::Input;
 use super::unacked::Unacked;
+use crate::feed::socket::connect;
 use crate::limits;
 
 /// A line of the exporter.
@@ -93,7 +90,7 @@ impl Client {
     }
 
     fn dial(&mut self) -> io::Result<()> {
-        let mut stream = connect(&self.path)?;
+        let mut stream = connect(&self.path, limits::SEND_PATIENCE_FIRST)?;
         let hello = format!("{{\"hello\":\"send\",\"instance\":\"{}\",\"owner\":false}}\n", self.instance);
         stream.write_all(hello.as_bytes())?;
         let (sender, replies) = unbounded();
@@ -267,18 +264,6 @@ impl Client {
         self.rejected += 1;
         let number = number.map_or(String::new(), |number| format!("line {number}: "));
         tell(&format!("{number}{why}"));
-    }
-}
-
-/// Connects, and waits for room among those that want to for a limited time only.
-fn connect(path: &Path) -> io::Result<UnixStream> {
-    let socket = socket::socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
-    let patience = TimeVal::seconds(limits::SEND_PATIENCE_FIRST.as_secs() as i64);
-    setsockopt(&socket, sockopt::SendTimeout, &patience)?;
-    match socket::connect(socket.as_raw_fd(), &UnixAddr::new(path)?) {
-        Ok(()) => Ok(UnixStream::from(socket)),
-        Err(Errno::EAGAIN) => Err(io::Error::new(io::ErrorKind::TimedOut, "too many wait to be accepted")),
-        Err(errno) => Err(errno.into()),
     }
 }
 

@@ -1,7 +1,5 @@
 //! The second half: doing what was worked out, step by step. Nothing here can fail.
 
-use std::ops::Range;
-
 use super::{DefaultHashBuilder, Event, Handle, Resolved, Scratch, Set, System};
 use crate::catalog::model::{Change, FieldIndex, HandleIndex, MetricKind, Step, Then, Verb};
 use crate::lifecycles::entities::{EntityId, NOBODY, PART_END, SeriesRef};
@@ -10,19 +8,15 @@ use crate::lifecycles::transform;
 use crate::series::Family;
 
 impl Scratch {
-    /// Does what was worked out for these steps, in order: those before an abandonment first, then those behind it.
+    /// Does what was worked out, in the order of the steps.
     pub(in crate::lifecycles) fn commit(
         &mut self,
         event: Event<'_>,
-        steps: Range<usize>,
         system: &mut System,
         hasher: &DefaultHashBuilder,
     ) {
         let resolved = std::mem::take(&mut self.resolved);
-        let first = steps.start;
-        for (index, (step, resolved)) in
-            event.plan.steps[steps.clone()].iter().zip(&resolved[steps]).enumerate()
-        {
+        for (index, (step, resolved)) in event.plan.steps.iter().zip(&resolved).enumerate() {
             match (step, *resolved) {
                 (_, Resolved::Skip) => {}
                 (Step::Reset, _) => system.reset(hasher),
@@ -41,13 +35,13 @@ impl Scratch {
                     }
                 }
                 (Step::Change(change), Resolved::Change { amount, owner }) => {
-                    self.commit_change(event, first + index, change, amount, owner, system);
+                    self.commit_change(event, index, change, amount, owner, system);
                 }
                 (Step::Change(_) | Step::Abandon, _) => {}
             }
         }
         self.resolved = resolved;
-        system.entities.release();
+        system.settle();
     }
 
     /// The entity of a step, unless a step before it has closed it.
@@ -74,6 +68,9 @@ impl Scratch {
         let opener = if system.catalog.entities[opening.kind].owned { event.opener } else { NOBODY };
         let id = system.entities.open(opening.kind, text, opening.key, &parents, event.time, opener);
         self.opened.push(id);
+        if system.catalog.entities[opening.kind].closes_when_empty {
+            system.emptied.push(id);
+        }
     }
 
     fn commit_update(
@@ -115,6 +112,9 @@ impl Scratch {
         let Some(slot) = place(family, change.verb, text, hash, kind) else { return };
         let series = SeriesRef { metric: change.metric as u16, slot };
         if change.verb == Verb::Remove {
+            if let Some(raw) = self.raw_tuple_of(step) {
+                system.forget_total(series.metric, raw);
+            }
             return remove(system, owner, series);
         }
         if let Some(owner) = owner
@@ -128,23 +128,43 @@ impl Scratch {
             Verb::Set | Verb::SetExisting => family.set(slot, amount),
             Verb::Observe => family.observe(slot, amount),
             Verb::Mark => family.mark(slot, event.time),
-            Verb::Zero | Verb::Remove => {}
+            Verb::Zero => {
+                if let Some(owner) = owner
+                    && *kind == MetricKind::Age
+                {
+                    move_age(system, owner, series);
+                }
+            }
+            Verb::Remove => {}
             Verb::Count(handle) => {
                 if let Some(id) = self.touched(handle, system) {
                     count(system, id, series);
                 }
             }
             Verb::Follow => {
-                let raw = self.raw_tuples.iter().find(|(other, _)| *other == step);
-                let source = match (owner, raw) {
-                    (Some(owner), _) => Source::Owner(owner),
-                    (None, Some((_, range))) => Source::Labels(&self.texts[range.clone()]),
+                let source = match (owner, self.raw_tuple_of(step)) {
+                    (Some(owner), _) => Source::Owner(owner, &change.fixed),
+                    (None, Some(raw)) => Source::Labels(raw),
                     (None, None) => return,
                 };
                 if let Some(growth) = system.growth(series.metric, source, amount) {
                     system.families[change.metric].add(slot, growth);
                 }
             }
+        }
+    }
+}
+
+/// An age whose labels the event has changed goes on under those that it has now.
+fn move_age(system: &mut System, owner: EntityId, series: SeriesRef) {
+    let owned = &system.entities.get(owner).more().owned;
+    let is_former = |other: &&SeriesRef| other.metric == series.metric && other.slot != series.slot;
+    let former: Vec<SeriesRef> = owned.iter().filter(is_former).copied().collect();
+    let family = &mut system.families[series.metric as usize];
+    for old in former {
+        family.mark(series.slot, family.value(old.slot).max(family.value(series.slot)));
+        if system.entities.disown(owner, old) {
+            family.disown(old.slot);
         }
     }
 }

@@ -144,6 +144,12 @@ impl Scratch {
         Ok(start..self.texts.len())
     }
 
+    /// The same, once it is worked out for a step.
+    pub(super) fn raw_tuple_of(&self, step: usize) -> Option<&[u8]> {
+        let (_, range) = self.raw_tuples.iter().find(|(other, _)| *other == step)?;
+        Some(&self.texts[range.clone()])
+    }
+
     /// Counts a label that is about to be cut, once for each field that holds it.
     #[inline]
     pub(super) fn note_cut(&mut self, field: Option<FieldIndex>, text: &[u8]) {

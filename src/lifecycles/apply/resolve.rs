@@ -1,5 +1,7 @@
 //! The first half: what an event will do, or why it is refused. Changes nothing.
 
+use smallvec::SmallVec;
+
 use super::{Context, Event, Handle, Opening, Range, Resolved, Scratch, Set, System};
 use crate::catalog::model::{
     Amount, AmountRange, AmountSource, Change, EntityIndex, EventPlan, FieldDef, FieldIndex, FieldUse,
@@ -32,14 +34,7 @@ impl Scratch {
                     Resolved::Do
                 }
                 Step::Abandon => {
-                    self.abandons = true;
-                    if context.former.contains(&event.opener) {
-                        let owned = |opening: &usize| {
-                            let kind = self.openings[*opening].kind;
-                            system.catalog.entities[kind].owned
-                        };
-                        self.closed.extend((0..self.openings.len()).filter(owned).map(Handle::New));
-                    }
+                    self.abandons = !context.former.is_empty();
                     Resolved::Do
                 }
                 Step::Change(_) => Resolved::Skip,
@@ -177,21 +172,30 @@ impl Scratch {
         if self.closed.is_empty() && !self.reset && !self.abandons {
             return false;
         }
-        self.closed.contains(&handle)
-            || match handle {
-                Handle::Existing(id) => {
-                    self.reset
-                        || (self.abandons && system.is_given_up(id, former))
-                        || system
-                            .entities
-                            .parents(id)
-                            .any(|parent| self.is_closed(Handle::Existing(parent), system, former))
-                }
-                Handle::New(opening) => {
-                    let parents = self.openings[opening].parents.clone();
-                    self.parents[parents].iter().any(|&parent| self.is_closed(parent, system, former))
+        // It goes with what it is within, which is visited once each however many ways lead there.
+        let mut rest = vec![handle];
+        let mut next = 0;
+        while let Some(&handle) = rest.get(next) {
+            next += 1;
+            let is_existing_closed = |id| self.reset || (self.abandons && system.is_given_up(id, former));
+            let parents: SmallVec<[Handle; 2]> = match handle {
+                _ if self.closed.contains(&handle) => return true,
+                Handle::Existing(id) if is_existing_closed(id) => return true,
+                Handle::Existing(id) => system.entities.parents(id).map(Handle::Existing).collect(),
+                Handle::New(opening) => self.parents[self.openings[opening].parents.clone()].into(),
+            };
+            for parent in parents {
+                if !rest.contains(&parent) {
+                    rest.push(parent);
                 }
             }
+        }
+        false
+    }
+
+    /// Whether the event opens anything.
+    pub(in crate::lifecycles) fn opens(&self) -> bool {
+        !self.openings.is_empty()
     }
 
     fn resolve_open(
@@ -330,7 +334,7 @@ impl Scratch {
         if !matches!(self.sets[change.set], Set::Ready(..)) {
             return Ok(Resolved::Skip);
         }
-        if change.verb == Verb::Follow && owner.is_none() {
+        if matches!(change.verb, Verb::Follow | Verb::Remove) && owner.is_none() {
             let raw = self.raw_tuple(event, change.set, system)?;
             self.raw_tuples.push((index, raw));
         }

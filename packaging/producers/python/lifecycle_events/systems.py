@@ -473,9 +473,9 @@ class Vlog:
         """``vlog.worker.status_changed``"""
         self._emit("vlog.worker.status_changed", status=status, worker_id=worker_id, worker_name=worker_name, time=time)
 
-    def worker_heartbeat(self, *, worker_id: Label, result: Label, time: Optional[float] = None) -> None:
+    def worker_heartbeat(self, *, worker_id: Label, result: Label, worker_name: Optional[Label] = None, status: Optional[Label] = None, time: Optional[float] = None) -> None:
         """``vlog.worker.heartbeat``"""
-        self._emit("vlog.worker.heartbeat", worker_id=worker_id, result=result, time=time)
+        self._emit("vlog.worker.heartbeat", worker_id=worker_id, result=result, worker_name=worker_name, status=status, time=time)
 
     def worker_heartbeat_failed(self, *, worker_id: Label, time: Optional[float] = None) -> None:
         """``vlog.worker.heartbeat_failed``"""
