@@ -133,15 +133,19 @@ impl State {
         state.is_shown = true;
         *state.events.get_mut(&line.event).unwrap() += 1;
         if event.effects.iter().any(|effect| effect.verb == "abandon") {
-            state.start_up(world);
+            state.start_up(world, world.resets);
         }
         Ok(state)
     }
 
-    /// Applies the configured events of this system that can be.
-    pub fn start_up(&mut self, world: &World) {
+    /// Applies the configured events of this system that can be. What opens nothing has nothing to do where series are still there.
+    pub fn start_up(&mut self, world: &World, is_blank: bool) {
         let system = Rc::clone(&self.system);
-        for line in world.startup.iter().filter(|line| system.events.contains_key(&line.event)) {
+        let opens =
+            |event: &Event| event.effects.iter().any(|effect| matches!(effect.verb, "open" | "ensure"));
+        let has_to_do =
+            |line: &&Line| system.events.get(&line.event).is_some_and(|event| is_blank || opens(event));
+        for line in world.startup.iter().filter(has_to_do) {
             let world = World { by: None, startup: &[], abandons: world.abandons, ..*world };
             match self.after(line, &world) {
                 Ok(after) => *self = after,

@@ -116,7 +116,7 @@ impl Model {
             model.add(system);
         }
         for name in model.states.keys().copied().collect::<Vec<_>>() {
-            model.with(name, None, State::start_up);
+            model.with(name, None, |state, world| state.start_up(world, true));
         }
         model
     }
