@@ -173,7 +173,7 @@ func TestNamesAreNotCutAndALineThatIsTooLongIsTold(t *testing.T) {
 	client.Emit("a.long", lifecycle.Bool(strings.Repeat("n", 70000), true), lifecycle.At(time.Unix(1, 0)))
 	closeInTime(t, client)
 	line := e.lines(0)[1]
-	if line["event"] != name || line["\ufffd"] != "replaced" || line["f0"] != strings.Repeat("a", 253)+"…" {
+	if line["event"] != name || line["\ufffd"] != "replaced" || line["f0"] != strings.Repeat("a", 1097)+"…" {
 		t.Fatalf("%v", line)
 	}
 	expected := "lifecycle: 1 events were no JSON, the latest: a.long: the line has 70035 bytes, and may have 65000"

@@ -28,15 +28,15 @@ const (
 const (
 	// Of a text in UTF-8. The exporter cuts labels to 1,024 bytes and rejects longer parts of keys: a cut here hides neither.
 	textBytesMax = 4096
-	// Of a text in a line that is too long otherwise.
-	shortTextBytesMax = 256
+	// Of a text in a line that is too long otherwise: still more than a part of a key may have, so that none becomes another one.
+	shortTextBytesMax = 1100
 	// Of a line, without its end. The exporter takes 65,536.
 	lineBytesMax = 65000
 	// The last character of a text that was cut.
 	cutMark = "…"
 )
 
-// Text is a field that holds text. What is no UTF-8 in it becomes U+FFFD. A text of over 4,096 bytes is cut, as all are to 256 bytes in an
+// Text is a field that holds text. What is no UTF-8 in it becomes U+FFFD. A text of over 4,096 bytes is cut, as all are to 1,100 bytes in an
 // event of over 65,000.
 func Text(name, value string) Field {
 	return Field{name: name, kind: textField, text: value}

@@ -6,8 +6,8 @@
 
 /** Of a text in UTF-8. The exporter cuts labels to 1,024 bytes and rejects longer parts of keys: a cut here hides neither. */
 const TEXT_BYTES_MAX = 4096;
-/** Of a text in a line that is too long otherwise. */
-const SHORT_TEXT_BYTES_MAX = 256;
+/** Of a text in a line that is too long otherwise: still more than a part of a key may have, so that none becomes another one. */
+const SHORT_TEXT_BYTES_MAX = 1100;
 /** Of a line, without its end. The exporter takes 65,536. */
 const LINE_BYTES_MAX = 65_000;
 /** Of the UTF-8 of a unit of UTF-16; a pair of them has four. */

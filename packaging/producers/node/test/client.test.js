@@ -69,7 +69,7 @@ test("names are not cut, and what is no character in them is replaced", async (c
   client.emit(name, texts);
   assert.equal(await client.close(), true);
   assert.deepEqual(lines[1], { event: "a.\ufffd", [name]: 1, "\ufffd": 2, time: 1 });
-  assert.deepEqual([lines[2].event, lines[2].f0], [name, "a".repeat(253) + "…"]);
+  assert.deepEqual([lines[2].event, lines[2].f0], [name, "a".repeat(1097) + "…"]);
 });
 
 test("a line that is too long with short texts is told", async (context) => {

@@ -14,8 +14,8 @@ from typing import Any, Dict
 
 #: Of a text in UTF-8. The exporter cuts labels to 1,024 bytes and rejects longer parts of keys: a cut here hides neither.
 TEXT_BYTES_MAX = 4096
-#: Of a text in a line that is too long otherwise.
-SHORT_TEXT_BYTES_MAX = 256
+#: Of a text in a line that is too long otherwise: still more than a part of a key may have, so that none becomes another one.
+SHORT_TEXT_BYTES_MAX = 1100
 #: Of a line, without its end. The exporter takes 65,536.
 LINE_BYTES_MAX = 65_000
 

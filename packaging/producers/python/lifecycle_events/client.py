@@ -117,7 +117,7 @@ class Client(Systems):
     def emit(self, event: str, /, **fields: Any) -> None:
         """Reports an event. Fields are text, numbers or booleans; ``None`` is the same as absent; others are taken as their text.
 
-        A text of over 4,096 bytes of UTF-8 is cut, as all are to 256 bytes in an event of over 65,000, and a lone surrogate becomes U+FFFD.
+        A text of over 4,096 bytes of UTF-8 is cut, as all are to 1,100 bytes in an event of over 65,000, and a lone surrogate becomes U+FFFD.
         """
         try:
             if fields.get("time") is None:
