@@ -84,7 +84,7 @@ impl Names {
             Some(index) => Ok(*index),
             None => {
                 let expected = match self.what {
-                    "entity" => format!("one of {}", self.list.join(", ")),
+                    "entity" if !self.list.is_empty() => format!("one of {}", self.list.join(", ")),
                     _ => "one of this catalog".to_owned(),
                 };
                 let what = format!("{name:?}: unknown {}, expected {expected}", self.what);

@@ -73,9 +73,9 @@ pub fn read_good_settings(file: &str, text: &str, faults: &mut Faults) -> (Setti
     }
     if reader.settings.grace < limits::CLIENT_PAUSE_MAX * 3 {
         reader.warnings.push(format!(
-            "[events] grace: {:?}: producers may pause for {} s between two attempts to come back, so what they have open \
+            "[events] grace: {} s: producers may pause for {} s between two attempts to come back, so what they have open \
              may be abandoned at each restart of the exporter; expected at least {} s",
-            reader.settings.grace,
+            reader.settings.grace.as_secs_f64(),
             limits::CLIENT_PAUSE_MAX.as_secs(),
             3 * limits::CLIENT_PAUSE_MAX.as_secs()
         ));

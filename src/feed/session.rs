@@ -146,7 +146,7 @@ impl Feed {
         let name = Arc::clone(&session.name);
         let SessionName { producer, instance } = &*name;
         self.record_own(&Entry::Abandon { at, producer, instance }, &format!("producer {producer}: "));
-        log::info!("producer {producer}: instance {instance} stays away, what it may have open is abandoned");
+        log::info!("producer {producer}: instance {instance} has ended, what it may have open is abandoned");
     }
 
     /// A session's connection has ended before its session has.

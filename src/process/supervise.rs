@@ -70,7 +70,7 @@ struct Roles {
     /// Ends with the feed, once the state is written.
     saver: Option<JoinHandle<()>>,
     http_threads: Vec<JoinHandle<()>>,
-    /// Runs once everything is up; `demo` plays from here.
+    /// What the start has told systemd; a reload says it again.
     status: String,
 }
 

@@ -1,6 +1,6 @@
 //! The sessions of producers that want nothing lost and nothing twice: who they are and how far each has come.
 //!
-//! Whether a producer is connected just now is not state but the feed's business.
+//! Which connection a session has is not state but the feed's business; state is what its end has left behind.
 
 use std::sync::Arc;
 

@@ -1,10 +1,11 @@
 //! Applying one event to its system, all of it or nothing.
 //!
-//! First [`Scratch::resolve`] works out every step without changing anything: keys are looked up, labels are
-//! filled, values are read. Whatever can be refused is refused there. Then [`Scratch::commit`] does the steps in
-//! the order written, and nothing in it can fail. An event may open and close several entities; what its earlier
-//! steps will have done is kept beside the state until then. This file holds what the two share; `labels` fills the labels of both; `count` is the short way of
-//! events that only count.
+//! First [`Scratch::resolve`] works out every step without changing anything: keys are looked up, labels are filled, values are
+//! read. Whatever can be refused is refused there. Then [`Scratch::commit`] does the steps in the order written, and nothing in
+//! it can fail. An event may open and close several entities; what its earlier steps will have done is kept beside the state
+//! until then. What an abandonment does is done before both, by `restart`.
+//!
+//! This file holds what the two share. `labels` fills the labels of both; `count` is the short way of events that only count.
 
 mod commit;
 mod count;
