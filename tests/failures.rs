@@ -11,7 +11,8 @@
 mod support;
 
 use std::fs;
-use std::process::Command;
+use std::io::Write;
+use std::process::{Command, Stdio};
 
 use support::session::Session;
 use support::{Exporter, binary, value, wait_until};
@@ -342,10 +343,17 @@ fn what_send_leaves_behind_is_no_producer_that_is_away() {
         said.contains("warning: recording.stopped: duraton: unknown field, ignored; the event has"),
         "{said}"
     );
+    let mut command = binary();
+    command.args(["send", "-", "--config", "/dev/null", "--socket"]).arg(&exporter.socket);
+    let line = "{\"event\":\"recording.uploaded\",\"backend\":\"b\",\"size\":5}\n";
+    let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(line.repeat(3).as_bytes()).unwrap();
+    let said = String::from_utf8(child.wait_with_output().unwrap().stderr).unwrap();
+    assert_eq!(said.matches("warning: recording.uploaded: size: unknown field").count(), 1, "{said}");
     // Interrupted before its input has ended, it leaves its position, but nobody misses it.
     let mut command = binary();
     command.args(["send", "-", "--config", "/dev/null", "--socket"]).arg(&exporter.socket);
-    let mut child = command.stdin(std::process::Stdio::piped()).spawn().unwrap();
+    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
     exporter.wait_for("lifecycle_exporter_producers", 1.0);
     child.kill().unwrap();
     child.wait().unwrap();

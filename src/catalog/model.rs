@@ -156,12 +156,18 @@ pub struct EventPlan {
 }
 
 impl EventPlan {
-    /// What is wrong with each of these names that no effect of the event uses. `time` is every event's.
-    pub fn unknown_fields<'a>(&'a self, names: &'a [String]) -> impl Iterator<Item = String> {
-        let is_used = |name: &str| name == "time" || self.fields.iter().any(|field| field.name == name);
-        names.iter().filter(move |name| !is_used(name)).map(|name| {
+    /// Those of these names that no effect of the event uses, and what to say of each. `event` and `time` are every event's.
+    pub fn unknown_fields<'a>(
+        &'a self,
+        names: impl IntoIterator<Item = &'a str>,
+    ) -> impl Iterator<Item = (&'a str, String)> {
+        let is_used = |name: &str| {
+            matches!(name, "event" | "time") || self.fields.iter().any(|field| field.name == name)
+        };
+        names.into_iter().filter(move |name| !is_used(name)).map(|name| {
             let known: Vec<&str> = self.fields.iter().map(|field| field.name.as_str()).collect();
-            format!("{}: {name}: unknown field, ignored; the event has {}", self.name, known.join(", "))
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            (name, format!("{}: {name}: unknown field, ignored; the event has {known}", self.name))
         })
     }
 

@@ -129,7 +129,8 @@ fn check_against(
                 startup.event
             ));
         }
-        warnings.extend(plan.unknown_fields(&startup.fields).map(|what| format!("[startup] event: {what}")));
+        let unknown = plan.unknown_fields(startup.fields.iter().map(String::as_str));
+        warnings.extend(unknown.map(|(_, what)| format!("[startup] event: {what}")));
     }
     warnings
 }

@@ -5,6 +5,8 @@ use std::io::{self, BufRead, BufReader, Read};
 
 use crossbeam_channel::{Receiver, SendError, Sender, bounded};
 
+use super::unknown::Unknown;
+use super::warn;
 use crate::event::greeting::Greeting;
 use crate::limits;
 use crate::state::is_blank;
@@ -35,16 +37,22 @@ pub(super) struct Block {
 const QUEUE: usize = 4;
 
 /// Reads standard input on a thread of its own, since reading may wait for ever.
-pub(super) fn read_standard_input() -> Receiver<Input> {
+pub(super) fn read_standard_input(mut unknown: Unknown) -> Receiver<Input> {
     let (sender, inputs) = bounded(QUEUE);
     std::thread::spawn(move || {
         // Nobody who listens: the session has ended before the input.
-        let _ = read(BufReader::with_capacity(limits::BATCH_BYTES, io::stdin()), &sender);
+        let input = BufReader::with_capacity(limits::BATCH_BYTES, io::stdin());
+        let _ = read(input, &sender, &mut |line| unknown.look(line, &mut warn));
     });
     inputs
 }
 
-fn read(mut input: BufReader<impl Read>, out: &Sender<Input>) -> Result<(), SendError<Input>> {
+/// `look` sees each line that is sent.
+fn read(
+    mut input: BufReader<impl Read>,
+    out: &Sender<Input>,
+    look: &mut dyn FnMut(&str),
+) -> Result<(), SendError<Input>> {
     let mut line = Vec::new();
     let mut block = Block { first: 1, lines: 0, bytes: Vec::new() };
     for number in 1_u64.. {
@@ -60,6 +68,9 @@ fn read(mut input: BufReader<impl Read>, out: &Sender<Input>) -> Result<(), Send
         let refused = if failed.is_some() { None } else { refusal(&line) };
         let sent = failed.is_none() && refused.is_none() && !is_blank(&line);
         if sent {
+            if let Ok(text) = std::str::from_utf8(&line) {
+                look(text.trim_end());
+            }
             if block.lines == 0 {
                 block.first = number;
             }
@@ -102,7 +113,7 @@ mod tests {
 
     fn inputs(text: &str) -> Vec<Input> {
         let (sender, inputs) = crossbeam_channel::unbounded();
-        read(BufReader::new(text.as_bytes()), &sender).unwrap();
+        read(BufReader::new(text.as_bytes()), &sender, &mut |_| {}).unwrap();
         drop(sender);
         inputs.iter().collect()
     }
