@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hashbrown::DefaultHashBuilder;
 use smallvec::SmallVec;
 
-use super::entities::{Entities, EntityId, Opener};
+use super::entities::{Entities, EntityId, Opener, SeriesRef};
 use crate::catalog::model::{Catalog, EntityIndex, MetricKind};
 use crate::series::{Family, Shape};
 
@@ -135,6 +135,13 @@ impl System {
         self.entities.forget_series();
         self.families.iter_mut().for_each(Family::clear);
         self.show(hasher);
+    }
+
+    /// An entity owns a series no longer, if it did.
+    pub(super) fn disown(&mut self, owner: EntityId, series: SeriesRef) {
+        if self.entities.disown(owner, series) {
+            self.families[series.metric as usize].disown(series.slot);
+        }
     }
 
     /// Whether an entity is abandoned with what these have opened.

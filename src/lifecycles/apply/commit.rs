@@ -160,12 +160,10 @@ fn move_age(system: &mut System, owner: EntityId, series: SeriesRef) {
     let owned = &system.entities.get(owner).more().owned;
     let is_former = |other: &&SeriesRef| other.metric == series.metric && other.slot != series.slot;
     let former: Vec<SeriesRef> = owned.iter().filter(is_former).copied().collect();
-    let family = &mut system.families[series.metric as usize];
     for old in former {
+        let family = &mut system.families[series.metric as usize];
         family.mark(series.slot, family.value(old.slot).max(family.value(series.slot)));
-        if system.entities.disown(owner, old) {
-            family.disown(old.slot);
-        }
+        system.disown(owner, old);
     }
 }
 
@@ -182,11 +180,9 @@ fn place(family: &mut Family, verb: Verb, text: &[u8], hash: u64, kind: &MetricK
 
 /// Forgets a series, or the share that one of its owners has in it.
 fn remove(system: &mut System, owner: Option<EntityId>, series: SeriesRef) {
-    let family = &mut system.families[series.metric as usize];
     match owner {
-        None => family.remove(series.slot),
-        Some(owner) if system.entities.disown(owner, series) => family.disown(series.slot),
-        Some(_) => {}
+        None => system.families[series.metric as usize].remove(series.slot),
+        Some(owner) => system.disown(owner, series),
     }
 }
 
@@ -205,8 +201,8 @@ fn count(system: &mut System, id: EntityId, series: SeriesRef) {
     if let Some(former) = former {
         family.add(former.slot, -1.0);
         // Where the entity itself is the owner, the series in which it is counted no longer goes with it.
-        if former != series && system.entities.disown(id, former) {
-            family.disown(former.slot);
+        if former != series {
+            system.disown(id, former);
         }
     }
 }
