@@ -140,17 +140,41 @@ struct Listener {
     pid: Option<i32>,
 }
 
-/// Who listens at a socket file, if anybody does.
-fn listener_of(path: &Path) -> io::Result<Option<Listener>> {
+/// What is at the path of the socket file.
+enum Found {
+    Nothing,
+    /// A socket file that nobody answers.
+    Stale,
+    Listener(Listener),
+}
+
+/// Looks at the path of the socket file. What is no socket there is an error.
+fn look_at(path: &Path) -> Result<Found, String> {
+    let fail = |what: String| Err(format!("{}: {what}", path.display()));
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
+        Err(error) => return fail(error.to_string()),
+        Ok(found) if !found.file_type().is_socket() => {
+            return fail("is there and no socket; expected a path for the socket file".to_owned());
+        }
+        Ok(_) => {}
+    }
     match connect(path, limits::SOCKET_TRY) {
         Ok(stream) => {
             let peer = getsockopt(&stream, sockopt::PeerCredentials).ok();
-            Ok(Some(Listener { pid: peer.map(|peer| peer.pid()) }))
+            Ok(Found::Listener(Listener { pid: peer.map(|peer| peer.pid()) }))
         }
-        Err(error) if error.kind() == io::ErrorKind::TimedOut => Ok(Some(Listener { pid: None })),
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(None),
-        Err(error) => Err(error),
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => Ok(Found::Listener(Listener { pid: None })),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(Found::Stale),
+        Err(error) => fail(format!("is there and cannot be tried: {error}")),
     }
+}
+
+fn taken(path: &Path) -> String {
+    format!(
+        "{}: another process listens there; stop it, or choose another path with --socket",
+        path.display()
+    )
 }
 
 /// Binds the socket file. A file that nobody answers is replaced; a live one is an error.
@@ -161,24 +185,13 @@ pub fn bind(path: &Path, mode: u32, group: Option<Gid>) -> Result<FeedSocket, St
     let opened = File::open(directory).map_err(|error| fail(error.to_string()))?;
     // Held by somebody for good, it must not keep us from starting.
     let _lock = Flock::lock(opened, FlockArg::LockExclusiveNonblock);
-    match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(fail(error.to_string())),
-        Ok(found) if !found.file_type().is_socket() => {
-            return Err(fail("is there and no socket; expected a path for the socket file".to_owned()));
+    match look_at(path)? {
+        Found::Nothing => {}
+        Found::Listener(_) => return Err(taken(path)),
+        Found::Stale => {
+            log::info!("{}: nobody answers there, the file is replaced", path.display());
+            fs::remove_file(path).map_err(|error| fail(format!("cannot be replaced: {error}")))?;
         }
-        Ok(_) => match listener_of(path) {
-            Ok(Some(_)) => {
-                return Err(fail(
-                    "another process listens there; stop it, or choose another path with --socket".to_owned(),
-                ));
-            }
-            Ok(None) => {
-                log::info!("{}: nobody answers there, the file is replaced", path.display());
-                fs::remove_file(path).map_err(|error| fail(format!("cannot be replaced: {error}")))?;
-            }
-            Err(error) => return Err(fail(format!("is there and cannot be tried: {error}"))),
-        },
     }
     let listener = UnixListener::bind(path)
         .map_err(|error| fail(format!("cannot be bound: {error}; choose another path with --socket")))?;
@@ -241,22 +254,10 @@ fn probe_place(probe: &mut Probe, is_configured: bool, group: Option<Gid>) -> Re
         let place = if is_configured { "[events] socket: " } else { "" };
         return Err(format!("{place}{} cannot be made; expected a directory that can", directory.display()));
     }
-    match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return fail(error.to_string()),
-        Ok(found) if !found.file_type().is_socket() => {
-            return fail("is there and no socket; expected a path for the socket file".to_owned());
-        }
-        Ok(_) => match listener_of(path) {
-            Ok(Some(listener)) => {
-                probe.listener = listener.pid;
-                return fail(
-                    "another process listens there; stop it, or choose another path with --socket".to_owned(),
-                );
-            }
-            Ok(None) => {}
-            Err(error) => return fail(format!("is there and cannot be tried: {error}")),
-        },
+    if let Found::Listener(listener) = look_at(path)? {
+        let what = taken(path);
+        probe.listener = listener.pid;
+        return Err(what);
     }
     if directory.exists() && !can_write(directory) {
         return fail(format!("cannot be bound: {} cannot be written", directory.display()));
