@@ -416,8 +416,22 @@ impl State {
         for child in children {
             self.close(&child);
         }
-        self.entities.remove(id);
-        self.series.retain(|_, series| !(series.owners.remove(id) && series.owners.is_empty()));
+        let closed = self.entities.remove(id).unwrap();
+        let (system, entities) = (&self.system, &self.entities);
+        let shares = |metric: &Metric, (other, entity): &(&Id, &Entity)| {
+            other.0 == id.0 && metric.shared.iter().all(|label| entity.labels[label] == closed.labels[label])
+        };
+        self.series.retain(|(name, _), series| {
+            if !series.owners.remove(id) {
+                return true;
+            }
+            let metric = &system.metrics[name];
+            if !metric.shared.is_empty() {
+                let heir = entities.iter().find(|other| shares(metric, other));
+                series.owners.extend(heir.map(|(id, _)| id.clone()));
+            }
+            !series.owners.is_empty()
+        });
         self.totals.retain(|(_, source), _| source != id);
     }
 

@@ -42,6 +42,8 @@ pub struct Metric {
     /// Empty where no table gives it; then it is not compared.
     pub help: &'static str,
     pub owner: Option<&'static str>,
+    /// Owners with the same of these labels stand in for each other: a series goes with the last of them.
+    pub shared: Vec<&'static str>,
     pub alias: Option<&'static str>,
     /// Although it has no labels, it is not there before its first value.
     pub late: bool,
@@ -156,6 +158,7 @@ fn metric(kind: &'static str, parts: &[&'static str]) -> Metric {
         labels: words(parts[0]),
         help,
         owner: of("owner "),
+        shared: words(of("shared").unwrap_or("")),
         alias: of("alias "),
         late: of("late").is_some(),
     }
