@@ -4,31 +4,31 @@ use std::fmt;
 
 /// One or more faults, each a line for people.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Faults(Vec<String>);
+pub(crate) struct Faults(Vec<String>);
 
 impl Faults {
     /// Adds one.
-    pub fn add(&mut self, fault: impl Into<String>) {
+    pub(crate) fn add(&mut self, fault: impl Into<String>) {
         self.0.push(fault.into());
     }
 
     /// Adds those of a result, and returns its value.
-    pub fn take<T>(&mut self, result: Result<T, impl Into<Faults>>) -> Option<T> {
+    pub(crate) fn take<T>(&mut self, result: Result<T, impl Into<Faults>>) -> Option<T> {
         result.map_err(|faults| self.0.extend(faults.into().0)).ok()
     }
 
     /// The value, if there are no faults.
-    pub fn or<T>(self, value: T) -> Result<T, Self> {
+    pub(crate) fn or<T>(self, value: T) -> Result<T, Self> {
         if self.0.is_empty() { Ok(value) } else { Err(self) }
     }
 
     /// All of them.
-    pub fn iter(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(String::as_str)
     }
 
     /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }

@@ -1,36 +1,53 @@
 //! lifecycle-exporter: follows the lifecycles of media servers over a Unix socket and serves their documented
 //! metrics to Prometheus.
 //!
-//! The way of an event: the [`feed`] reads a line, [`event`] splits it, [`lifecycles`] do what its [`catalog`] says to what
-//! is open and to the [`series`], and [`http`] shows them. [`process`] runs the threads; [`cli`] begins everything.
-//! Arrows go one way, and what belongs to one thread is owned by it: there is no lock on an event's way.
+//! # The way of an event
 //!
-//! It is a library only for its own binary and benchmarks; nothing here is stable for others.
+//! ```text
+//!  producer ──▶ feed ──▶ journal           the block of lines, to a thread of its own
+//!                │
+//!                ├─▶ state ─▶ engine       split by protocol, done as its catalog says
+//!                │               └─▶ series
+//!  scraper ◀── http ◀── feed ◀── series    asked for through the feed's mailbox
+//! ```
+//!
+//! The feed's thread owns all state and never waits for a disk, a client or a name server: the journal, HTTP, directory
+//! scans and reverse DNS have threads of their own, and talk to it through its mailbox. There is no lock on an event's way.
+//!
+//! # The arrows
+//!
+//! The modules below stand in layers, the highest first. A module uses only modules that stand below it; a test reads the
+//! sources and fails when an arrow turns back. Two consequences are worth knowing:
+//!
+//! - `format` holds every type that is written to disk and knows none of the types that work with them. Those that work
+//!   convert themselves: `series`, `engine` and `state` each have a `persist`.
+//! - `engine`, `series`, `catalog` and `protocol` hold no sockets, files or threads and ask for no time: the same lines with
+//!   the same times make the same state, in the feed, in a replay of the journal, and in a test.
+//!
+//! The library exists for the binary and for [`internals`], which this package's own benchmarks use. It is no interface for
+//! others.
 
-pub mod clock;
-pub mod boot;
-pub mod limits;
-pub mod image;
-pub mod plain;
-pub mod faults;
+mod commands;
+mod daemon;
+mod http;
+mod feed;
+mod metrics;
+mod scan;
+mod rdns;
+mod journal;
+mod state;
+mod engine;
+mod series;
+mod catalog;
+mod config;
+mod protocol;
+mod format;
+mod faults;
+mod liveness;
+mod special_bytes;
+mod clock;
+mod limits;
 
-pub mod ini;
-pub mod config;
+pub mod internals;
 
-pub mod feed;
-pub mod event;
-pub mod catalog;
-pub mod lifecycles;
-pub mod series;
-pub mod state;
-pub mod journal;
-pub mod http;
-
-pub mod scan;
-pub mod names;
-pub mod control;
-pub mod status;
-pub mod telemetry;
-pub mod process;
-
-pub mod cli;
+pub use commands::run;

@@ -3,6 +3,7 @@
 //! Symbolic links are never followed: every folder is opened relative to its parent and only if it is a folder.
 //! What a report means is the feed's and the catalogs'.
 
+use std::collections::BTreeMap;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -14,11 +15,87 @@ use nix::sys::stat::{FileStat, Mode, SFlag, fstatat};
 
 use crate::clock;
 use crate::config::ScanSettings;
-use crate::control::{Control, ControlSender, ScanReport, ScanStatus};
 use crate::limits;
 
+/// How a directory scan ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ScanStatus {
+    /// Everything was seen.
+    Succeeded,
+    /// The directory itself could not be read.
+    Failed,
+    /// Out of time or files, or a folder could not be read.
+    Partial,
+}
+
+impl ScanStatus {
+    /// The value of the status gauges.
+    pub(crate) fn code(self) -> f64 {
+        match self {
+            ScanStatus::Succeeded => 1.0,
+            ScanStatus::Failed => 0.0,
+            ScanStatus::Partial => -1.0,
+        }
+    }
+}
+
+/// What a directory scan found.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ScanReport {
+    /// The `scan` label.
+    pub(crate) name: String,
+    /// The system whose events it causes.
+    pub(crate) system: Option<String>,
+    /// How it ended.
+    pub(crate) status: ScanStatus,
+    /// The sum of the files' sizes.
+    pub(crate) bytes: u64,
+    /// How many files there are.
+    pub(crate) files: u64,
+    /// The modification time of the oldest one, Unix seconds.
+    pub(crate) oldest: Option<f64>,
+    /// How long it took.
+    pub(crate) duration_seconds: f64,
+    /// When it ended, Unix seconds.
+    pub(crate) ended: f64,
+}
+
+/// What is known of each configured scan.
+pub(crate) type Scans = BTreeMap<String, ScanState>;
+
+/// The latest results of one scan.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub(crate) struct ScanState {
+    /// Of the latest complete scan.
+    pub(crate) bytes: f64,
+    /// Of the latest complete scan.
+    pub(crate) files: f64,
+    /// Unix seconds; 0: no file.
+    pub(crate) oldest: f64,
+    /// 1 success, 0 failed or not yet ended, −1 partial.
+    pub(crate) status: f64,
+    /// Of the latest scan.
+    pub(crate) duration_seconds: f64,
+    /// Unix seconds; 0: never.
+    pub(crate) last_success: f64,
+}
+
+impl ScanState {
+    /// A scan has ended. One that was not complete leaves the sizes as they were.
+    pub(crate) fn note(&mut self, report: &ScanReport) {
+        self.status = report.status.code();
+        self.duration_seconds = report.duration_seconds;
+        if report.status == ScanStatus::Succeeded {
+            self.bytes = report.bytes as f64;
+            self.files = report.files as f64;
+            self.oldest = report.oldest.unwrap_or(0.0);
+            self.last_success = report.ended;
+        }
+    }
+}
+
 /// Runs until the other end of `settings` is gone. Each message replaces the scans to do; all are due at once then.
-pub fn run(settings: &Receiver<Vec<ScanSettings>>, control: &ControlSender) -> Result<(), String> {
+pub(crate) fn run(settings: &Receiver<Vec<ScanSettings>>, report: impl Fn(ScanReport)) -> Result<(), String> {
     let mut plan: Vec<(Instant, ScanSettings)> = Vec::new();
     loop {
         let next = plan.iter().map(|(due, _)| *due).min();
@@ -37,14 +114,14 @@ pub fn run(settings: &Receiver<Vec<ScanSettings>>, control: &ControlSender) -> R
         for (due, scan) in &mut plan {
             if *due <= Instant::now() {
                 *due = Instant::now() + scan.interval;
-                control.send(Control::Scanned(scan_once(scan)));
+                report(scan_once(scan));
             }
         }
     }
 }
 
 /// Looks at one directory.
-pub fn scan_once(scan: &ScanSettings) -> ScanReport {
+pub(crate) fn scan_once(scan: &ScanSettings) -> ScanReport {
     let started = Instant::now();
     let mut sums =
         Sums { scan, until: started + scan.timeout, bytes: 0, files: 0, oldest: None, incomplete: None };

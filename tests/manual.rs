@@ -14,9 +14,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use lifecycle_exporter::catalog::model::FieldUse;
-use lifecycle_exporter::{catalog, cli::args::HELP};
-use support::has_program;
+use serde_json::Value;
+use support::{catalogs, has_program, output};
 
 fn packaged(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging").join(path)
@@ -83,13 +82,15 @@ fn configuration_page() -> String {
 fn events_page() -> String {
     let mut page = head("lifecycle-events", 7, "events of media servers that lifecycle-exporter counts");
     page.push_str(&read("man/lifecycle-events.in"));
-    for catalog in &catalog::load(None).unwrap().all {
-        page.push_str(&format!(".SH \"{}\"\n", roff(&catalog.title.to_uppercase())));
-        for event in &catalog.events {
-            let fields =
-                |used: FieldUse| event.fields_used_as(used).map(roff).collect::<Vec<String>>().join(", ");
-            page.push_str(&format!(".TP\n.B {}\n", roff(&event.name)));
-            let (required, optional) = (fields(FieldUse::Required), fields(FieldUse::Optional));
+    let text = |value: &Value| roff(value.as_str().unwrap());
+    for system in catalogs() {
+        page.push_str(&format!(".SH \"{}\"\n", text(&system["title"]).to_uppercase()));
+        for event in system["events"].as_array().unwrap() {
+            let fields = |key: &str| {
+                event[key].as_array().unwrap().iter().map(text).collect::<Vec<String>>().join(", ")
+            };
+            page.push_str(&format!(".TP\n.B {}\n", text(&event["name"])));
+            let (required, optional) = (fields("fields"), fields("optional"));
             page.push_str(&match (required.is_empty(), optional.is_empty()) {
                 (true, true) => "No fields.\n".to_owned(),
                 (false, true) => format!("{required}\n"),
@@ -107,7 +108,8 @@ fn commands_page() -> String {
     let mut page =
         head("lifecycle-exporter", 8, "follows the lifecycles of media servers, serves their metrics");
     page.push_str(".SH SYNOPSIS\n.B lifecycle\\-exporter\n.RI [ command ]\\ [ options ]\n");
-    for block in HELP.split("\n\n").skip(2) {
+    let help = output(&["--help"]);
+    for block in help.split("\n\n").skip(2) {
         let (title, lines) = block.split_once('\n').unwrap_or((block, ""));
         page.push_str(&format!(".SH {}\n.nf\n", title.trim_end_matches(':').to_uppercase()));
         lines.lines().for_each(|line| page.push_str(&format!("{}\n", roff(line))));
@@ -180,7 +182,8 @@ fn the_page_of_catalogs_names_every_key_and_effect() {
 
 #[test]
 fn the_completions_know_every_command_and_option() {
-    let words = HELP.split(|c: char| c.is_whitespace() || c == ',').filter(|word| word.starts_with("--"));
+    let help = output(&["--help"]);
+    let words = help.split(|c: char| c.is_whitespace() || c == ',').filter(|word| word.starts_with("--"));
     let options: Vec<&str> = words.collect();
     assert!(options.len() > 8, "{options:?}");
     for file in [

@@ -12,7 +12,6 @@ mod support;
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixDatagram;
-use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use support::{Exporter, binary, has_program, value, wait_until};
@@ -99,40 +98,6 @@ fn check_says_who_is_let_in_and_why() {
     let (code, text) = check(&["--client", "192.168.0.1"]);
     assert!(code == Some(1) && text.contains("denied: 192.168.0.1"), "{text}");
     assert!(check(&[]).1.contains("good: configuration and 5 catalogs"));
-}
-
-#[test]
-fn the_shipped_configuration_holds_every_setting_at_its_default() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/etc/lifecycle-exporter.conf");
-    let text = fs::read_to_string(path).unwrap();
-    assert!(
-        text.lines().all(|line| line.is_empty() || line.starts_with(['#', '['])),
-        "only comments and sections"
-    );
-    let mut settings = String::new();
-    let mut scan = false;
-    for line in text.lines() {
-        let bare = line.strip_prefix('#').unwrap_or(line);
-        scan |= bare.starts_with("[scan");
-        if bare.starts_with('[') || (line.starts_with('#') && !bare.starts_with(' ') && bare.contains(" =")) {
-            // What is given once for all is given as it is; scans and start-up events are examples.
-            if !scan && !bare.starts_with("event =") {
-                settings.push_str(bare);
-                settings.push('\n');
-            }
-        }
-    }
-    let (read, warnings) = lifecycle_exporter::config::read_settings("shipped", &settings).unwrap();
-    assert_eq!((read, warnings), (lifecycle_exporter::config::Settings::default(), vec![]));
-    let keys = settings.lines().filter(|line| line.contains('=')).count();
-    assert_eq!(keys, 5 + 9 + 3 + 3 + 2 + 2, "a setting is missing or new:\n{settings}");
-    let uncommented: String = text
-        .lines()
-        .map(|line| {
-            line.strip_prefix('#').filter(|rest| !rest.starts_with(' ') && !rest.is_empty()).unwrap_or(line)
-        })
-        .fold(String::new(), |all, line| all + line + "\n");
-    lifecycle_exporter::config::read_settings("shipped", &uncommented).unwrap();
 }
 
 #[test]

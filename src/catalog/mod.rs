@@ -4,7 +4,7 @@
 //! and the checks across them. Which of them are enabled is the configuration's; what an event does is `lifecycles`'.
 
 mod effect;
-pub mod model;
+pub(crate) mod model;
 mod plan;
 mod read;
 mod sections;
@@ -17,8 +17,8 @@ use std::{fs, io};
 
 use serde::{Deserialize, Serialize};
 
-pub use model::Catalog;
-pub use read::read_catalog;
+pub(crate) use model::Catalog;
+pub(crate) use read::read_catalog;
 
 use crate::faults::Faults;
 use model::MetricKind;
@@ -26,20 +26,20 @@ use read::CatalogError;
 
 /// The text of a catalog, and what it is called in errors.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CatalogText {
+pub(crate) struct CatalogText {
     /// The file, or `built-in NAME`.
-    pub file: Cow<'static, str>,
+    pub(crate) file: Cow<'static, str>,
     /// The whole file.
-    pub text: Cow<'static, str>,
+    pub(crate) text: Cow<'static, str>,
 }
 
 /// All catalogs in force, and the texts they were read from.
 #[derive(Debug, Clone, Default)]
-pub struct Catalogs {
+pub(crate) struct Catalogs {
     /// In the order of `all`.
-    pub texts: Arc<[CatalogText]>,
+    pub(crate) texts: Arc<[CatalogText]>,
     /// Checked.
-    pub all: Vec<Arc<Catalog>>,
+    pub(crate) all: Vec<Arc<Catalog>>,
 }
 
 /// The catalogs compiled in: a name for errors, and the text.
@@ -55,14 +55,14 @@ const BUILT_IN: [(&str, &str); 5] = [
 /// fault.
 ///
 /// A directory that is not there holds no catalogs. A catalog with the name of another replaces nothing: it is an error.
-pub fn load(directory: Option<&Path>) -> Result<Catalogs, Faults> {
+pub(crate) fn load(directory: Option<&Path>) -> Result<Catalogs, Faults> {
     let mut faults = Faults::default();
     let catalogs = load_good(directory, &mut faults);
     faults.or(catalogs)
 }
 
 /// The same as far as there are no faults.
-pub fn load_good(directory: Option<&Path>, faults: &mut Faults) -> Catalogs {
+pub(crate) fn load_good(directory: Option<&Path>, faults: &mut Faults) -> Catalogs {
     let built_in = BUILT_IN.map(|(file, text)| CatalogText { file: file.into(), text: text.into() });
     let mut texts = Vec::from(built_in);
     let listing = directory.map(|directory| list(directory).map_err(|error| unreadable(directory, &error)));
@@ -78,13 +78,13 @@ pub fn load_good(directory: Option<&Path>, faults: &mut Faults) -> Catalogs {
 }
 
 /// Reads catalogs from their texts and checks them against each other. The error holds every fault.
-pub fn read_texts(texts: &[CatalogText]) -> Result<Catalogs, Faults> {
+pub(crate) fn read_texts(texts: &[CatalogText]) -> Result<Catalogs, Faults> {
     let (catalogs, faults) = read_good(texts);
     faults.or(catalogs)
 }
 
 /// The same as far as there are no faults: catalogs that have one are left out, with their texts.
-pub fn read_good(texts: &[CatalogText]) -> (Catalogs, Faults) {
+pub(crate) fn read_good(texts: &[CatalogText]) -> (Catalogs, Faults) {
     let (mut good, mut all) = (Vec::new(), Vec::new());
     let mut taken = Taken::default();
     let mut faults = Faults::default();
@@ -116,15 +116,15 @@ fn read_file(path: &Path) -> io::Result<String> {
 
 /// What a catalog directory holds, in the order of the names.
 #[derive(Debug, Default)]
-pub struct Listing {
+pub(crate) struct Listing {
     /// The `*.ini`.
-    pub catalogs: Vec<PathBuf>,
+    pub(crate) catalogs: Vec<PathBuf>,
     /// Everything else.
-    pub passed_over: Vec<PathBuf>,
+    pub(crate) passed_over: Vec<PathBuf>,
 }
 
 /// Lists a catalog directory; one that is not there is empty.
-pub fn list(directory: &Path) -> io::Result<Listing> {
+pub(crate) fn list(directory: &Path) -> io::Result<Listing> {
     let entries = match fs::read_dir(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Listing::default()),
         entries => entries?,

@@ -3,37 +3,37 @@
 //! Names have become indices, label sources have been worked out, and every event is a plan of steps. Nothing
 //! here reads files or changes state; `read` and `plan` make these types, `lifecycles` follows them.
 
-use crate::event::name::Name;
+use crate::protocol::key_prefix::KeyPrefix;
 
 /// An index into [`Catalog::entities`].
-pub type EntityIndex = usize;
+pub(crate) type EntityIndex = usize;
 /// An index into [`Catalog::metrics`].
-pub type MetricIndex = usize;
+pub(crate) type MetricIndex = usize;
 /// An index into [`EventPlan::fields`].
-pub type FieldIndex = usize;
+pub(crate) type FieldIndex = usize;
 /// An index into the entities that one event touches, in the order of its steps.
-pub type HandleIndex = usize;
+pub(crate) type HandleIndex = usize;
 
 /// One system: its entities, metrics and events.
 #[derive(Debug, Default, PartialEq)]
-pub struct Catalog {
+pub(crate) struct Catalog {
     /// Events are named `NAME.…`.
-    pub name: String,
+    pub(crate) name: String,
     /// For people.
-    pub title: String,
+    pub(crate) title: String,
     /// Kinds of things that are opened and closed.
-    pub entities: Vec<EntityDef>,
+    pub(crate) entities: Vec<EntityDef>,
     /// Metric families.
-    pub metrics: Vec<MetricDef>,
+    pub(crate) metrics: Vec<MetricDef>,
     /// What each event does.
-    pub events: Vec<EventPlan>,
+    pub(crate) events: Vec<EventPlan>,
     /// Which events a directory scan of this system causes.
-    pub scan: ScanEvents,
+    pub(crate) scan: ScanEvents,
 }
 
 impl Catalog {
     /// How deep each kind of entity is within others: 0 where it has no parents.
-    pub fn depths(&self) -> Vec<usize> {
+    pub(crate) fn depths(&self) -> Vec<usize> {
         fn depth(of: EntityIndex, entities: &[EntityDef], known: &mut [Option<usize>]) -> usize {
             if let Some(depth) = known[of] {
                 return depth;
@@ -50,57 +50,57 @@ impl Catalog {
 
 /// A kind of thing that is opened and closed.
 #[derive(Debug, Default, PartialEq)]
-pub struct EntityDef {
+pub(crate) struct EntityDef {
     /// Unique in its catalog.
-    pub name: String,
+    pub(crate) name: String,
     /// The fields that tell open ones apart; at least one.
-    pub key: Vec<String>,
+    pub(crate) key: Vec<String>,
     /// Further fields it carries from its opening event.
-    pub labels: Vec<String>,
+    pub(crate) labels: Vec<String>,
     /// Its parents: closing one closes this.
-    pub within: Vec<EntityIndex>,
+    pub(crate) within: Vec<EntityIndex>,
     /// The event (an index into [`Catalog::events`]) that stands for its abandonment.
-    pub abandoned: Option<usize>,
+    pub(crate) abandoned: Option<usize>,
     /// Whether it belongs to its producer and is abandoned with it.
-    pub owned: bool,
+    pub(crate) owned: bool,
     /// Whether it closes as soon as nothing is within it any more.
-    pub closes_when_empty: bool,
+    pub(crate) closes_when_empty: bool,
     /// The gauges that begin with it: live ones that count it and ages that it owns. Handle 0 is the entity; no step needs a
     /// field of a line, so the gauges can be filled again at any time.
-    pub gauges: EventPlan,
+    pub(crate) gauges: EventPlan,
 }
 
 impl EntityDef {
     /// Where a label stands among the key and the carried labels, keys first.
-    pub fn part(&self, label: &str) -> Option<usize> {
+    pub(crate) fn part(&self, label: &str) -> Option<usize> {
         self.key.iter().chain(&self.labels).position(|name| name == label)
     }
 }
 
 /// A metric family as documented.
 #[derive(Debug, Default, PartialEq)]
-pub struct MetricDef {
+pub(crate) struct MetricDef {
     /// Unique over all catalogs.
-    pub name: String,
+    pub(crate) name: String,
     /// A second name that is shown where aliases are asked for.
-    pub alias: Option<String>,
+    pub(crate) alias: Option<String>,
     /// What it counts or measures.
-    pub kind: MetricKind,
+    pub(crate) kind: MetricKind,
     /// The documented text.
-    pub help: String,
+    pub(crate) help: String,
     /// In the documented order.
-    pub labels: Vec<String>,
+    pub(crate) labels: Vec<String>,
     /// The version of the system that brought it, where documented.
-    pub since: Option<String>,
+    pub(crate) since: Option<String>,
     /// Its series vanish when this entity closes.
-    pub owner: Option<EntityIndex>,
+    pub(crate) owner: Option<EntityIndex>,
     /// Whether it exists at 0 as soon as its system is shown, if it has no labels.
-    pub zero: bool,
+    pub(crate) zero: bool,
 }
 
 /// What a metric counts or measures.
 #[derive(Debug, Default, Clone, PartialEq)]
-pub enum MetricKind {
+pub(crate) enum MetricKind {
     /// Only grows.
     #[default]
     Counter,
@@ -116,7 +116,7 @@ pub enum MetricKind {
 
 impl MetricKind {
     /// The type in Prometheus's words.
-    pub fn prometheus_type(&self) -> &'static str {
+    pub(crate) fn prometheus_type(&self) -> &'static str {
         match self {
             MetricKind::Counter => "counter",
             MetricKind::Gauge | MetricKind::Live(_) | MetricKind::Age => "gauge",
@@ -127,7 +127,7 @@ impl MetricKind {
 
 /// What is done to a label's value before it is shown.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Transform {
+pub(crate) enum Transform {
     /// An URL path with its variable segments replaced; holds the segments whose successor is variable.
     Path(Vec<String>),
     /// Letters, digits, `_` and `-`, at most 50 characters.
@@ -140,24 +140,24 @@ pub enum Transform {
 
 /// What an event does, step by step.
 #[derive(Debug, Default, PartialEq)]
-pub struct EventPlan {
+pub(crate) struct EventPlan {
     /// With the system's prefix: `recording.started`.
-    pub name: String,
+    pub(crate) name: String,
     /// Every field that the event uses.
-    pub fields: Vec<FieldDef>,
+    pub(crate) fields: Vec<FieldDef>,
     /// In the order written.
-    pub steps: Vec<Step>,
+    pub(crate) steps: Vec<Step>,
     /// The label tuples its steps need, each worked out once an event.
-    pub sets: Vec<LabelSet>,
+    pub(crate) sets: Vec<LabelSet>,
     /// How many entities its steps touch.
-    pub handles: usize,
+    pub(crate) handles: usize,
     /// Whether it tells that its server has been restarted: by a reset or an abandon, which is its first step.
-    pub restarts: bool,
+    pub(crate) restarts: bool,
 }
 
 impl EventPlan {
     /// Those of these names that no effect of the event uses, and what to say of each. `event` and `time` are every event's.
-    pub fn unknown_fields<'a>(
+    pub(crate) fn unknown_fields<'a>(
         &'a self,
         names: impl IntoIterator<Item = &'a str>,
     ) -> impl Iterator<Item = (&'a str, String)> {
@@ -172,25 +172,25 @@ impl EventPlan {
     }
 
     /// The names of its fields of one use, in the order first needed.
-    pub fn fields_used_as(&self, used: FieldUse) -> impl Iterator<Item = &str> {
+    pub(crate) fn fields_used_as(&self, used: FieldUse) -> impl Iterator<Item = &str> {
         self.fields.iter().filter(move |field| field.used == used).map(|field| field.name.as_str())
     }
 }
 
 /// A field of an event's line.
 #[derive(Debug, PartialEq)]
-pub struct FieldDef {
+pub(crate) struct FieldDef {
     /// The JSON key.
-    pub name: String,
+    pub(crate) name: String,
     /// The same, quick to compare.
-    pub short: Name,
+    pub(crate) short: KeyPrefix,
     /// What its absence means.
-    pub used: FieldUse,
+    pub(crate) used: FieldUse,
 }
 
 /// What the absence of a field means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FieldUse {
+pub(crate) enum FieldUse {
     /// The event is rejected.
     Required,
     /// The effects that need it are skipped.
@@ -201,7 +201,7 @@ pub enum FieldUse {
 
 /// One effect.
 #[derive(Debug, PartialEq)]
-pub enum Step {
+pub(crate) enum Step {
     /// A new entity.
     Open {
         /// Which kind.
@@ -236,7 +236,7 @@ pub enum Step {
 
 /// What is done with an entity that was found open.
 #[derive(Debug, PartialEq)]
-pub enum Then {
+pub(crate) enum Then {
     /// It ends, with all within it.
     Close,
     /// It lends its labels.
@@ -247,26 +247,26 @@ pub enum Then {
 
 /// A change of one series.
 #[derive(Debug, PartialEq)]
-pub struct Change {
+pub(crate) struct Change {
     /// What is done.
-    pub verb: Verb,
+    pub(crate) verb: Verb,
     /// To which family.
-    pub metric: MetricIndex,
+    pub(crate) metric: MetricIndex,
     /// To which series: an index into [`EventPlan::sets`].
-    pub set: usize,
+    pub(crate) set: usize,
     /// By how much, where the verb takes a value.
-    pub amount: Option<Amount>,
+    pub(crate) amount: Option<Amount>,
     /// The entity that the series belongs to.
-    pub owner: Option<Place>,
+    pub(crate) owner: Option<Place>,
     /// Done only if this field reads so.
-    pub condition: Option<(FieldIndex, String)>,
+    pub(crate) condition: Option<(FieldIndex, String)>,
     /// The labels that the catalog fixes, as it writes them.
-    pub fixed: Box<str>,
+    pub(crate) fixed: Box<str>,
 }
 
 /// What is done to a series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verb {
+pub(crate) enum Verb {
     /// Plus one.
     Inc,
     /// Plus the amount.
@@ -293,18 +293,18 @@ pub enum Verb {
 
 /// Alternatives for a value: the first that is present counts.
 #[derive(Debug, PartialEq)]
-pub struct Amount {
+pub(crate) struct Amount {
     /// In the order written; not empty.
-    pub alternatives: Vec<AmountSource>,
+    pub(crate) alternatives: Vec<AmountSource>,
     /// The field to name when none is present and the event may not go without.
-    pub needed: Option<FieldIndex>,
+    pub(crate) needed: Option<FieldIndex>,
     /// Which numbers are taken.
-    pub range: AmountRange,
+    pub(crate) range: AmountRange,
 }
 
 /// Which numbers an effect takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AmountRange {
+pub(crate) enum AmountRange {
     /// Every finite number: it replaces what was there.
     Any,
     /// Up to [`AMOUNT_MAX`] in either direction: it is added up.
@@ -314,11 +314,11 @@ pub enum AmountRange {
 }
 
 /// The largest number that can be added up: above it an `f64` no longer tells whole numbers apart.
-pub const AMOUNT_MAX: f64 = 9_007_199_254_740_992.0;
+pub(crate) const AMOUNT_MAX: f64 = 9_007_199_254_740_992.0;
 
 impl AmountRange {
     /// Whether a number is in it.
-    pub fn contains(self, number: f64) -> bool {
+    pub(crate) fn contains(self, number: f64) -> bool {
         match self {
             AmountRange::Any => number.is_finite(),
             AmountRange::Summed => number.abs() <= AMOUNT_MAX,
@@ -327,7 +327,7 @@ impl AmountRange {
     }
 
     /// For people.
-    pub fn expected(self) -> &'static str {
+    pub(crate) fn expected(self) -> &'static str {
         match self {
             AmountRange::Any => "a finite number",
             AmountRange::Summed => "a number from -2^53 to 2^53",
@@ -338,7 +338,7 @@ impl AmountRange {
 
 /// Where a value comes from.
 #[derive(Debug, PartialEq)]
-pub enum AmountSource {
+pub(crate) enum AmountSource {
     /// A field of the line, a number.
     Field(FieldIndex),
     /// A number in the catalog.
@@ -351,34 +351,34 @@ pub enum AmountSource {
 
 /// An entity that can be reached from one that the event touches.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Place {
+pub(crate) struct Place {
     /// Where the way begins.
-    pub handle: HandleIndex,
+    pub(crate) handle: HandleIndex,
     /// Which parent to go to at each step (an index into [`EntityDef::within`]); empty: the entity itself.
-    pub path: Vec<usize>,
+    pub(crate) path: Vec<usize>,
 }
 
 /// A tuple of labels in the documented order, and where their values come from.
 #[derive(Debug, PartialEq)]
-pub struct LabelSet {
+pub(crate) struct LabelSet {
     /// One for each label of the metric.
-    pub labels: Vec<LabelFill>,
+    pub(crate) labels: Vec<LabelFill>,
 }
 
 /// One label of a set.
 #[derive(Debug, PartialEq)]
-pub struct LabelFill {
+pub(crate) struct LabelFill {
     /// What goes before the value in the text of the tuple: `name="` or `",name="`.
-    pub opening: String,
+    pub(crate) opening: String,
     /// Tried in order.
-    pub sources: Vec<LabelSource>,
+    pub(crate) sources: Vec<LabelSource>,
     /// Done to the value.
-    pub transform: Option<Transform>,
+    pub(crate) transform: Option<Transform>,
 }
 
 /// Where a label's value comes from.
 #[derive(Debug, Clone, PartialEq)]
-pub enum LabelSource {
+pub(crate) enum LabelSource {
     /// The target's braces.
     Text(String),
     /// A field of the line.
@@ -391,11 +391,11 @@ pub enum LabelSource {
 
 /// The events that a directory scan causes, as `EVENT KEY=VALUE…` with `{bytes}`, `{files}`, `{duration}`.
 #[derive(Debug, Default, PartialEq)]
-pub struct ScanEvents {
+pub(crate) struct ScanEvents {
     /// After a complete scan.
-    pub succeeded: Vec<String>,
+    pub(crate) succeeded: Vec<String>,
     /// After one that ran out of time or files, or met an unreadable folder.
-    pub partial: Vec<String>,
+    pub(crate) partial: Vec<String>,
     /// After one that could not begin.
-    pub failed: Vec<String>,
+    pub(crate) failed: Vec<String>,
 }

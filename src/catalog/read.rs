@@ -12,10 +12,10 @@ use super::plan::{self, Context};
 use super::sections::{
     check_keys, check_metric_name, is_name, read_entity, read_metric, read_system, read_transform, single,
 };
-use crate::event::words::EventWords;
+use crate::config::ini::{self, Entry, InlineComments, Section};
 use crate::faults::Faults;
-use crate::ini::{self, Entry, InlineComments, Section};
 use crate::limits;
+use crate::protocol::shorthand::EventSpec;
 
 /// A fault of a catalog.
 #[derive(Debug, PartialEq, Eq)]
@@ -95,7 +95,7 @@ impl Names {
 }
 
 /// Reads one catalog. `file` is only named in errors, of which there is at most one a section.
-pub fn read_catalog(file: &str, text: &str) -> Result<Catalog, Faults> {
+pub(crate) fn read_catalog(file: &str, text: &str) -> Result<Catalog, Faults> {
     let document = ini::parse(text, InlineComments::Stripped, |_| true)
         .map_err(|errors| errors.iter().map(|error| format!("{file}: {error}")).collect::<Faults>())?;
     let mut reader = Reader { file, errors: Vec::new() };
@@ -396,7 +396,7 @@ fn read_scan(section: &Section, events: &[EventPlan]) -> Result<ScanEvents, Faul
     let list = |key: &str| -> Result<Vec<String>, Fault> {
         let mut list = Vec::new();
         for entry in section.repeated(key) {
-            let words = EventWords::parse(&entry.value).map_err(|error| fault(key, error))?;
+            let words = EventSpec::parse(&entry.value).map_err(|error| fault(key, error))?;
             let Some(event) = events.iter().find(|event| event.name == words.event) else {
                 return Err(fault(
                     key,

@@ -2,7 +2,7 @@
 
 use super::model::{EntityDef, EntityIndex, EventPlan, MetricDef, MetricKind, Transform};
 use super::read::{Fault, Names, fault};
-use crate::ini::{Entry, Section};
+use crate::config::ini::{Entry, Section};
 use crate::limits;
 
 pub(super) fn check_keys(section: &Section, known: &[&str]) -> Result<(), Fault> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Reads a whole number with its unit. The error says what was expected.
-pub fn parse(text: &str) -> Result<Duration, String> {
+pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     let expected = || format!("{text:?}: expected a duration such as 500ms, 30s, 5m or 6h");
     let unit_at = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(expected)?;
     let (number, unit) = text.split_at(unit_at);

@@ -4,8 +4,9 @@
 //! there are warnings; the other sections are this program's, so there they are errors. What depends on the machine (whether a
 //! user exists, whether a directory can be written) is found out by those who need it.
 
-pub mod addresses;
-pub mod duration;
+pub(crate) mod duration;
+pub(crate) mod ini;
+pub(crate) mod networks;
 mod read;
 
 use std::net::SocketAddr;
@@ -14,71 +15,71 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use addresses::Networks;
-pub use read::{parse_listen, read_good_settings, read_settings};
+pub(crate) use networks::Networks;
+pub(crate) use read::{parse_listen, read_good_settings};
 
 /// Every setting, with its default where the file does not say.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// `[logs] level`.
-    pub log_level: log::LevelFilter,
+    pub(crate) log_level: log::LevelFilter,
     /// `[http] listen`.
-    pub listen: Vec<SocketAddr>,
+    pub(crate) listen: Vec<SocketAddr>,
     /// `[app] trustedproxies`.
-    pub trusted_proxies: Networks,
+    pub(crate) trusted_proxies: Networks,
     /// `[stats] allowed_ips`.
-    pub allowed_ips: Networks,
+    pub(crate) allowed_ips: Networks,
     /// `[stats] aliases`.
-    pub aliases: bool,
+    pub(crate) aliases: bool,
     /// `[events] socket`.
-    pub socket: Option<PathBuf>,
+    pub(crate) socket: Option<PathBuf>,
     /// `[events] mode`, permission bits.
-    pub mode: u32,
+    pub(crate) mode: u32,
     /// `[events] group`.
-    pub group: Option<String>,
+    pub(crate) group: Option<String>,
     /// `[events] allowed_users`; empty with no allowed groups: everyone whom the file mode lets in.
-    pub allowed_users: Vec<String>,
+    pub(crate) allowed_users: Vec<String>,
     /// `[events] allowed_groups`.
-    pub allowed_groups: Vec<String>,
+    pub(crate) allowed_groups: Vec<String>,
     /// `[events] max_connections`.
-    pub max_connections: usize,
+    pub(crate) max_connections: usize,
     /// `[events] max_line`, bytes without the line's end.
-    pub max_line: usize,
+    pub(crate) max_line: usize,
     /// `[events] grace`.
-    pub grace: Duration,
+    pub(crate) grace: Duration,
     /// `[events] expect`: producers that should be there.
-    pub expect: Vec<String>,
+    pub(crate) expect: Vec<String>,
     /// `[systems] enabled`; empty: all.
-    pub enabled: Vec<String>,
+    pub(crate) enabled: Vec<String>,
     /// `[systems] catalog_directory`.
-    pub catalog_directory: Option<PathBuf>,
+    pub(crate) catalog_directory: Option<PathBuf>,
     /// `[systems] restart`: whether the metrics of a server that has been restarted begin at 0.
-    pub restart_resets: bool,
+    pub(crate) restart_resets: bool,
     /// `[privacy]`.
-    pub privacy: Privacy,
+    pub(crate) privacy: Privacy,
     /// `[limits] series_per_metric`.
-    pub series_per_metric: usize,
+    pub(crate) series_per_metric: usize,
     /// `[limits] entities`, for each system.
-    pub entities: usize,
+    pub(crate) entities: usize,
     /// `[state] directory`.
-    pub state_directory: Option<PathBuf>,
+    pub(crate) state_directory: Option<PathBuf>,
     /// `[state] sync`.
-    pub sync: Sync,
+    pub(crate) sync: Sync,
     /// `[startup] event`.
-    pub startup: Vec<StartupEvent>,
+    pub(crate) startup: Vec<StartupEvent>,
     /// `[scan NAME]`.
-    pub scans: Vec<ScanSettings>,
+    pub(crate) scans: Vec<ScanSettings>,
 }
 
 /// `[privacy]`: what addresses and ids show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Privacy {
+pub(crate) struct Privacy {
     /// Only the last two parts of an address.
-    pub deidentify: bool,
+    pub(crate) deidentify: bool,
     /// Addresses stay numbers; otherwise names replace them once they are known.
-    pub numeric: bool,
+    pub(crate) numeric: bool,
     /// Labels for single connections are blank.
-    pub quiet: bool,
+    pub(crate) quiet: bool,
 }
 
 impl Default for Privacy {
@@ -89,7 +90,7 @@ impl Default for Privacy {
 
 /// `[state] sync`: when what was written is forced to the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sync {
+pub(crate) enum Sync {
     /// Before each acknowledgement.
     Always,
     /// At most every second.
@@ -100,7 +101,7 @@ pub enum Sync {
 
 impl Sync {
     /// As it is written.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Sync::Always => "always",
             Sync::Interval => "interval",
@@ -111,37 +112,37 @@ impl Sync {
 
 /// An event that is applied at start and after a reset of its system.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StartupEvent {
+pub(crate) struct StartupEvent {
     /// Its name.
-    pub event: String,
+    pub(crate) event: String,
     /// The names of its fields.
-    pub fields: Vec<String>,
+    pub(crate) fields: Vec<String>,
     /// The whole event as a line of the feed.
-    pub line: String,
+    pub(crate) line: String,
 }
 
 /// `[scan NAME]`: a directory that the exporter itself looks at.
 #[derive(Debug, Clone, PartialEq)]
-pub struct ScanSettings {
+pub(crate) struct ScanSettings {
     /// The `scan` label.
-    pub name: String,
+    pub(crate) name: String,
     /// Where to look.
-    pub directory: PathBuf,
+    pub(crate) directory: PathBuf,
     /// From the start of one scan to the start of the next.
-    pub interval: Duration,
+    pub(crate) interval: Duration,
     /// A scan that takes longer is partial.
-    pub timeout: Duration,
+    pub(crate) timeout: Duration,
     /// A scan that finds more is partial.
-    pub max_files: u64,
+    pub(crate) max_files: u64,
     /// Which file names count.
-    pub pattern: Option<glob::Pattern>,
+    pub(crate) pattern: Option<glob::Pattern>,
     /// The system whose catalog says which events a scan causes.
-    pub system: Option<String>,
+    pub(crate) system: Option<String>,
 }
 
 impl Settings {
     /// Whether `[http] listen` says anything but its default.
-    pub fn listen_is_configured(&self) -> bool {
+    pub(crate) fn listen_is_configured(&self) -> bool {
         self.listen != Settings::default().listen
     }
 }
@@ -178,7 +179,7 @@ impl Default for Settings {
 }
 
 /// Reads a log level: a name, or Python's 10 to 50.
-pub fn parse_level(text: &str) -> Result<log::LevelFilter, String> {
+pub(crate) fn parse_level(text: &str) -> Result<log::LevelFilter, String> {
     use log::LevelFilter;
     match text.to_ascii_lowercase().as_str() {
         "debug" | "10" => Ok(LevelFilter::Debug),

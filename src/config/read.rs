@@ -6,10 +6,10 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::{Networks, ScanSettings, Settings, StartupEvent, Sync, duration, parse_level};
-use crate::event::words::EventWords;
+use crate::config::ini::{self, Entry, InlineComments, Section};
 use crate::faults::Faults;
-use crate::ini::{self, Entry, InlineComments, Section};
 use crate::limits;
+use crate::protocol::shorthand::EventSpec;
 
 /// The sections shared with other servers' files: unknown keys are theirs.
 const SHARED: [(&str, &[&str]); 4] = [
@@ -44,15 +44,8 @@ const OWN: [(&str, &[&str]); 6] = [
 
 const SCAN_KEYS: [&str; 6] = ["directory", "interval", "timeout", "max_files", "pattern", "system"];
 
-/// Reads a file's text. `file` is only named in errors and warnings; the warnings are for the log. The error holds every fault.
-pub fn read_settings(file: &str, text: &str) -> Result<(Settings, Vec<String>), Faults> {
-    let mut faults = Faults::default();
-    let read = read_good_settings(file, text, &mut faults);
-    faults.or(read)
-}
-
-/// The same as far as there are no faults, so that what depends on the settings can be checked all the same.
-pub fn read_good_settings(file: &str, text: &str, faults: &mut Faults) -> (Settings, Vec<String>) {
+/// Reads a file's text as far as it has no faults. `file` is only named in faults and in the warnings that are returned.
+pub(crate) fn read_good_settings(file: &str, text: &str, faults: &mut Faults) -> (Settings, Vec<String>) {
     let settings = Settings::default();
     let document = match ini::parse(text, InlineComments::AsWritten, knows) {
         Ok(document) => document,
@@ -250,7 +243,7 @@ fn networks(value: &str) -> Result<Option<Networks>, String> {
 }
 
 /// Reads an address to listen on.
-pub fn parse_listen(text: &str) -> Result<SocketAddr, String> {
+pub(crate) fn parse_listen(text: &str) -> Result<SocketAddr, String> {
     SocketAddr::from_str(text)
         .map_err(|_| format!("{text:?}: expected ADDRESS:PORT such as 127.0.0.1:10048 or [::1]:10048"))
 }
@@ -304,7 +297,7 @@ fn parse_restart(value: &str) -> Result<bool, String> {
 }
 
 fn parse_startup(value: &str) -> Result<StartupEvent, String> {
-    let words = EventWords::parse(value)?;
+    let words = EventSpec::parse(value)?;
     let fields = words.fields.iter().map(|(name, _)| (*name).to_owned()).collect();
     Ok(StartupEvent { event: words.event.to_owned(), fields, line: words.to_line() })
 }

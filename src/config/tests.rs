@@ -2,7 +2,9 @@ use super::*;
 use crate::faults::Faults;
 
 fn read(text: &str) -> Result<(Settings, Vec<String>), Faults> {
-    read_settings("test.conf", text)
+    let mut faults = Faults::default();
+    let read = read_good_settings("test.conf", text, &mut faults);
+    faults.or(read)
 }
 
 #[test]
@@ -133,4 +135,37 @@ fn every_fault_is_named() {
     let error = read("[events]\nmode = 9\nsockets = /s\ngrace = 1\n[scan a]\npattern = [\n").unwrap_err();
     let lines: Vec<&str> = error.iter().map(|fault| fault.split(": ").nth(1).unwrap()).collect();
     assert_eq!(lines, ["line 2", "line 3", "line 4", "line 6", "line 5"], "{error}");
+}
+
+#[test]
+fn the_shipped_configuration_holds_every_setting_at_its_default() {
+    let text = include_str!("../../packaging/etc/lifecycle-exporter.conf");
+    assert!(
+        text.lines().all(|line| line.is_empty() || line.starts_with(['#', '['])),
+        "only comments and sections"
+    );
+    let mut settings = String::new();
+    let mut scan = false;
+    for line in text.lines() {
+        let bare = line.strip_prefix('#').unwrap_or(line);
+        scan |= bare.starts_with("[scan");
+        if bare.starts_with('[') || (line.starts_with('#') && !bare.starts_with(' ') && bare.contains(" =")) {
+            // What is given once for all is given as it is; scans and start-up events are examples.
+            if !scan && !bare.starts_with("event =") {
+                settings.push_str(bare);
+                settings.push('\n');
+            }
+        }
+    }
+    let (settings_read, warnings) = read(&settings).unwrap();
+    assert_eq!((settings_read, warnings), (Settings::default(), vec![]));
+    let keys = settings.lines().filter(|line| line.contains('=')).count();
+    assert_eq!(keys, 5 + 9 + 3 + 3 + 2 + 2, "a setting is missing or new:\n{settings}");
+    let uncommented: String = text
+        .lines()
+        .map(|line| {
+            line.strip_prefix('#').filter(|rest| !rest.starts_with(' ') && !rest.is_empty()).unwrap_or(line)
+        })
+        .fold(String::new(), |all, line| all + line + "\n");
+    read(&uncommented).unwrap();
 }

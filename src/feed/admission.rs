@@ -7,10 +7,10 @@ use std::time::Instant;
 use nix::sys::epoll::{EpollEvent, EpollFlags};
 use nix::sys::socket::{getsockopt, sockopt};
 
-use super::connection::Connection;
+use super::framing::Connection;
 use super::{Feed, LISTENER};
 use crate::limits;
-use crate::telemetry::{REFUSED_MAX_CONNECTIONS, REFUSED_PEER_CREDENTIALS};
+use crate::metrics::{REFUSED_MAX_CONNECTIONS, REFUSED_PEER_CREDENTIALS};
 
 impl Feed {
     pub(super) fn listen(&self, on: bool) {

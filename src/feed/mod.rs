@@ -7,18 +7,20 @@
 //! dropped; names are looked up, directories scanned and snapshots written by roles of their own.
 
 mod admission;
-mod attendance;
-mod connection;
-mod history;
-mod keeping;
-mod pace;
-pub mod peers;
-mod rejections;
-mod replies;
+mod coalescing;
+mod expiry;
+mod framing;
+pub(crate) mod listener;
+pub(crate) mod mailbox;
+mod outbox;
+pub(crate) mod peers;
+mod persistence;
+mod rates;
+mod rejection_log;
 mod report;
 mod requests;
 mod session;
-pub mod socket;
+pub(crate) mod status;
 
 use std::collections::HashSet;
 use std::io;
@@ -31,41 +33,42 @@ use crossbeam_channel::Sender;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
 use crate::clock;
-use crate::control::{ControlReceiver, Reload};
-use crate::event::rejection::{Reason, Rejection};
 use crate::journal::Journal;
 use crate::limits;
-use crate::process::heart::Heart;
-use crate::state::entry::Entry;
+use crate::liveness::Liveness;
+use crate::metrics::Metrics;
+use crate::protocol::rejection::{Reason, Rejection};
+use crate::scan::Scans;
+use crate::state::record::Record;
 use crate::state::{self, Note, State};
-use crate::telemetry::{Scans, Telemetry};
+use mailbox::{ControlReceiver, Reload};
 
-use attendance::Attendance;
-use connection::{Batch, Bye, Connection, Talk};
-use history::History;
-use pace::Pace;
+use coalescing::Pace;
+use expiry::Attendance;
+use framing::{Batch, Bye, Connection, Talk};
+use listener::FeedSocket;
 use peers::Peers;
-use rejections::Rejections;
-use socket::FeedSocket;
+use rates::History;
+use rejection_log::Rejections;
 
 /// What the feed is made of.
-pub struct FeedParts {
+pub(crate) struct FeedParts {
     /// Where producers connect.
-    pub socket: FeedSocket,
+    pub(crate) socket: FeedSocket,
     /// Requests of other roles.
-    pub control: ControlReceiver,
+    pub(crate) control: ControlReceiver,
     /// Shared counters.
-    pub telemetry: Arc<Telemetry>,
+    pub(crate) telemetry: Arc<Metrics>,
     /// Where addresses go whose names are wanted.
-    pub wanted_names: Sender<IpAddr>,
+    pub(crate) wanted_names: Sender<IpAddr>,
     /// Beaten in every round.
-    pub heart: Heart,
+    pub(crate) heart: Liveness,
     /// Producers at once that descriptors allow for.
-    pub connections_max: usize,
+    pub(crate) connections_max: usize,
 }
 
 /// The feed's thread.
-pub struct Feed {
+pub(crate) struct Feed {
     parts: FeedParts,
     state: State,
     /// Where state outlives the process; none where it need not.
@@ -132,7 +135,7 @@ enum Turn {
 
 impl Feed {
     /// Makes the poll set. `reload` holds the settings to begin with; `state` is what the journal has kept.
-    pub fn new(
+    pub(crate) fn new(
         parts: FeedParts,
         state: State,
         journal: Option<Journal>,
@@ -210,7 +213,7 @@ impl Feed {
     }
 
     /// Runs until it is told to stop, then drains what has arrived.
-    pub fn run(mut self) -> Result<(), String> {
+    pub(crate) fn run(mut self) -> Result<(), String> {
         let result = loop {
             self.parts.heart.beat();
             match self.round(self.timeout()) {
@@ -377,7 +380,7 @@ impl Feed {
         }
         let session = connection.session().map(|session| (session.id, Arc::clone(&session.name)));
         let place = session.as_ref().map(|(id, name)| self.place(*id, name));
-        let entry = Entry::Lines { at, place, block };
+        let entry = Record::Lines { at, place, block };
         self.append(&entry);
         let mut session = connection.session();
         let (rejections, mut now) = (&mut self.rejections, None);
@@ -408,7 +411,7 @@ impl Feed {
         if let (Some(place), Some(session)) = (&place, connection.session()) {
             session.replies.reject(place.first, rejection);
         }
-        self.record_own(&Entry::Rejected { place, reason: rejection.reason }, "");
+        self.record_own(&Record::Rejected { place, reason: rejection.reason }, "");
         self.rejections.note(rejection, line, Instant::now());
     }
 

@@ -11,7 +11,7 @@ use crate::faults::Faults;
 
 /// The users and groups that may connect.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Peers {
+pub(crate) struct Peers {
     restricted: bool,
     users: HashSet<u32>,
     groups: HashSet<u32>,
@@ -19,7 +19,7 @@ pub struct Peers {
 
 impl Peers {
     /// Looks up `[events] allowed_users` and `allowed_groups`. The error names those that do not exist.
-    pub fn look_up(settings: &Settings) -> Result<Self, Faults> {
+    pub(crate) fn look_up(settings: &Settings) -> Result<Self, Faults> {
         let mut faults = Faults::default();
         let mut peers = Peers {
             restricted: !settings.allowed_users.is_empty() || !settings.allowed_groups.is_empty(),
@@ -42,7 +42,7 @@ impl Peers {
     }
 
     /// Whether a process of this user and primary group may connect.
-    pub fn allow(&self, uid: u32, gid: u32) -> bool {
+    pub(crate) fn allow(&self, uid: u32, gid: u32) -> bool {
         !self.restricted || self.users.contains(&uid) || self.groups.contains(&gid)
     }
 }
@@ -76,7 +76,7 @@ fn group(name: &str) -> Result<Group, String> {
 }
 
 /// The id of the group that the socket gets.
-pub fn socket_group(name: &str) -> Result<Gid, String> {
+pub(crate) fn socket_group(name: &str) -> Result<Gid, String> {
     group(name)
         .map(|group| group.gid)
         .map_err(|_| format!("[events] group: {name:?}: expected a group of this machine"))

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::Feed;
-use crate::clock;
-use crate::journal::Journal;
-use crate::limits;
-use crate::status::{
+use super::status::{
     EntityStatus, JournalStatus, ProducerStatus, RejectionExample, RejectionStatus, Status, SystemStatus,
     Told,
 };
+use crate::clock;
+use crate::journal::Journal;
+use crate::limits;
 
 impl Feed {
     /// Everything at this moment.

@@ -5,15 +5,16 @@ use std::time::Instant;
 
 use nix::sys::epoll::EpollTimeout;
 
+use super::mailbox::{Control, Reload, Scrape};
 use super::{Feed, Round};
 use crate::clock;
-use crate::control::{Control, Reload, ScanReport, ScanStatus, Scrape};
-use crate::event::words::EventWords;
+use crate::engine::Rules;
 use crate::journal::Journal;
-use crate::lifecycles::Rules;
 use crate::limits;
-use crate::state::entry::Entry;
-use crate::telemetry::{self, FeedFigures, ScanState};
+use crate::metrics::{self, FeedFigures};
+use crate::protocol::shorthand::EventSpec;
+use crate::scan::{ScanReport, ScanState, ScanStatus};
+use crate::state::record::Record;
 
 impl Feed {
     pub(super) fn answer(&mut self) -> io::Result<Round> {
@@ -30,7 +31,7 @@ impl Feed {
                     let _ = reply.send(self.status());
                 }
                 Control::Scanned(report) => self.scanned(&report),
-                Control::Named(ip, Some(name)) => self.record_own(&Entry::Named { ip, name: &name }, ""),
+                Control::Named(ip, Some(name)) => self.record_own(&Record::Named { ip, name: &name }, ""),
                 Control::Named(_, None) => {}
                 Control::Reload(reload) => self.reload(&reload),
                 Control::Stop => return Ok(Round::Stop),
@@ -49,8 +50,8 @@ impl Feed {
     fn scrape(&mut self, scrape: &Scrape) {
         let now = clock::unix_seconds();
         let blocks = if scrape.systems.is_empty() {
-            let own = telemetry::engine_blocks(&self.state.engine, &self.figures(), &self.scans, now);
-            telemetry::merge(own, scrape.blocks.clone())
+            let own = metrics::engine_blocks(&self.state.engine, &self.figures(), &self.scans, now);
+            metrics::merge(own, scrape.blocks.clone())
         } else {
             Vec::new()
         };
@@ -91,9 +92,9 @@ impl Feed {
                 .replace("{bytes}", &report.bytes.to_string())
                 .replace("{files}", &report.files.to_string())
                 .replace("{duration}", &report.duration_seconds.to_string());
-            let Ok(event) = EventWords::parse(&words) else { continue };
+            let Ok(event) = EventSpec::parse(&words) else { continue };
             let block = format!("{}\n", event.to_line());
-            let entry = Entry::Lines { at: report.ended, place: None, block: block.as_bytes() };
+            let entry = Record::Lines { at: report.ended, place: None, block: block.as_bytes() };
             self.record_own(&entry, &format!("[scan {}]: {words}: ", report.name));
         }
     }

@@ -10,17 +10,17 @@ use std::time::Instant;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::epoll::{EpollEvent, EpollFlags};
 
-use super::attendance::Due;
-use super::connection::{Bye, Connection, Conversation, Talk};
-use super::replies::Replies;
+use super::expiry::Due;
+use super::framing::{Bye, Connection, Conversation, Talk};
+use super::outbox::Replies;
 use super::{Feed, Turn};
 use crate::clock;
-use crate::event::greeting::{Greeting, Hello};
-use crate::event::rejection::Rejection;
 use crate::journal::Journal;
 use crate::limits;
+use crate::protocol::control_line::{ControlLine, Hello};
+use crate::protocol::rejection::Rejection;
 use crate::state;
-use crate::state::entry::{Entry, Place};
+use crate::state::record::{Place, Record};
 use crate::state::sessions::{Session, SessionId, SessionName};
 
 impl Feed {
@@ -42,9 +42,9 @@ impl Feed {
                     .then(|| std::str::from_utf8(line).ok())
                     .flatten()
                     .filter(|line| line.contains("hello") || line.contains('\\'))
-                    .and_then(|line| Greeting::read(line.trim_end_matches(['\r', '\n'])));
+                    .and_then(|line| ControlLine::read(line.trim_end_matches(['\r', '\n'])));
                 return match greeting {
-                    Some(Ok(Greeting::Hello(hello))) => {
+                    Some(Ok(ControlLine::Hello(hello))) => {
                         self.begin_session(index, connection, &hello, at);
                         Ok(rest)
                     }
@@ -53,7 +53,7 @@ impl Feed {
                         tell(connection, &rejection);
                         Err(())
                     }
-                    Some(Ok(Greeting::Bye)) | None => Ok(block),
+                    Some(Ok(ControlLine::Bye)) | None => Ok(block),
                 };
             }
         }
@@ -73,7 +73,7 @@ impl Feed {
             self.make_room(at);
         }
         self.record_own(
-            &Entry::Hello { at, producer, instance, owner: *owner },
+            &Record::Hello { at, producer, instance, owner: *owner },
             &format!("producer {producer}: "),
         );
         let Some(id) = self.state.sessions.find(producer, instance) else { return };
@@ -145,7 +145,7 @@ impl Feed {
         let Some(session) = self.state.sessions.get(id).filter(is_due) else { return };
         let name = Arc::clone(&session.name);
         let SessionName { producer, instance } = &*name;
-        self.record_own(&Entry::Abandon { at, producer, instance }, &format!("producer {producer}: "));
+        self.record_own(&Record::Abandon { at, producer, instance }, &format!("producer {producer}: "));
         log::info!("producer {producer}: instance {instance} has ended, what it may have open is abandoned");
     }
 
@@ -155,7 +155,7 @@ impl Feed {
         let Some(session) = self.state.sessions.get(id) else { return };
         let name = Arc::clone(&session.name);
         let SessionName { producer, instance } = &*name;
-        self.record_own(&Entry::Left { producer, instance }, "");
+        self.record_own(&Record::Left { producer, instance }, "");
     }
 
     pub(super) fn forget(&mut self, id: SessionId) {
@@ -163,7 +163,7 @@ impl Feed {
         let Some(session) = self.state.sessions.get(id) else { return };
         let name = Arc::clone(&session.name);
         let SessionName { producer, instance } = &*name;
-        self.record_own(&Entry::Forget { producer, instance }, "");
+        self.record_own(&Record::Forget { producer, instance }, "");
     }
 
     /// Where the next line of a session stands.

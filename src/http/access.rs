@@ -7,14 +7,14 @@ use crate::config::{Networks, Settings};
 
 /// The two lists that decide.
 #[derive(Debug, Clone)]
-pub struct Access {
+pub(crate) struct Access {
     allowed: Networks,
     proxies: Networks,
 }
 
 /// What is decided when a connection has come in, before a byte is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AtAccept {
+pub(crate) enum AtAccept {
     /// Its request will be read.
     Read,
     /// It is told so, and nothing of it is read.
@@ -23,11 +23,11 @@ pub enum AtAccept {
 
 /// What is decided once the request's head is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verdict {
+pub(crate) struct Verdict {
     /// Whose request it is.
-    pub client: IpAddr,
+    pub(crate) client: IpAddr,
     /// Whether it is answered.
-    pub allowed: bool,
+    pub(crate) allowed: bool,
     /// How the client was found.
     via: Via,
     /// The entry of the allow list that lets it in.
@@ -48,7 +48,7 @@ impl From<&Settings> for Access {
 
 impl Access {
     /// A denied address is heard only if it is a trusted proxy, which speaks for others.
-    pub fn at_accept(&self, peer: IpAddr) -> AtAccept {
+    pub(crate) fn at_accept(&self, peer: IpAddr) -> AtAccept {
         if self.allowed.contains(peer) || self.proxies.contains(peer) {
             AtAccept::Read
         } else {
@@ -62,7 +62,7 @@ impl Access {
     }
 
     /// Decides for a connection from `peer` with these `X-Forwarded-For` headers, in their order.
-    pub fn decide<'a>(&self, peer: IpAddr, forwarded: impl IntoIterator<Item = &'a str>) -> Verdict {
+    pub(crate) fn decide<'a>(&self, peer: IpAddr, forwarded: impl IntoIterator<Item = &'a str>) -> Verdict {
         let peer = peer.to_canonical();
         let mut client = peer;
         let mut via = Via::Connection;

@@ -15,14 +15,14 @@ const BACKLOG: i32 = 1_024;
 
 /// An address that cannot be listened on.
 #[derive(Debug)]
-pub struct NotBound {
+pub(crate) struct NotBound {
     address: SocketAddr,
     error: io::Error,
 }
 
 impl NotBound {
     /// Whether another process, or another address of the list, has it.
-    pub fn is_in_use(&self) -> bool {
+    pub(crate) fn is_in_use(&self) -> bool {
         self.error.kind() == io::ErrorKind::AddrInUse
     }
 }
@@ -35,7 +35,7 @@ impl fmt::Display for NotBound {
 }
 
 /// Binds all addresses. The error names those that failed and what to do.
-pub fn bind_all(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, Vec<NotBound>> {
+pub(crate) fn bind_all(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, Vec<NotBound>> {
     let (mut bound, mut failed) = (Vec::new(), Vec::new());
     for &address in addresses {
         let unspecified_v4 = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), address.port());

@@ -1,15 +1,15 @@
-//! HTTP before hostile clients: one thread that polls all connections, and a few workers that make responses.
+//! HTTP before hostile clients: one thread polls all connections, and a few workers make the responses.
 //!
-//! The polling thread (`server`) accepts, reads heads, sends responses and keeps every deadline; it never waits for a client
-//! or for a response to be made. What a head means is `head`'s, who may ask is `access`', what is served is `site`'s,
-//! which runs on the workers (`worker`); the page for people is `status`'.
+//! The polling thread (`server`) accepts, reads requests, sends responses and keeps every deadline. It never waits for a
+//! client or a worker. `request` parses, `access` decides who may ask, `routes` answers on a worker (`worker`), `page` is
+//! the status page. Equal requests that wait together share one response (`single_flight`).
 
-pub mod access;
-mod head;
-pub mod listen;
-mod queue;
+pub(crate) mod access;
+pub(crate) mod listen;
+mod page;
+mod request;
 mod response;
-mod status;
-pub mod server;
-pub mod site;
-pub mod worker;
+pub(crate) mod routes;
+pub(crate) mod server;
+mod single_flight;
+pub(crate) mod worker;

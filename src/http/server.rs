@@ -18,19 +18,19 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use super::access::{Access, AtAccept};
-use super::head::{self, Head, Request};
-use super::queue::Queue;
+use super::request::{self, Head, Request};
 use super::response::Response;
+use super::single_flight::Queue;
 use crate::limits;
-use crate::process::heart::Heart;
-use crate::telemetry::Telemetry;
+use crate::liveness::Liveness;
+use crate::metrics::Metrics;
 
 /// What the polling thread shares with the process.
-pub struct Shared {
+pub(crate) struct Shared {
     /// Replaced by a reload.
-    pub access: RwLock<Access>,
+    pub(crate) access: RwLock<Access>,
     /// Set to end it.
-    pub stop: AtomicBool,
+    pub(crate) stop: AtomicBool,
     wake: EventFd,
     /// Requests that wait for a worker.
     pub(super) jobs: Queue<Request, Token>,
@@ -38,13 +38,13 @@ pub struct Shared {
 
 impl Shared {
     /// To be shared.
-    pub fn new(access: Access) -> io::Result<Self> {
+    pub(crate) fn new(access: Access) -> io::Result<Self> {
         let wake = EventFd::from_value_and_flags(0, EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)?;
         Ok(Shared { access: RwLock::new(access), stop: AtomicBool::new(false), wake, jobs: Queue::new() })
     }
 
     /// Lets the polling thread look up.
-    pub fn wake(&self) {
+    pub(crate) fn wake(&self) {
         let _ = self.wake.write(1);
     }
 
@@ -54,7 +54,7 @@ impl Shared {
 }
 
 /// A response on its way back.
-pub struct Done {
+pub(crate) struct Done {
     pub(super) place: Token,
     pub(super) response: Response,
 }
@@ -83,10 +83,10 @@ struct Connection {
 }
 
 /// The polling thread.
-pub struct Server {
+pub(crate) struct Server {
     shared: Arc<Shared>,
-    telemetry: Arc<Telemetry>,
-    heart: Heart,
+    telemetry: Arc<Metrics>,
+    heart: Liveness,
     listeners: Vec<TcpListener>,
     epoll: Epoll,
     connections: Vec<Option<Connection>>,
@@ -104,11 +104,11 @@ const READ: EpollFlags = EpollFlags::EPOLLIN;
 
 impl Server {
     /// Takes over listening sockets. At most `connections_max` connections are served at once.
-    pub fn new(
+    pub(crate) fn new(
         listeners: Vec<TcpListener>,
         shared: Arc<Shared>,
-        telemetry: Arc<Telemetry>,
-        heart: Heart,
+        telemetry: Arc<Metrics>,
+        heart: Liveness,
         done: Receiver<Done>,
         connections_max: usize,
     ) -> io::Result<Self> {
@@ -135,7 +135,7 @@ impl Server {
     }
 
     /// Runs until it is told to stop; responses under way are still sent, for a bounded time.
-    pub fn run(mut self) -> Result<(), String> {
+    pub(crate) fn run(mut self) -> Result<(), String> {
         let mut stop_by: Option<Instant> = None;
         loop {
             self.heart.beat();
@@ -361,7 +361,7 @@ impl Server {
             }
             Err(_) => return self.close(token),
         }
-        let parsed = head::parse(bytes);
+        let parsed = request::parse(bytes);
         let peer = connection.peer;
         match parsed {
             Head::Partial => {}

@@ -4,13 +4,13 @@ use std::sync::atomic::Ordering;
 
 use crossbeam_channel::Sender;
 
+use super::routes::Site;
 use super::server::{Done, Shared};
-use super::site::Site;
 use crate::limits;
-use crate::process::heart::Heart;
+use crate::liveness::Liveness;
 
 /// Runs until the process stops.
-pub fn work(site: &Site, done: &Sender<Done>, shared: &Shared, heart: &Heart) {
+pub(crate) fn work(site: &Site, done: &Sender<Done>, shared: &Shared, heart: &Liveness) {
     while !shared.stop.load(Ordering::Relaxed) {
         heart.beat();
         let Some((request, places)) = shared.jobs.take(limits::ROLE_IDLE_MAX / 4) else { continue };

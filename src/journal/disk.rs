@@ -6,7 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 /// A directory's worth of changes. Reading goes past it.
-pub trait Disk: Send + Sync {
+pub(crate) trait Disk: Send + Sync {
     /// Makes a directory, and those above it, for this user alone. One that is there is good.
     fn make_directory(&self, path: &Path) -> io::Result<()>;
     /// Makes an empty file for writing, in place of any other.
@@ -20,7 +20,7 @@ pub trait Disk: Send + Sync {
 }
 
 /// A file that is only appended to.
-pub trait DiskFile: Send + Sync {
+pub(crate) trait DiskFile: Send + Sync {
     /// Appends some of these bytes; returns how many.
     fn write(&self, bytes: &[u8]) -> io::Result<usize>;
     /// Makes what was written durable.
@@ -30,7 +30,7 @@ pub trait DiskFile: Send + Sync {
 }
 
 /// Appends all of these bytes.
-pub fn write_all(file: &dyn DiskFile, mut bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write_all(file: &dyn DiskFile, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match file.write(bytes) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
@@ -43,7 +43,7 @@ pub fn write_all(file: &dyn DiskFile, mut bytes: &[u8]) -> io::Result<()> {
 }
 
 /// The disk itself.
-pub struct RealDisk;
+pub(crate) struct RealDisk;
 
 impl Disk for RealDisk {
     fn make_directory(&self, path: &Path) -> io::Result<()> {

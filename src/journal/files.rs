@@ -111,7 +111,7 @@ pub(super) enum Locked {
 }
 
 /// Why a start would not keep its state in this directory, without changing anything there.
-pub fn probe(directory: &Path) -> Result<(), Unusable> {
+pub(crate) fn probe(directory: &Path) -> Result<(), Unusable> {
     let fail = |what: String| Err(Unusable::Fault(format!("{}: {what}", directory.display())));
     let found = match fs::metadata(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -144,7 +144,7 @@ pub fn probe(directory: &Path) -> Result<(), Unusable> {
 }
 
 /// Why a directory cannot keep state.
-pub enum Unusable {
+pub(crate) enum Unusable {
     /// Another exporter has it.
     Locked(String),
     /// Anything else.

@@ -8,11 +8,10 @@
 //! acknowledgements, and from time to time a new journal is begun whose entries count only together with a snapshot of all
 //! that memory holds. When that snapshot is there, state is durable again.
 
-pub mod disk;
+pub(crate) mod disk;
 mod files;
-mod frame;
 mod recover;
-mod saver;
+mod snapshotter;
 
 #[cfg(test)]
 mod tests;
@@ -27,22 +26,22 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use nix::fcntl::Flock;
 
-pub use files::{Unusable, probe};
-pub use saver::Saver;
+pub(crate) use files::{Unusable, probe};
+pub(crate) use snapshotter::Snapshotter;
 
 use crate::config::Sync;
-use crate::image;
+use crate::format::{self, frame};
 use crate::limits;
-use crate::process::heart::Heart;
+use crate::liveness::Liveness;
 use crate::state::State;
-use crate::state::entry::Entry;
+use crate::state::record::Record;
 use disk::{Disk, DiskFile, write_all};
 use files::{After, JournalBegin, Locked};
 use recover::Recovered;
-use saver::{Job, Report, Save, Unsynced};
+use snapshotter::{Job, Report, Save, Unsynced};
 
 /// The feed's end of the journal.
-pub struct Journal {
+pub(crate) struct Journal {
     directory: PathBuf,
     disk: Arc<dyn Disk>,
     sync: Sync,
@@ -88,10 +87,14 @@ struct Segment {
 
 impl Journal {
     /// Takes the directory and what state it holds. Another exporter that uses it is the only error.
-    pub fn open(directory: &Path, sync: Sync, disk: Arc<dyn Disk>) -> Result<(Self, Saver, State), String> {
+    pub(crate) fn open(
+        directory: &Path,
+        sync: Sync,
+        disk: Arc<dyn Disk>,
+    ) -> Result<(Self, Snapshotter, State), String> {
         let (jobs, saver_jobs) = unbounded();
         let (saver_reports, reports) = unbounded();
-        let saver = Saver {
+        let saver = Snapshotter {
             directory: directory.to_owned(),
             disk: Arc::clone(&disk),
             jobs: saver_jobs,
@@ -180,7 +183,7 @@ impl Journal {
 
     /// Sees to it that the directory is this process's own. If it could not be read at the start and turns out to hold
     /// state, that is returned: it was acknowledged, what memory holds was not.
-    pub fn prepare(&mut self) -> Option<State> {
+    pub(crate) fn prepare(&mut self) -> Option<State> {
         let locked = self.lock().unwrap_or_else(|elsewhere| Err(io::Error::other(elsewhere)));
         if let Err(error) = locked {
             self.fail(&error);
@@ -204,7 +207,7 @@ impl Journal {
         let generation = self.generation;
         let path = files::journal(&self.directory, generation);
         let mut bytes = files::JOURNAL_HEAD.to_vec();
-        frame::push(&mut bytes, |out| image::put(out, &JournalBegin { generation, after }));
+        frame::push(&mut bytes, |out| format::put(out, &JournalBegin { generation, after }));
         let make = || {
             let file = self.disk.create(&path)?;
             write_all(&*file, &bytes)?;
@@ -233,13 +236,13 @@ impl Journal {
     }
 
     /// Appends an entry. `heart` beats if that takes long.
-    pub fn append(&mut self, entry: &Entry<'_>, heart: &Heart) {
+    pub(crate) fn append(&mut self, record: &Record<'_>, heart: &Liveness) {
         if self.segment.is_none() {
             return;
         }
         let mut buffer = std::mem::take(&mut self.buffer);
         buffer.clear();
-        frame::push(&mut buffer, |out| image::put(out, entry));
+        frame::push(&mut buffer, |out| format::put(out, record));
         if self.bytes() + buffer.len() as u64 > limits::JOURNAL_BYTES_MAX {
             self.wait_for_saver(heart);
         }
@@ -265,7 +268,7 @@ impl Journal {
     }
 
     /// Whether all that was appended is as durable as was asked for. Forces it to the disk first, with `sync = always`.
-    pub fn confirm(&mut self) -> bool {
+    pub(crate) fn confirm(&mut self) -> bool {
         if let Some(segment) = &self.segment
             && self.sync == Sync::Always
             && segment.dirty.swap(false, Ordering::AcqRel)
@@ -277,7 +280,7 @@ impl Journal {
     }
 
     /// Whether [`Self::confirm`] has to wait for the disk, so that it pays to ask once for several.
-    pub fn confirming_takes_long(&self) -> bool {
+    pub(crate) fn confirming_takes_long(&self) -> bool {
         self.sync == Sync::Always && self.durable
     }
 
@@ -311,7 +314,7 @@ impl Journal {
     }
 
     /// Takes in what the saver has done, and looks from time to time whether the directory is still there.
-    pub fn collect(&mut self, now: Instant) {
+    pub(crate) fn collect(&mut self, now: Instant) {
         if now.duration_since(self.seen_at) >= limits::SYNC_INTERVAL {
             self.seen_at = now;
             let path =
@@ -357,7 +360,7 @@ impl Journal {
         }
     }
 
-    fn wait_for_saver(&mut self, heart: &Heart) {
+    fn wait_for_saver(&mut self, heart: &Liveness) {
         let until = Instant::now() + limits::SNAPSHOT_PATIENCE;
         while self.saving.is_some() && Instant::now() < until {
             heart.beat();
@@ -368,7 +371,7 @@ impl Journal {
     }
 
     /// Whether it is time for a snapshot.
-    pub fn wants_snapshot(&self, now: Instant) -> bool {
+    pub(crate) fn wants_snapshot(&self, now: Instant) -> bool {
         if self.saving.is_some() || self.next_try.is_some_and(|at| now < at) {
             return false;
         }
@@ -380,13 +383,13 @@ impl Journal {
     }
 
     /// Whether it has become so long that a snapshot should not wait for anything else.
-    pub fn is_long(&self) -> bool {
+    pub(crate) fn is_long(&self) -> bool {
         self.bytes() >= limits::JOURNAL_BYTES_SNAPSHOT && self.segment.is_some() && self.saving.is_none()
     }
 
     /// Begins a new journal and hands the state at this point to the saver. `at` is Unix seconds. [`Self::prepare`] goes
     /// before.
-    pub fn snapshot(&mut self, at: f64, image: impl FnOnce() -> Vec<u8>) {
+    pub(crate) fn snapshot(&mut self, at: f64, image: impl FnOnce() -> Vec<u8>) {
         if self.lock.is_none() || !self.was_read {
             return;
         }
@@ -419,7 +422,7 @@ impl Journal {
     }
 
     /// At a clean stop: waits until a snapshot holds everything, or cannot.
-    pub fn finish(&mut self, at: f64, image: impl FnOnce() -> Vec<u8>, heart: &Heart) {
+    pub(crate) fn finish(&mut self, at: f64, image: impl FnOnce() -> Vec<u8>, heart: &Liveness) {
         self.wait_for_saver(heart);
         let is_new = self.segment.as_ref().is_some_and(|segment| !segment.has_entries()) && self.closed == 0;
         let can = self.lock.is_some() && self.was_read && self.saving.is_none();
@@ -432,7 +435,7 @@ impl Journal {
     }
 
     /// Goes on with another setting.
-    pub fn set_sync(&mut self, sync: Sync) {
+    pub(crate) fn set_sync(&mut self, sync: Sync) {
         let changed = std::mem::replace(&mut self.sync, sync) != sync;
         let Some(segment) = self.segment.as_ref().filter(|_| changed) else { return };
         match sync {
@@ -449,22 +452,22 @@ impl Journal {
     }
 
     /// Bytes that a start would have to read beside the newest snapshot.
-    pub fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.closed_bytes + self.segment.as_ref().map_or(0, |segment| segment.bytes)
     }
 
     /// How often something could not be written.
-    pub fn errors(&self) -> u64 {
+    pub(crate) fn errors(&self) -> u64 {
         self.errors
     }
 
     /// When the newest snapshot was taken, Unix seconds; 0: never.
-    pub fn snapshot_at(&self) -> f64 {
+    pub(crate) fn snapshot_at(&self) -> f64 {
         self.snapshot_at
     }
 
     /// Whether the disk holds all that memory does.
-    pub fn is_durable(&self) -> bool {
+    pub(crate) fn is_durable(&self) -> bool {
         self.durable
     }
 }

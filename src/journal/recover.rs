@@ -12,9 +12,9 @@ use nix::errno::Errno;
 
 use super::disk::Disk;
 use super::files::{self, After, JournalBegin, SnapshotBegin};
-use super::frame::{Frames, Next};
+use crate::format::frame::{Frames, Next};
 use crate::state::State;
-use crate::state::entry::Entry;
+use crate::state::record::Record;
 
 /// What was found.
 #[derive(Default)]
@@ -175,7 +175,7 @@ impl Recovered {
             let at = frames.good();
             match frames.next()? {
                 Next::Payload(payload) => {
-                    let entry: Entry<'_> = postcard::from_bytes(payload).map_err(|e| at_byte(at, &e))?;
+                    let entry: Record<'_> = postcard::from_bytes(payload).map_err(|e| at_byte(at, &e))?;
                     self.state.apply(&entry, &mut |_| {}).map_err(|misfit| at_byte(at, &misfit.0))?;
                 }
                 Next::End => return Ok(Replayed::Whole(at)),

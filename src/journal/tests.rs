@@ -195,7 +195,7 @@ struct Run {
     life: Life,
     journal: Journal,
     saver: JoinHandle<()>,
-    heart: Heart,
+    heart: Liveness,
     history: Vec<String>,
     /// The latest confirmed of these.
     confirmed: Option<usize>,
@@ -209,7 +209,7 @@ impl Run {
             life: Life::of(state),
             journal,
             saver,
-            heart: Heart::new("test"),
+            heart: Liveness::new("test"),
             history: Vec::new(),
             confirmed: None,
         };
@@ -340,7 +340,7 @@ fn a_new_journal_confirms_what_stands_at_the_end_of_the_former() {
     // Its saver never runs: the snapshot that goes with the new journal is never written.
     let opened = Journal::open(directory.path(), Sync::Always, Arc::clone(&disk) as Arc<dyn Disk>);
     let (mut journal, saver, state) = opened.unwrap();
-    let (mut life, heart) = (Life::of(state), Heart::new("test"));
+    let (mut life, heart) = (Life::of(state), Liveness::new("test"));
     for step in [Step::Configure(0), Step::Hello { session: 0, owner: true }] {
         life.step(0.0, &step, &mut |entry| journal.append(entry, &heart));
     }

@@ -10,7 +10,7 @@ use super::{number, text};
 
 /// What kind of values the series of a family hold.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Shape {
+pub(crate) enum Shape {
     /// One number: a counter or a gauge.
     Number,
     /// Upper bounds of the buckets, rising, without `+Inf`.
@@ -21,7 +21,7 @@ pub enum Shape {
 
 /// Where a label tuple went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub(crate) enum Place {
     /// A series of its own.
     Own(u32),
     /// The family is full: the one series for all that found no place.
@@ -30,7 +30,7 @@ pub enum Place {
 
 impl Place {
     /// The slot of the series.
-    pub fn slot(self) -> u32 {
+    pub(crate) fn slot(self) -> u32 {
         match self {
             Place::Own(slot) | Place::Overflow(slot) => slot,
         }
@@ -39,7 +39,7 @@ impl Place {
 
 /// The series of one metric.
 #[derive(Debug)]
-pub struct Family {
+pub(crate) struct Family {
     shape: Shape,
     series_max: usize,
     overflow_text: Box<[u8]>,
@@ -73,7 +73,12 @@ const NEVER: f64 = f64::NEG_INFINITY;
 
 impl Family {
     /// An empty family.
-    pub fn new(shape: Shape, labels: &[String], series_max: usize, hasher: DefaultHashBuilder) -> Self {
+    pub(crate) fn new(
+        shape: Shape,
+        labels: &[String],
+        series_max: usize,
+        hasher: DefaultHashBuilder,
+    ) -> Self {
         Family {
             shape,
             series_max,
@@ -91,37 +96,37 @@ impl Family {
     }
 
     /// What kind of values its series hold.
-    pub fn shape(&self) -> &Shape {
+    pub(crate) fn shape(&self) -> &Shape {
         &self.shape
     }
 
     /// Changes how many series it takes. Those that are there stay.
-    pub fn set_series_max(&mut self, series_max: usize) {
+    pub(crate) fn set_series_max(&mut self, series_max: usize) {
         self.series_max = series_max;
     }
 
     /// How many series there are.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.index.len()
     }
 
     /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.index.is_empty()
     }
 
     /// How many changes found the family full.
-    pub fn overflowed(&self) -> u64 {
+    pub(crate) fn overflowed(&self) -> u64 {
         self.overflowed
     }
 
     /// Counts a change that found no place.
-    pub fn refuse(&mut self) {
+    pub(crate) fn refuse(&mut self) {
         self.overflowed += 1;
     }
 
     /// Forgets all series.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.index.clear();
         self.slots.clear();
         self.buckets.clear();
@@ -132,12 +137,12 @@ impl Family {
     }
 
     /// The series of a label text. `hash` is that text's.
-    pub fn find(&self, text: &[u8], hash: u64) -> Option<u32> {
+    pub(crate) fn find(&self, text: &[u8], hash: u64) -> Option<u32> {
         self.index.find(hash, |&slot| *self.slots[slot as usize].text == *text).copied()
     }
 
     /// The series of a label text; made at 0 if it is not there, or the overflow series if the family is full.
-    pub fn place(&mut self, text: &[u8], hash: u64) -> Place {
+    pub(crate) fn place(&mut self, text: &[u8], hash: u64) -> Place {
         if let Some(slot) = self.find(text, hash) {
             return Place::Own(slot);
         }
@@ -156,7 +161,7 @@ impl Family {
     }
 
     /// The same for values that cannot be summed: nothing, and counted, if the family is full.
-    pub fn place_own(&mut self, text: &[u8], hash: u64) -> Option<u32> {
+    pub(crate) fn place_own(&mut self, text: &[u8], hash: u64) -> Option<u32> {
         let found = self.find(text, hash);
         if found.is_none() && self.is_full() {
             self.overflowed += 1;
@@ -191,7 +196,7 @@ impl Family {
     }
 
     /// Forgets a series that no entity owns or is counted in.
-    pub fn remove(&mut self, slot: u32) {
+    pub(crate) fn remove(&mut self, slot: u32) {
         let hash = self.hasher.hash_one(&*self.slots[slot as usize].text);
         if let Ok(entry) = self.index.find_entry(hash, |&other| other == slot) {
             entry.remove();
@@ -221,12 +226,12 @@ impl Family {
     }
 
     /// One more entity to which a series belongs.
-    pub fn own(&mut self, slot: u32) {
+    pub(crate) fn own(&mut self, slot: u32) {
         self.slots[slot as usize].owners += 1;
     }
 
     /// One entity less; with the last one the series goes.
-    pub fn disown(&mut self, slot: u32) {
+    pub(crate) fn disown(&mut self, slot: u32) {
         let owners = &mut self.slots[slot as usize].owners;
         *owners = owners.saturating_sub(1);
         if *owners == 0 {
@@ -235,28 +240,28 @@ impl Family {
     }
 
     /// Adds to a number. A sum beyond what an `f64` holds stays at its largest value.
-    pub fn add(&mut self, slot: u32, amount: f64) {
+    pub(crate) fn add(&mut self, slot: u32, amount: f64) {
         let value = &mut self.slots[slot as usize].value;
         *value = (*value + amount).clamp(f64::MIN, f64::MAX);
     }
 
     /// A number, or the latest mark of an age.
-    pub fn value(&self, slot: u32) -> f64 {
+    pub(crate) fn value(&self, slot: u32) -> f64 {
         self.slots[slot as usize].value
     }
 
     /// Sets a number.
-    pub fn set(&mut self, slot: u32, value: f64) {
+    pub(crate) fn set(&mut self, slot: u32, value: f64) {
         self.slots[slot as usize].value = value;
     }
 
     /// Marks an age: the mark told last counts, so that a clock that was ahead for a while does no harm.
-    pub fn mark(&mut self, slot: u32, time: f64) {
+    pub(crate) fn mark(&mut self, slot: u32, time: f64) {
         self.set(slot, time);
     }
 
     /// Puts a value into a histogram.
-    pub fn observe(&mut self, slot: u32, value: f64) {
+    pub(crate) fn observe(&mut self, slot: u32, value: f64) {
         let Shape::Histogram(bounds) = &self.shape else { return };
         let bucket = bounds.partition_point(|bound| *bound < value);
         self.buckets[slot as usize][bucket] += 1;
@@ -265,7 +270,7 @@ impl Family {
 
     /// Renames series: `rename` gives the new label text of those that change. A series whose new text is taken
     /// goes into that one, which has its value added; the pairs of such slots (old, new) are returned.
-    pub fn relabel(&mut self, rename: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Vec<(u32, u32)> {
+    pub(crate) fn relabel(&mut self, rename: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Vec<(u32, u32)> {
         let mut merged = Vec::new();
         // By their texts: sums of several must not depend on which slot a series happens to have.
         let mut slots: Vec<u32> = (0..self.slots.len() as u32).collect();
@@ -307,7 +312,7 @@ impl Family {
     }
 
     /// Appends all series, sorted. `now` is the time of the scrape, Unix seconds.
-    pub fn render(&mut self, name: &str, now: f64, out: &mut Vec<u8>) {
+    pub(crate) fn render(&mut self, name: &str, now: f64, out: &mut Vec<u8>) {
         self.reclaim();
         let slots = &self.slots;
         let order = self.order.settle(|a, b| text::compare(&slots[a as usize].text, &slots[b as usize].text));

@@ -2,12 +2,12 @@
 //!
 //! The `prometheus` crate finds a series by a 64-bit hash alone, so that two label tuples can be one series; here
 //! the hash only says where to look and the text decides. The text of a tuple is kept as it is shown
-//! (`a="x",b="y"`, escaped), so that a scrape copies it. What a change means is `lifecycles`'; no I/O is done here.
+//! (`a="x",b="y"`, escaped), so that a scrape copies it. What a change means is decided by `engine`; no I/O is done here.
 
 mod family;
-mod image;
-pub mod number;
+pub(crate) mod number;
 mod order;
-pub mod text;
+mod persist;
+pub(crate) mod text;
 
-pub use family::{Family, Place, Shape};
+pub(crate) use family::{Family, Shape};

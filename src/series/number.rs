@@ -6,7 +6,7 @@ use std::io::Write;
 const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
 
 /// Appends a value: whole numbers without a point, the others as short as they can be read back exactly.
-pub fn push(out: &mut Vec<u8>, value: f64) {
+pub(crate) fn push(out: &mut Vec<u8>, value: f64) {
     if value.fract() == 0.0 && value.abs() < WHOLE_MAX {
         push_whole(out, value as i64);
     } else if value.is_nan() {
@@ -21,7 +21,7 @@ pub fn push(out: &mut Vec<u8>, value: f64) {
 }
 
 /// Appends a whole number.
-pub fn push_whole(out: &mut Vec<u8>, value: i64) {
+pub(crate) fn push_whole(out: &mut Vec<u8>, value: i64) {
     out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 

@@ -2,11 +2,11 @@
 
 use std::cmp::Ordering;
 
-use crate::plain::end_of_plain;
+use crate::special_bytes::first_special;
 
 /// Appends a label value, escaped by the rules of the text format 0.0.4.
-pub fn push_escaped(out: &mut Vec<u8>, value: &[u8]) {
-    if end_of_plain(value, 0) == value.len() {
+pub(crate) fn push_escaped(out: &mut Vec<u8>, value: &[u8]) {
+    if first_special(value, 0) == value.len() {
         return out.extend_from_slice(value);
     }
     let mut rest = value;
@@ -23,7 +23,7 @@ pub fn push_escaped(out: &mut Vec<u8>, value: &[u8]) {
 }
 
 /// The text of a tuple of names and values.
-pub fn of(labels: &[(&str, &str)]) -> Vec<u8> {
+pub(crate) fn of(labels: &[(&str, &str)]) -> Vec<u8> {
     let mut text = Vec::new();
     for (index, (name, value)) in labels.iter().enumerate() {
         if index > 0 {
@@ -38,12 +38,12 @@ pub fn of(labels: &[(&str, &str)]) -> Vec<u8> {
 }
 
 /// The text of a tuple whose values are all the same.
-pub fn uniform(labels: &[String], value: &str) -> Vec<u8> {
+pub(crate) fn uniform(labels: &[String], value: &str) -> Vec<u8> {
     of(&labels.iter().map(|label| (label.as_str(), value)).collect::<Vec<_>>())
 }
 
 /// The value (unescaped) of one label of a tuple's text.
-pub fn value_of(text: &[u8], label: usize) -> Vec<u8> {
+pub(crate) fn value_of(text: &[u8], label: usize) -> Vec<u8> {
     let mut value = Vec::new();
     let (start, end) = value_range(text, label);
     let mut bytes = text[start..end].iter();
@@ -61,7 +61,7 @@ pub fn value_of(text: &[u8], label: usize) -> Vec<u8> {
 }
 
 /// A tuple's text with another value (unescaped) for one label.
-pub fn with_value(text: &[u8], label: usize, value: &[u8]) -> Vec<u8> {
+pub(crate) fn with_value(text: &[u8], label: usize, value: &[u8]) -> Vec<u8> {
     let (start, end) = value_range(text, label);
     let mut changed = text[..start].to_vec();
     push_escaped(&mut changed, value);
@@ -94,7 +94,7 @@ fn closing_quote(text: &[u8]) -> usize {
 }
 
 /// Compares two tuples of one family by their unescaped values, first label first.
-pub fn compare(a: &[u8], b: &[u8]) -> Ordering {
+pub(crate) fn compare(a: &[u8], b: &[u8]) -> Ordering {
     let Some(at) = a.iter().zip(b).position(|(x, y)| x != y) else {
         return a.len().cmp(&b.len());
     };

@@ -3,39 +3,40 @@
 //! It changes by entries alone (`entry`), and the same entries make the same state: those that come from the feed, and
 //! those that the journal has kept. It holds no files and asks for no time. `image` saves it whole.
 
-pub mod entry;
-mod image;
-pub mod sessions;
+pub(crate) mod boot;
+mod persist;
+pub(crate) mod record;
+pub(crate) mod sessions;
 
 #[cfg(test)]
 pub(crate) mod tests;
 
 use std::sync::Arc;
 
-use crate::boot::Boot;
 use crate::catalog::{self, CatalogText, Catalogs};
-use crate::event::greeting::Greeting;
-use crate::event::rejection::{Reason, Rejection};
+use crate::engine::{Engine, NOBODY, Origin, Rules};
 use crate::faults::Faults;
-use crate::lifecycles::{Engine, NOBODY, Origin, Rules};
+use crate::protocol::control_line::ControlLine;
+use crate::protocol::rejection::{Reason, Rejection};
+use crate::state::boot::Boot;
 
-use entry::{Entry, Place};
+use record::{Place, Record};
 use sessions::{SessionId, Sessions, Standing};
 
 /// All state. By default there is none, not even a catalog.
 #[derive(Default)]
-pub struct State {
+pub(crate) struct State {
     /// What is open and what was counted.
-    pub engine: Engine,
+    pub(crate) engine: Engine,
     /// How far each producer has come.
-    pub sessions: Sessions,
+    pub(crate) sessions: Sessions,
     texts: Arc<[CatalogText]>,
     /// The run of the machine in which it was made.
     boot: Option<Boot>,
 }
 
 /// What is worth telling of an entry that is applied.
-pub enum Note<'a> {
+pub(crate) enum Note<'a> {
     /// A line was rejected.
     Rejected {
         /// Its number, in a session.
@@ -51,30 +52,34 @@ pub enum Note<'a> {
 
 /// An entry that does not go with the state: the journal holds something else than was written.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Misfit(pub String);
+pub(crate) struct ReplayError(pub(crate) String);
 
 impl State {
     /// Whether these catalogs and rules are in force.
-    pub fn is_configured(&self, texts: &[CatalogText], rules: &Rules) -> bool {
+    pub(crate) fn is_configured(&self, texts: &[CatalogText], rules: &Rules) -> bool {
         *self.texts == *texts && self.engine.rules() == rules
     }
 
     /// The catalogs and rules in force.
-    pub fn configuration(&self) -> Result<(Catalogs, Rules), String> {
+    pub(crate) fn configuration(&self) -> Result<(Catalogs, Rules), String> {
         let catalogs = catalog::read_texts(&self.texts)?;
         Ok((catalogs, self.engine.rules().clone()))
     }
 
     /// Goes on with other catalogs and rules. Returns what the log should say.
-    pub fn configure(&mut self, catalogs: &Catalogs, rules: Rules, at: f64) -> Vec<String> {
+    pub(crate) fn configure(&mut self, catalogs: &Catalogs, rules: Rules, at: f64) -> Vec<String> {
         self.texts = Arc::clone(&catalogs.texts);
         self.engine.configure(&catalogs.all, rules, at)
     }
 
     /// Applies one entry. Says whether its lines held the end of their session.
-    pub fn apply(&mut self, entry: &Entry<'_>, note: &mut dyn FnMut(Note<'_>)) -> Result<bool, Misfit> {
-        match *entry {
-            Entry::Configure { at, ref rules, ref catalogs } => {
+    pub(crate) fn apply(
+        &mut self,
+        record: &Record<'_>,
+        note: &mut dyn FnMut(Note<'_>),
+    ) -> Result<bool, ReplayError> {
+        match *record {
+            Record::Configure { at, ref rules, ref catalogs } => {
                 let (catalogs, faults) = catalog::read_good(catalogs);
                 note_lost(&faults, &mut |text| note(Note::Said(text)));
                 let said = self.configure(&catalogs, rules.clone().into_owned(), at);
@@ -82,14 +87,14 @@ impl State {
                     note(Note::Said(text));
                 }
             }
-            Entry::Hello { at, producer, instance, owner } => {
+            Record::Hello { at, producer, instance, owner } => {
                 self.hello(at, producer, instance, owner, note);
             }
-            Entry::Lines { at, place, block } => {
+            Record::Lines { at, place, block } => {
                 let session = place.map(|place| self.at(&place)).transpose()?;
                 return Ok(self.lines(at, session, block, note));
             }
-            Entry::Rejected { place, reason } => {
+            Record::Rejected { place, reason } => {
                 self.engine.count_rejection(reason);
                 if let Some(place) = place {
                     let id = self.at(&place)?;
@@ -98,7 +103,7 @@ impl State {
                     }
                 }
             }
-            Entry::Left { producer, instance } => {
+            Record::Left { producer, instance } => {
                 if let Some(id) = self.sessions.find(producer, instance)
                     && let Some(session) = self.sessions.get_mut(id)
                 {
@@ -108,18 +113,18 @@ impl State {
                     }
                 }
             }
-            Entry::Abandon { at, producer, instance } => {
+            Record::Abandon { at, producer, instance } => {
                 if let Some(id) = self.sessions.find(producer, instance) {
                     self.abandon(&[id], at, note);
                 }
             }
-            Entry::Forget { producer, instance } => {
+            Record::Forget { producer, instance } => {
                 if let Some(id) = self.sessions.find(producer, instance) {
                     self.sessions.remove(id);
                 }
             }
-            Entry::Named { ip, name } => self.engine.learn_name(ip, name),
-            Entry::Booted { at, ref boot } => {
+            Record::Named { ip, name } => self.engine.learn_name(ip, name),
+            Record::Booted { at, ref boot } => {
                 let former = self.boot.replace(boot.clone().into_owned());
                 if former.is_some_and(|former| !former.is_same(boot)) {
                     note(Note::Said(
@@ -134,12 +139,12 @@ impl State {
     }
 
     /// The session of a place, which has come exactly that far.
-    fn at(&self, place: &Place<'_>) -> Result<SessionId, Misfit> {
+    fn at(&self, place: &Place<'_>) -> Result<SessionId, ReplayError> {
         let id = self.sessions.find(place.producer, place.instance);
         let known = id.and_then(|id| Some((id, self.sessions.get(id)?.position)));
         match known {
             Some((id, position)) if position + 1 == place.first => Ok(id),
-            other => Err(Misfit(format!(
+            other => Err(ReplayError(format!(
                 "line {} of {} {}: expected line {} of a known session",
                 place.first,
                 place.producer,
@@ -268,16 +273,16 @@ impl Lines<'_> {
             return;
         };
         if rejection.reason == Reason::MissingField && rejection.event.is_none() {
-            match Greeting::read(line) {
-                Some(Ok(Greeting::Bye)) if self.number.is_some() => {
+            match ControlLine::read(line) {
+                Some(Ok(ControlLine::Bye)) if self.number.is_some() => {
                     self.said_bye = true;
                     return;
                 }
-                Some(Ok(Greeting::Hello(_)) | Err(_)) => {
+                Some(Ok(ControlLine::Hello(_)) | Err(_)) => {
                     let what = "hello: expected as the first line of its connection";
                     return self.reject(&Rejection::new(Reason::Malformed, what), line.as_bytes());
                 }
-                Some(Ok(Greeting::Bye)) | None => {}
+                Some(Ok(ControlLine::Bye)) | None => {}
             }
         }
         self.reject(&rejection, line.as_bytes());
@@ -307,12 +312,12 @@ fn note_lost(faults: &Faults, note: &mut dyn FnMut(String)) {
 }
 
 /// The rejection of a line of more than `line_max` bytes.
-pub fn too_long(line_max: usize) -> Rejection {
+pub(crate) fn too_long(line_max: usize) -> Rejection {
     let what = format!("expected at most {line_max} bytes ([events] max_line)");
     Rejection::new(Reason::TooLong, what)
 }
 
 /// Whether there is nothing but white space.
-pub fn is_blank(line: &[u8]) -> bool {
+pub(crate) fn is_blank(line: &[u8]) -> bool {
     line.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'))
 }

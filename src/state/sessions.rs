@@ -7,20 +7,20 @@ use std::sync::Arc;
 use hashbrown::{Equivalent, HashMap};
 use serde::{Deserialize, Serialize};
 
-use crate::image::{self, Damaged, Reader, ensure};
-use crate::lifecycles::Opener;
+use crate::engine::Opener;
+use crate::format::{self, Corrupt, Reader, ensure};
 use crate::limits;
 
 /// The number of a session, which is also the opener of its entities.
-pub type SessionId = Opener;
+pub(crate) type SessionId = Opener;
 
 /// The two names of a session.
 #[derive(Debug, PartialEq, Eq, Hash)]
-pub struct SessionName {
+pub(crate) struct SessionName {
     /// The producer, the same over its restarts.
-    pub producer: String,
+    pub(crate) producer: String,
     /// This run of it.
-    pub instance: String,
+    pub(crate) instance: String,
 }
 
 /// The same, borrowed: a session is looked for with every batch of lines. It has to hash as that does.
@@ -38,13 +38,13 @@ impl Equivalent<Arc<SessionName>> for Names<'_> {
 
 /// One session.
 #[derive(Debug)]
-pub struct Session {
+pub(crate) struct Session {
     /// Who.
-    pub name: Arc<SessionName>,
+    pub(crate) name: Arc<SessionName>,
     /// Whether what it opens is its own.
-    pub owner: bool,
+    pub(crate) owner: bool,
     /// How many of its lines were applied or rejected.
-    pub position: u64,
+    pub(crate) position: u64,
     /// Whether it may have something open.
     pub(super) holds: bool,
     /// Whether it is waited for.
@@ -64,19 +64,19 @@ pub(super) enum Standing {
 
 impl Session {
     /// Whether what it had open was given up since it left.
-    pub fn has_lapsed(&self) -> bool {
+    pub(crate) fn has_lapsed(&self) -> bool {
         self.standing == Standing::Lapsed
     }
 
     /// Whether it may have something open.
-    pub fn holds(&self) -> bool {
+    pub(crate) fn holds(&self) -> bool {
         self.holds
     }
 }
 
 /// All sessions whose positions are kept. The default has none.
 #[derive(Debug, Default)]
-pub struct Sessions {
+pub(crate) struct Sessions {
     list: Vec<Option<Session>>,
     by_name: HashMap<Arc<SessionName>, SessionId>,
     free: Vec<SessionId>,
@@ -95,23 +95,18 @@ struct SessionImage<'a> {
 
 impl Sessions {
     /// How many there are.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.by_name.len()
     }
 
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.by_name.is_empty()
-    }
-
     /// All of them.
-    pub fn iter(&self) -> impl Iterator<Item = (SessionId, &Session)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (SessionId, &Session)> {
         let numbered = self.list.iter().enumerate();
         numbered.filter_map(|(id, session)| Some((id as SessionId, session.as_ref()?)))
     }
 
     /// The session of this number.
-    pub fn get(&self, id: SessionId) -> Option<&Session> {
+    pub(crate) fn get(&self, id: SessionId) -> Option<&Session> {
         self.list.get(id as usize)?.as_ref()
     }
 
@@ -120,7 +115,7 @@ impl Sessions {
     }
 
     /// The session of these names.
-    pub fn find(&self, producer: &str, instance: &str) -> Option<SessionId> {
+    pub(crate) fn find(&self, producer: &str, instance: &str) -> Option<SessionId> {
         self.by_name.get(&Names { producer, instance }).copied()
     }
 
@@ -162,7 +157,7 @@ impl Sessions {
     }
 
     pub(super) fn save(&self, out: &mut Vec<u8>) {
-        image::put(out, &(self.len() as u32));
+        format::put(out, &(self.len() as u32));
         for (id, session) in self.iter() {
             let image = SessionImage {
                 id,
@@ -173,11 +168,11 @@ impl Sessions {
                 holds: session.holds,
                 standing: session.standing,
             };
-            image::put(out, &image);
+            format::put(out, &image);
         }
     }
 
-    pub(super) fn restore(image: &mut Reader<'_>) -> Result<Self, Damaged> {
+    pub(super) fn restore(image: &mut Reader<'_>) -> Result<Self, Corrupt> {
         let mut sessions = Sessions::default();
         let count: u32 = image.take()?;
         for _ in 0..count {

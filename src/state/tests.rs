@@ -1,7 +1,6 @@
 //! The law of the journal: a saved state and the entries after it give the state that there would have been.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use proptest::prelude::*;
@@ -9,7 +8,6 @@ use proptest::prelude::*;
 use super::*;
 use crate::catalog::Catalog;
 use crate::config::Settings;
-use crate::telemetry::{self, FeedFigures, Scans};
 
 /// What a test does to a state, with few names, so that things meet.
 #[derive(Debug, Clone)]
@@ -186,7 +184,7 @@ impl Life {
         Life { state, entries: Vec::new(), catalogs, now: 1e9 }
     }
 
-    fn record(&mut self, entry: &Entry<'_>, record: &mut dyn FnMut(&Entry<'_>)) {
+    fn record(&mut self, entry: &Record<'_>, record: &mut dyn FnMut(&Record<'_>)) {
         record(entry);
         self.entries.push(postcard::to_stdvec(entry).unwrap());
         self.state.apply(entry, &mut |_| {}).unwrap();
@@ -216,7 +214,7 @@ impl Life {
     }
 
     /// Does a step as the feed would. `record` sees each entry before it is applied.
-    pub(crate) fn step(&mut self, seconds: f64, step: &Step, record: &mut dyn FnMut(&Entry<'_>)) {
+    pub(crate) fn step(&mut self, seconds: f64, step: &Step, record: &mut dyn FnMut(&Record<'_>)) {
         self.now += seconds;
         let at = self.now;
         let place = |state: &State, session: u8| {
@@ -229,12 +227,12 @@ impl Life {
                 let (rules, texts) = configuration(*variant);
                 self.catalogs = catalog::read_texts(&texts).unwrap().all;
                 let (rules, catalogs) = (Cow::Owned(rules), Cow::Owned(texts));
-                self.record(&Entry::Configure { at, rules, catalogs }, record);
+                self.record(&Record::Configure { at, rules, catalogs }, record);
             }
             Step::Hello { session, owner } => {
                 let (producer, instance) = names(*session);
                 let (producer, instance) = (producer.as_str(), instance.as_str());
-                self.record(&Entry::Hello { at, producer, instance, owner: *owner }, record);
+                self.record(&Record::Hello { at, producer, instance, owner: *owner }, record);
             }
             Step::Lines { session, lines, bye } => {
                 let place = session.and_then(|session| place(&self.state, session));
@@ -248,7 +246,7 @@ impl Life {
                 if *bye {
                     block.push_str("{\"bye\":true}\n");
                 }
-                self.record(&Entry::Lines { at, place, block: block.as_bytes() }, record);
+                self.record(&Record::Lines { at, place, block: block.as_bytes() }, record);
             }
             Step::Rejected { session } => {
                 let place = session.and_then(|session| place(&self.state, session));
@@ -257,28 +255,28 @@ impl Life {
                     instance,
                     first: *first,
                 });
-                self.record(&Entry::Rejected { place, reason: Reason::TooLong }, record);
+                self.record(&Record::Rejected { place, reason: Reason::TooLong }, record);
             }
             Step::Left(session) => {
                 let (producer, instance) = names(*session);
                 let (producer, instance) = (producer.as_str(), instance.as_str());
-                self.record(&Entry::Left { producer, instance }, record);
+                self.record(&Record::Left { producer, instance }, record);
             }
             Step::Booted(number) => {
-                let boot = Cow::Owned(crate::boot::Boot::Id(number.to_string()));
-                self.record(&Entry::Booted { at, boot }, record);
+                let boot = Cow::Owned(crate::state::boot::Boot::Id(number.to_string()));
+                self.record(&Record::Booted { at, boot }, record);
             }
             Step::Abandon(session) | Step::Forget(session) => {
                 let (producer, instance) = names(*session);
                 let (producer, instance) = (producer.as_str(), instance.as_str());
-                self.record(&Entry::Abandon { at, producer, instance }, record);
+                self.record(&Record::Abandon { at, producer, instance }, record);
                 if matches!(step, Step::Forget(_)) {
-                    self.record(&Entry::Forget { producer, instance }, record);
+                    self.record(&Record::Forget { producer, instance }, record);
                 }
             }
             Step::Named(number) => {
                 let ip = IpAddr::from([10, 0, 0, *number]);
-                self.record(&Entry::Named { ip, name: &format!("host{number}.example") }, record);
+                self.record(&Record::Named { ip, name: &format!("host{number}.example") }, record);
             }
         }
     }
@@ -286,26 +284,36 @@ impl Life {
 
 /// All that can be seen of a state: the metrics, the exporter's own among them, and the positions.
 pub(crate) fn shown(state: &mut State) -> String {
-    let figures = FeedFigures {
-        connections: 0,
-        producers: BTreeMap::new(),
-        journal_bytes: 0,
-        journal_errors: 0,
-        snapshot_at: 0.0,
-    };
-    let now = 2e9;
-    let blocks = telemetry::engine_blocks(&state.engine, &figures, &Scans::new(), now);
-    let mut out = Vec::new();
-    state.engine.render(&[], &blocks, now, &mut out).unwrap();
+    let (now, mut out) = (2e9, Vec::new());
+    state.engine.render(&[], &[], now, &mut out).unwrap();
+    let engine = &state.engine;
+    let counts: Vec<String> = engine
+        .census(now)
+        .iter()
+        .flat_map(|system| system.kinds.iter().map(|kind| (&system.catalog.name, kind)))
+        .map(|(system, kind)| {
+            let oldest = kind.oldest.as_ref().map(|oldest| (oldest.age_seconds, &oldest.key));
+            format!("{system} {} {} {} {oldest:?}\n", kind.entity, kind.open, kind.abandoned)
+        })
+        .collect();
+    let counted = format!(
+        "{:?}\n{:?}\n{:?}\n{:?}\n{:?}\n{}\n",
+        engine.applied().collect::<Vec<_>>(),
+        engine.rejected().collect::<Vec<_>>(),
+        engine.series().collect::<Vec<_>>(),
+        engine.label_cuts().collect::<Vec<_>>(),
+        engine.overflowed().collect::<Vec<_>>(),
+        engine.times_ignored(),
+    );
     let mut sessions: Vec<String> =
         state.sessions.iter().map(|(_, session)| format!("{session:?}\n")).collect();
     sessions.sort();
-    String::from_utf8(out).unwrap() + &sessions.concat()
+    String::from_utf8(out).unwrap() + &counts.concat() + &counted + &sessions.concat()
 }
 
 fn replay(state: &mut State, entries: &[Vec<u8>]) {
     for bytes in entries {
-        let entry: Entry<'_> = postcard::from_bytes(bytes).unwrap();
+        let entry: Record<'_> = postcard::from_bytes(bytes).unwrap();
         state.apply(&entry, &mut |_| {}).unwrap();
     }
 }
@@ -352,7 +360,7 @@ fn lines_out_of_place_are_no_part_of_the_state() {
     let mut life = Life::begin();
     life.step(0.0, &Step::Hello { session: 0, owner: true }, &mut |_| {});
     let place = Some(Place { producer: "producer0", instance: "instance0", first: 2 });
-    let entry = Entry::Lines { at: 0.0, place, block: b"{}\n" };
+    let entry = Record::Lines { at: 0.0, place, block: b"{}\n" };
     let misfit = life.state.apply(&entry, &mut |_| {}).unwrap_err();
     assert_eq!(misfit.0, "line 2 of producer0 instance0: expected line 1 of a known session");
 }
@@ -377,7 +385,7 @@ fn a_stored_catalog_that_cannot_be_read_costs_what_was_counted_by_it_alone() {
     life.step(0.0, &Step::Hello { session: 0, owner: true }, &mut |_| {});
     let place = Some(Place { producer: "producer0", instance: "instance0", first: 1 });
     let block = b"{\"event\":\"signaling.session.joined\",\"backend\":\"b\",\"session\":\"s\",\"clienttype\":\"client\"}\n{\"event\":\"t.on\",\"a\":0}\n";
-    life.state.apply(&Entry::Lines { at: 0.0, place, block }, &mut |_| {}).unwrap();
+    life.state.apply(&Record::Lines { at: 0.0, place, block }, &mut |_| {}).unwrap();
     with_a_catalog_of_another_version(&mut life.state);
     let mut restored = State::restore(&life.state.save()).unwrap();
     let text = shown(&mut restored);
@@ -386,7 +394,7 @@ fn a_stored_catalog_that_cannot_be_read_costs_what_was_counted_by_it_alone() {
     assert!(!text.contains("\nt_"), "{text}");
     // The same catalogs as an entry of the journal.
     let rules = Cow::Owned(restored.engine.rules().clone());
-    let entry = Entry::Configure { at: 0.0, rules, catalogs: Cow::Borrowed(&life.state.texts) };
+    let entry = Record::Configure { at: 0.0, rules, catalogs: Cow::Borrowed(&life.state.texts) };
     let mut said = Vec::new();
     let mut note = |note: Note<'_>| {
         if let Note::Said(text) = note {
@@ -402,8 +410,8 @@ fn a_run_that_said_goodbye_is_not_waited_for_when_its_connection_ends() {
     let mut life = Life::begin();
     life.step(0.0, &Step::Hello { session: 0, owner: true }, &mut |_| {});
     let place = Some(Place { producer: "producer0", instance: "instance0", first: 1 });
-    life.state.apply(&Entry::Lines { at: 0.0, place, block: b"{\"bye\":true}\n" }, &mut |_| {}).unwrap();
-    let left = Entry::Left { producer: "producer0", instance: "instance0" };
+    life.state.apply(&Record::Lines { at: 0.0, place, block: b"{\"bye\":true}\n" }, &mut |_| {}).unwrap();
+    let left = Record::Left { producer: "producer0", instance: "instance0" };
     life.state.apply(&left, &mut |_| {}).unwrap();
     let (_, session) = life.state.sessions.iter().next().unwrap();
     assert_eq!(session.standing, Standing::Lapsed);

@@ -7,12 +7,7 @@ mod mix;
 
 use std::hint::black_box;
 
-use lifecycle_exporter::catalog;
-use lifecycle_exporter::config::Settings;
-use lifecycle_exporter::event::line::Fields;
-use lifecycle_exporter::lifecycles::Rules;
-use lifecycle_exporter::state::State;
-use lifecycle_exporter::state::entry::Entry;
+use lifecycle_exporter::internals::{Bench, Splitter};
 
 /// Bytes of one block, as one read brings them.
 const BLOCK_BYTES: usize = 65_536;
@@ -34,51 +29,43 @@ fn main() {
 /// Splits lines of the mix into fields.
 fn parse(events: usize) {
     let text = mix::lines(events, 1_000).concat();
-    let mut fields = Fields::default();
+    let mut splitter = Splitter::default();
     for line in text.lines() {
-        fields.scan(line).unwrap();
-        black_box(&fields);
+        splitter.split(line);
+        black_box(&splitter);
     }
 }
 
-fn state() -> State {
-    let mut state = State::default();
-    let rules = Rules { series_max: 1_000_000, ..Rules::from(&Settings::default()) };
-    state.configure(&catalog::load(None).unwrap(), rules, 0.0);
-    put(&mut state, mix::opening().as_bytes());
-    state
-}
-
-fn put(state: &mut State, block: &[u8]) {
-    state
-        .apply(&Entry::Lines { at: 1e9, place: None, block }, &mut |_| panic!("a line was rejected"))
-        .unwrap();
+fn opened() -> Bench {
+    let mut bench = Bench::new();
+    bench.apply(mix::opening().as_bytes());
+    bench
 }
 
 /// Applies the mix block by block.
 fn apply(events: usize) {
-    let mut state = state();
+    let mut bench = opened();
     let text = mix::lines(events, 1_000).concat();
     let mut rest = text.as_bytes();
     while !rest.is_empty() {
         let most = rest.len().min(BLOCK_BYTES);
         let end = memchr::memrchr(b'\n', &rest[..most]).map_or(rest.len(), |end| end + 1);
-        put(&mut state, &rest[..end]);
+        bench.apply(&rest[..end]);
         rest = &rest[end..];
     }
-    black_box(&state.sessions);
+    black_box(&bench);
 }
 
 /// Shows ten thousand series so many times.
 fn render(scrapes: usize) {
-    let mut state = state();
+    let mut bench = opened();
     let lines: String = (0..10_000).map(|index| mix::message(index, 0)).collect();
-    put(&mut state, lines.as_bytes());
+    bench.apply(lines.as_bytes());
     let mut text = Vec::new();
     // The first one sorts.
     for _ in 0..=scrapes {
         text.clear();
-        state.engine.render(&[], &[], 1e9, &mut text).unwrap();
+        bench.render(&mut text);
     }
     black_box(&text);
 }

@@ -3,11 +3,7 @@
 use std::io::Write;
 use std::time::Instant;
 
-use lifecycle_exporter::catalog;
-use lifecycle_exporter::config::Settings;
-use lifecycle_exporter::lifecycles::Rules;
-use lifecycle_exporter::state::State;
-use lifecycle_exporter::state::entry::Entry;
+use lifecycle_exporter::internals::Bench;
 
 use crate::mix;
 use crate::report::report;
@@ -53,30 +49,27 @@ pub fn session() {
 /// How long the feed stands still for a snapshot: the state is copied by its thread, and written by another.
 pub fn snapshot() {
     for series in [10_000, 100_000] {
-        let mut state = State::default();
-        let catalogs = catalog::load(None).unwrap();
-        let rules = Rules { series_max: 1_000_000, ..Rules::from(&Settings::default()) };
-        state.configure(&catalogs, rules, 0.0);
+        let mut bench = Bench::new();
         let lines = mix::opening()
             + &(0..series)
                 .map(|index| format!("{{\"event\":\"signaling.message.received\",\"type\":\"a-type-of-message-{index:010}\"}}\n"))
                 .collect::<String>();
-        state.apply(&Entry::Lines { at: 0.0, place: None, block: lines.as_bytes() }, &mut |_| {}).unwrap();
+        bench.apply(lines.as_bytes());
         let mut bytes = 0;
         let times = (0..15)
             .map(|_| {
                 let started = Instant::now();
-                bytes = std::hint::black_box(state.save()).len();
+                bytes = std::hint::black_box(bench.save()).len();
                 started.elapsed().as_secs_f64() * 1_000.0
             })
             .collect();
         report(&format!("pause for a snapshot, {series} series: ms"), times);
         report("  its size: MiB", vec![bytes as f64 / 1_048_576.0]);
-        let image = state.save();
+        let image = bench.save();
         let restored = (0..5)
             .map(|_| {
                 let started = Instant::now();
-                std::hint::black_box(State::restore(&image).unwrap());
+                std::hint::black_box(Bench::restore(&image));
                 started.elapsed().as_secs_f64() * 1_000.0
             })
             .collect();

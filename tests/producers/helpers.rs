@@ -1,11 +1,9 @@
 //! The typed helpers of the clients, made from `catalog --format json`. The catalogs themselves say one thing more: which fields
 //! are numbers.
 
-use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use lifecycle_exporter::catalog;
-use lifecycle_exporter::catalog::model::{AmountSource, Step};
+use lifecycle_exporter::internals::number_fields;
 use serde_json::Value;
 
 /// A system with its events, as the program itself lists them.
@@ -29,7 +27,6 @@ pub struct Field {
 
 /// Reads what `catalog --format json` printed.
 pub fn systems(json: &str) -> Vec<System> {
-    let catalogs = catalog::load(None).unwrap().all;
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let listed: Vec<Value> = serde_json::from_str(json).unwrap();
     listed
@@ -43,25 +40,10 @@ pub fn systems(json: &str) -> Vec<System> {
                 .iter()
                 .map(|event| {
                     let name = text(&event["name"]);
-                    let plan =
-                        catalogs.iter().flat_map(|catalog| &catalog.events).find(|plan| plan.name == name);
-                    let plan = plan.unwrap();
-                    let numbers: BTreeSet<&str> = plan
-                        .steps
-                        .iter()
-                        .filter_map(|step| match step {
-                            Step::Change(change) => change.amount.as_ref(),
-                            _ => None,
-                        })
-                        .flat_map(|amount| &amount.alternatives)
-                        .filter_map(|source| match source {
-                            AmountSource::Field(field) => Some(plan.fields[*field].name.as_str()),
-                            _ => None,
-                        })
-                        .collect();
+                    let numbers = number_fields(&name);
                     let fields = |key: &str| {
                         let named = event[key].as_array().unwrap().iter().map(text);
-                        named.map(|name| Field { is_number: numbers.contains(name.as_str()), name }).collect()
+                        named.map(|name| Field { is_number: numbers.contains(&name), name }).collect()
                     };
                     Event { required: fields("fields"), optional: fields("optional"), name }
                 })

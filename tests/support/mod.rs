@@ -27,6 +27,18 @@ pub fn binary() -> Command {
     command
 }
 
+/// What a command prints that reads no configuration.
+pub fn output(arguments: &[&str]) -> String {
+    let output = binary().args(["--config", "/dev/null"]).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The built-in catalogs, as `catalog --format json` prints them.
+pub fn catalogs() -> Vec<serde_json::Value> {
+    serde_json::from_str(&output(&["catalog", "--format", "json"])).unwrap()
+}
+
 /// A running exporter. Ends, and takes its files with it, when it is dropped.
 pub struct Exporter {
     pub directory: TempDir,

@@ -1,0 +1,157 @@
+//! `check`: what a start would say, without starting and without changing anything.
+
+use std::fs;
+use std::net::IpAddr;
+use std::path::Path;
+use std::process::Command;
+
+use crate::catalog;
+use crate::clock;
+use crate::daemon::activation::{self, Passed};
+use crate::daemon::configuration::Overrides;
+use crate::daemon::configuration::{self, CONFIG_FILE, Loaded};
+use crate::engine::{Engine, Rules};
+use crate::faults::Faults;
+use crate::feed::{listener, peers};
+use crate::http::access::Access;
+use crate::http::listen;
+use crate::journal::{self, Unusable};
+
+/// What is printed, and every fault that was found.
+#[derive(Default)]
+pub(crate) struct Report {
+    /// What was read, what was passed over, warnings, the verdict.
+    pub(crate) text: String,
+    /// Why a start would fail, or would go on without its state.
+    pub(crate) faults: Faults,
+}
+
+impl Report {
+    fn say(&mut self, line: &str) {
+        self.text.push_str(line);
+        self.text.push('\n');
+    }
+}
+
+/// Checks everything. With a client: says whether it would be let in; if not, that is a fault.
+pub(crate) fn run(overrides: &Overrides, client: Option<IpAddr>, forwarded: &[String]) -> Report {
+    let mut report = Report::default();
+    let loaded = configuration::load_good(overrides, &mut report.faults);
+    if let Some(client) = client {
+        loaded.warnings.iter().for_each(|warning| report.say(&format!("warning: {warning}")));
+        let verdict = Access::from(&loaded.settings).decide(client, forwarded.iter().map(String::as_str));
+        if verdict.allowed {
+            report.say(&verdict.to_string());
+        } else {
+            report.faults.add(verdict.to_string());
+        }
+        return report;
+    }
+    say_what_was_read(overrides, &loaded, &mut report);
+    loaded.warnings.iter().for_each(|warning| report.say(&format!("warning: {warning}")));
+    if report.faults.is_empty() {
+        start_up(&loaded, &mut report);
+    }
+    probe(&loaded, &mut report);
+    if report.faults.is_empty() {
+        let systems: Vec<&str> = loaded.catalogs.all.iter().map(|catalog| catalog.name.as_str()).collect();
+        report.say(&format!("good: configuration and {} catalogs ({})", systems.len(), systems.join(", ")));
+    }
+    report
+}
+
+fn say_what_was_read(overrides: &Overrides, loaded: &Loaded, report: &mut Report) {
+    let file = configuration::config_file(overrides);
+    if overrides.config.is_none() && !file.exists() {
+        report.say(&format!("no configuration: {CONFIG_FILE} does not exist, every setting has its default"));
+    } else {
+        report.say(&format!("read: {}", file.display()));
+    }
+    let listing = loaded.settings.catalog_directory.as_deref().map(catalog::list);
+    if let Some(Ok(listing)) = listing {
+        listing.catalogs.iter().for_each(|path| report.say(&format!("read: {}", path.display())));
+        for path in &listing.passed_over {
+            report.say(&format!("passed over: {}: not named *.ini", path.display()));
+        }
+    }
+}
+
+/// Start-up events as a first start would apply them.
+fn start_up(loaded: &Loaded, report: &mut Report) {
+    let mut engine = Engine::default();
+    let rules = Rules::from(&loaded.settings);
+    for said in engine.configure(&loaded.catalogs.all, rules, clock::unix_seconds()) {
+        report.say(&format!("warning: {said}"));
+    }
+}
+
+/// Tries what a start would take: sockets, addresses, directories.
+fn probe(loaded: &Loaded, report: &mut Report) {
+    let settings = &loaded.settings;
+    let passed = match activation::take() {
+        Ok(passed) => passed,
+        Err(error) => {
+            report.faults.add(error);
+            Passed::default()
+        }
+    };
+    let group = settings.group.as_deref().map(peers::socket_group);
+    let group = group.and_then(|group| report.faults.take(group));
+    let probe = listener::probe(settings.socket.as_deref(), group);
+    // The exporter of this very configuration may be running: what it holds is no fault then, since a reload keeps it.
+    let running = probe.listener.filter(|pid| is_exporter(*pid));
+    if let Some(pid) = running {
+        let what = "what it holds is not tried";
+        report.say(&format!("running: {} is answered by process {pid}; {what}", probe.path.display()));
+    } else if let Some(fault) = probe.fault.filter(|_| passed.events.is_none()) {
+        report.faults.add(fault);
+    }
+    match passed.overrides(settings).or_else(|| active_http_socket(settings)) {
+        Some(warning) => report.say(&format!("warning: {warning}")),
+        None if passed.http.is_empty() => {
+            let failed = listen::bind_all(&settings.listen).err().unwrap_or_default();
+            for fault in failed.iter().filter(|fault| running.is_none() || !fault.is_in_use()) {
+                report.faults.add(fault.to_string());
+            }
+        }
+        None => {}
+    }
+    match settings.state_directory.as_deref().map(journal::probe) {
+        None => report.say("state: in memory only ([state] directory)"),
+        Some(Ok(())) => {}
+        Some(Err(Unusable::Locked(_))) if running.is_some() => {}
+        Some(Err(Unusable::Locked(fault) | Unusable::Fault(fault))) => report.faults.add(fault),
+    }
+    for scan in &settings.scans {
+        if let Err(error) = fs::read_dir(&scan.directory) {
+            report.say(&format!(
+                "warning: [scan {}] {} cannot be read: {error}",
+                scan.name,
+                scan.directory.display()
+            ));
+        }
+    }
+}
+
+/// Whether a process is an exporter, or systemd, which listens for one.
+fn is_exporter(pid: i32) -> bool {
+    // The kernel keeps fifteen characters of a name.
+    let name = fs::read_to_string(format!("/proc/{pid}/comm"));
+    name.is_ok_and(|name| matches!(name.trim(), "lifecycle-expor" | "systemd"))
+}
+
+/// What is wrong where systemd holds the socket for HTTP, though addresses are configured.
+fn active_http_socket(settings: &crate::config::Settings) -> Option<String> {
+    const UNIT: &str = "lifecycle-exporter-http.socket";
+    if !settings.listen_is_configured() || !Path::new("/run/systemd/system").is_dir() {
+        return None;
+    }
+    let output =
+        Command::new("systemctl").args(["show", "--property=ActiveState,Listen", UNIT]).output().ok()?;
+    let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+    let value = |key: &str| shown.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+    (value("ActiveState") == Some("active")).then(|| {
+        let listens = value("Listen").unwrap_or_default();
+        format!("[http] listen has no effect: {UNIT} is active and listens on {listens}; stop and disable it to use the setting")
+    })
+}

@@ -1,0 +1,58 @@
+//! The command line: `args` parses it, and each command has a file or folder of its own. `serve` is `daemon`'s.
+
+mod args;
+mod catalog;
+mod check;
+mod demo;
+mod send;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::process::ExitCode;
+
+use crate::daemon::supervise;
+use args::Command;
+
+/// Runs a command line. The exit code is 0 on success, 1 on error and 2 on invalid usage; errors go to standard error.
+pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let (command, overrides) = match args::parse(words) {
+        Ok(parsed) => parsed,
+        Err(error) => return fail(&error, 2),
+    };
+    let result = match command {
+        Command::Serve => supervise::serve(overrides, |_| {}),
+        Command::Check { client, forwarded } => {
+            let report = check::run(&overrides, client, &forwarded);
+            print(report.text).and_then(|()| report.faults.or(()).map_err(String::from))
+        }
+        Command::Catalog { system, format } => {
+            catalog::run(&overrides, system.as_deref(), format).and_then(print)
+        }
+        Command::Send { words, progress } => send::run(&overrides, &words, progress),
+        Command::Demo { speed } => demo::run(overrides, speed),
+        Command::Version => print(format!("lifecycle-exporter {}\n", env!("CARGO_PKG_VERSION"))),
+        Command::Help => print(args::HELP),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error, 1),
+    }
+}
+
+fn print(text: impl AsRef<str>) -> Result<(), String> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_ref().as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(format!("standard output: {error}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Each fault is a line of its own.
+fn fail(error: &str, status: u8) -> ExitCode {
+    for fault in error.lines() {
+        let _ = writeln!(std::io::stderr(), "lifecycle-exporter: {fault}");
+    }
+    ExitCode::from(status)
+}

@@ -1,0 +1,300 @@
+//! The producer's side of a reliable session: lines go out, acknowledgements and rejections come back, and after a broken
+//! connection it goes on where the exporter has come to.
+
+use std::io::{self, BufRead, BufReader, IsTerminal, Write};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, never, select, unbounded};
+use serde::Deserialize;
+
+use super::input::Input;
+use super::unacked::Unacked;
+use crate::feed::listener::connect;
+use crate::limits;
+
+/// A line of the exporter.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Reply {
+    ack: Option<u64>,
+    rejected: Option<u64>,
+    reason: String,
+    detail: String,
+}
+
+/// A session with the exporter.
+pub(super) struct Client {
+    path: PathBuf,
+    instance: String,
+    unacked: Unacked,
+    link: Option<Link>,
+    /// Whether it was ever connected, and whether the exporter has ever answered.
+    was_connected: bool,
+    was_answered: bool,
+    said_bye: bool,
+    pause: Duration,
+    retry_at: Instant,
+    /// When the latest line was acknowledged, or the first one since none was waiting came in.
+    progress_at: Instant,
+    rejected: u64,
+    acked: u64,
+    progress: Option<Progress>,
+    input: Option<String>,
+}
+
+/// One connection.
+struct Link {
+    stream: UnixStream,
+    replies: Receiver<Reply>,
+    phase: Phase,
+}
+
+/// What a connection is good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// The exporter has yet to say how far it has come.
+    ControlLine,
+    /// Lines may be sent.
+    Open,
+    /// Nothing can be sent any more; what the exporter has still said is read.
+    Broken,
+}
+
+impl Client {
+    /// Connects for the first time, which has to succeed.
+    pub(super) fn connect(path: PathBuf, progress: bool) -> Result<Self, String> {
+        let now = Instant::now();
+        let mut client = Client {
+            path,
+            instance: format!("{:016x}", fastrand::u64(..)),
+            unacked: Unacked::default(),
+            link: None,
+            was_connected: false,
+            was_answered: false,
+            said_bye: false,
+            pause: limits::SEND_RETRY_FIRST,
+            retry_at: now,
+            progress_at: now,
+            rejected: 0,
+            acked: 0,
+            progress: progress.then(|| Progress::new(now)),
+            input: None,
+        };
+        client.dial().map_err(|error| {
+            let path = client.path.display();
+            format!("{path}: {error}; is the exporter running? (--socket names another place)")
+        })?;
+        Ok(client)
+    }
+
+    fn dial(&mut self) -> io::Result<()> {
+        let mut stream = connect(&self.path, limits::SEND_PATIENCE_FIRST)?;
+        let hello = format!("{{\"hello\":\"send\",\"instance\":\"{}\",\"owner\":false}}\n", self.instance);
+        stream.write_all(hello.as_bytes())?;
+        let (sender, replies) = unbounded();
+        let reader = BufReader::new(stream.try_clone()?);
+        std::thread::spawn(move || {
+            for line in reader.lines().map_while(Result::ok) {
+                let reply = serde_json::from_str(&line).unwrap_or_default();
+                if sender.send(reply).is_err() {
+                    break;
+                }
+            }
+        });
+        // Nobody can know of an instance that was made up just now: it begins at 0.
+        let was_connected = std::mem::replace(&mut self.was_connected, true);
+        let phase = if was_connected { Phase::ControlLine } else { Phase::Open };
+        self.link = Some(Link { stream, replies, phase });
+        Ok(())
+    }
+
+    /// Sends everything that comes in. Returns when all of it is acknowledged.
+    pub(super) fn send(mut self, inputs: &Receiver<Input>) -> Result<(), String> {
+        let mut ended = false;
+        let result = loop {
+            self.send_waiting(ended);
+            if ended && self.is_over() {
+                break Ok(());
+            }
+            if let Err(error) = self.check_patience() {
+                break Err(error);
+            }
+            let wants = !ended && self.unacked.bytes() < limits::SEND_BYTES_MAX;
+            let (none, no_replies) = (never(), never());
+            let inputs = if wants { inputs } else { &none };
+            let replies = self.link.as_ref().map_or(&no_replies, |link| &link.replies).clone();
+            select! {
+                recv(inputs) -> input => match input {
+                    Ok(Input::Block(block)) => self.take_block(block),
+                    Ok(Input::Refused(number, why)) => self.tell_rejected(Some(number), why),
+                    Ok(Input::Failed(what)) => self.input = Some(what),
+                    Err(_) => ended = true,
+                },
+                recv(replies) -> reply => match reply {
+                    Ok(reply) => {
+                        if let Err(error) = self.take(&reply) {
+                            break Err(error);
+                        }
+                    }
+                    Err(_) => self.link = None,
+                },
+                default(if self.link.is_some() && self.progress.is_none() { limits::ROLE_IDLE_MAX } else { limits::SEND_TICK }) => {}
+            }
+            if self.link.is_none() && !(ended && self.is_over()) {
+                self.redial();
+            }
+            if let Some(progress) = &mut self.progress {
+                progress.show(self.acked, false);
+            }
+        };
+        if let Some(progress) = &mut self.progress {
+            progress.show(self.acked, true);
+        }
+        match (result, self.input, self.rejected) {
+            (Err(error), _, _) | (Ok(()), Some(error), _) => Err(error),
+            (Ok(()), None, 0) => Ok(()),
+            (Ok(()), None, 1) => Err("1 line was rejected".to_owned()),
+            (Ok(()), None, rejected) => Err(format!("{rejected} lines were rejected")),
+        }
+    }
+
+    /// Whether nothing is left to do. A session that has said bye is over when the exporter closes it, so that nobody takes it for one
+    /// that is away; one that cannot say it just now has no need to.
+    fn is_over(&self) -> bool {
+        let is_open = self.link.as_ref().is_some_and(|link| link.phase == Phase::Open);
+        let is_answered =
+            !is_open || (self.said_bye && self.progress_at.elapsed() >= limits::SEND_BYE_PATIENCE);
+        self.unacked.is_empty() && self.was_answered && is_answered
+    }
+
+    fn take_block(&mut self, block: super::input::Block) {
+        if self.unacked.is_empty() {
+            self.progress_at = Instant::now();
+        }
+        self.unacked.push(block);
+    }
+
+    /// Sends what is not sent yet on this connection, and the bye behind the last line.
+    fn send_waiting(&mut self, ended: bool) {
+        let Some(link) = self.link.as_mut().filter(|link| link.phase == Phase::Open) else { return };
+        let mut written = Ok(());
+        while written.is_ok()
+            && let Some(block) = self.unacked.next()
+        {
+            written = link.stream.write_all(block);
+        }
+        if written.is_ok() && ended && !self.said_bye && self.unacked.are_sent() {
+            written = link.stream.write_all(b"{\"bye\":true}\n");
+            self.said_bye = written.is_ok();
+        }
+        if written.is_err() {
+            let _ = link.stream.shutdown(std::net::Shutdown::Write);
+            link.phase = Phase::Broken;
+        }
+    }
+
+    fn take(&mut self, reply: &Reply) -> Result<(), String> {
+        if let Some(number) = reply.rejected {
+            let number = self.unacked.input_number(number);
+            if number.is_none() {
+                return Err(format!(
+                    "the exporter did not take the session: {}: {}",
+                    reply.reason, reply.detail
+                ));
+            }
+            self.tell_rejected(number, &format!("{}: {}", reply.reason, reply.detail));
+        }
+        let Some(number) = reply.ack else { return Ok(()) };
+        let Some(link) = &mut self.link else { return Ok(()) };
+        self.was_answered = true;
+        let count = if link.phase == Phase::ControlLine {
+            link.phase = Phase::Open;
+            self.said_bye = false;
+            let count = self.unacked.resume(number)?;
+            if count > 0 {
+                tell(&format!(
+                    "the connection broke: {count} lines before it were taken, and rejections among them were not told"
+                ));
+            }
+            count
+        } else {
+            self.unacked.acknowledge(number)?
+        };
+        self.pause = limits::SEND_RETRY_FIRST;
+        if count > 0 {
+            self.acked += count;
+            self.progress_at = Instant::now();
+        }
+        Ok(())
+    }
+
+    fn redial(&mut self) {
+        let now = Instant::now();
+        if now < self.retry_at {
+            return;
+        }
+        // A little different each time, so that many do not come at once.
+        self.retry_at = now + self.pause.mul_f64(0.5 + fastrand::f64());
+        self.pause = (self.pause * 2).min(limits::SEND_RETRY_MAX);
+        let _ = self.dial();
+    }
+
+    fn check_patience(&self) -> Result<(), String> {
+        let patience = if self.was_answered { limits::SEND_PATIENCE } else { limits::SEND_PATIENCE_FIRST };
+        if (self.unacked.is_empty() && self.was_answered) || self.progress_at.elapsed() < patience {
+            return Ok(());
+        }
+        let (path, seconds) = (self.path.display(), patience.as_secs());
+        if self.was_answered {
+            Err(format!(
+                "{path}: nothing was acknowledged for {seconds} s; {} lines are unacknowledged and may count or not \
+                 (is the exporter running, and can it write its state?)",
+                self.unacked.lines()
+            ))
+        } else {
+            Err(format!(
+                "{path}: no answer for {seconds} s (may this user write there, and can the exporter write its state?)"
+            ))
+        }
+    }
+
+    fn tell_rejected(&mut self, number: Option<u64>, why: &str) {
+        self.rejected += 1;
+        let number = number.map_or(String::new(), |number| format!("line {number}: "));
+        tell(&format!("{number}{why}"));
+    }
+}
+
+fn tell(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// Lines acknowledged and the rate, from time to time.
+struct Progress {
+    began: Instant,
+    shown_at: Instant,
+    on_terminal: bool,
+}
+
+impl Progress {
+    fn new(now: Instant) -> Self {
+        Progress { began: now, shown_at: now, on_terminal: io::stderr().is_terminal() }
+    }
+
+    fn show(&mut self, acked: u64, last: bool) {
+        if !last && self.shown_at.elapsed() < limits::SEND_PROGRESS_EVERY {
+            return;
+        }
+        self.shown_at = Instant::now();
+        let seconds = self.began.elapsed().as_secs_f64().max(1e-3);
+        let rate = acked as f64 / seconds;
+        let (begin, end) = match (self.on_terminal, last) {
+            (true, false) => ("\r", ""),
+            (true, true) => ("\r", "\n"),
+            (false, _) => ("", "\n"),
+        };
+        let _ = write!(io::stderr(), "{begin}{acked} lines acknowledged, {rate:.0} a second{end}");
+    }
+}

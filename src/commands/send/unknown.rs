@@ -1,0 +1,72 @@
+//! Fields that an event does not know: the exporter ignores them, so a misspelt one would go unseen.
+//!
+//! Says so once for each, as far as the catalogs can be read here. What an event lacks is the exporter's to say.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use crate::catalog::{Catalog, Catalogs};
+use crate::protocol::line::{Fields, Value};
+
+/// So many warnings are given.
+const WARNINGS_MAX: usize = 100;
+
+/// Looks at lines before they are sent.
+#[derive(Default)]
+pub(super) struct Unknown {
+    catalogs: Vec<Arc<Catalog>>,
+    /// Catalog and event by the event's name.
+    events: HashMap<String, (usize, usize)>,
+    fields: Fields,
+    warned: HashSet<(String, String)>,
+}
+
+impl Unknown {
+    pub(super) fn new(catalogs: &Catalogs) -> Self {
+        let catalogs = catalogs.all.clone();
+        let events = catalogs.iter().enumerate().flat_map(|(system, catalog)| {
+            let names = catalog.events.iter().map(|plan| plan.name.clone());
+            names.enumerate().map(move |(event, name)| (name, (system, event)))
+        });
+        Unknown { events: events.collect(), catalogs, ..Unknown::default() }
+    }
+
+    /// Gives `warn` what is to be said of a line.
+    pub(super) fn look(&mut self, line: &str, warn: &mut dyn FnMut(&str)) {
+        if self.warned.len() >= WARNINGS_MAX || self.fields.scan(line).is_err() {
+            return;
+        }
+        let Some(Value::String(name)) = self.fields.head().event else { return };
+        let Some(&(system, event)) = self.events.get(self.fields.text(line, name)) else { return };
+        let plan = &self.catalogs[system].events[event];
+        for (name, warning) in plan.unknown_fields(self.fields.iter(line).map(|(name, _)| name)) {
+            if self.warned.insert((plan.name.clone(), name.to_owned())) {
+                warn(&warning);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog;
+
+    #[test]
+    fn each_unknown_field_of_an_event_is_named_once() {
+        let mut unknown = Unknown::new(&catalog::load(None).unwrap());
+        let mut said = Vec::new();
+        let lines = [
+            r#"{"event":"recording.stopped","backend":"b","recording":"r","duraton":5,"time":1}"#,
+            r#"{"event":"recording.stopped","backend":"b","recording":"r","duraton":6}"#,
+            r#"{"event":"recording.stoped","duraton":6}"#,
+            r#"{"event":"recording.started","backend":"b","recording":"r","duraton":6}"#,
+            "garbage",
+        ];
+        for line in lines {
+            unknown.look(line, &mut |warning| said.push(warning.to_owned()));
+        }
+        let about: Vec<&str> = said.iter().map(|text| text.split(':').next().unwrap()).collect();
+        assert_eq!(about, ["recording.stopped", "recording.started"], "{said:?}");
+    }
+}

@@ -1,0 +1,208 @@
+//! The second half: doing what was worked out, step by step. Nothing here can fail.
+
+use super::{DefaultHashBuilder, Event, Handle, Resolved, Scratch, Set, System};
+use crate::catalog::model::{Change, FieldIndex, HandleIndex, MetricKind, Step, Then, Verb};
+use crate::engine::entities::{EntityId, NOBODY, PART_END, SeriesRef};
+use crate::engine::system::Source;
+use crate::engine::transform;
+use crate::series::Family;
+
+impl Scratch {
+    /// Does what was worked out, in the order of the steps.
+    pub(in crate::engine) fn commit(
+        &mut self,
+        event: Event<'_>,
+        system: &mut System,
+        hasher: &DefaultHashBuilder,
+    ) {
+        let resolved = std::mem::take(&mut self.resolved);
+        for (index, (step, resolved)) in event.plan.steps.iter().zip(&resolved).enumerate() {
+            match (step, *resolved) {
+                (_, Resolved::Skip) => {}
+                (Step::Reset, _) => system.reset(hasher),
+                (Step::Open { .. }, Resolved::Open) => self.commit_open(event, system),
+                (Step::Open { handle, ensure, .. }, _) => {
+                    if let (Some(id), Some(parts)) = (self.touched(*handle, system), ensure) {
+                        self.commit_update(event, id, parts, system);
+                    }
+                }
+                (Step::Find { handle, then, .. }, _) => {
+                    let Some(id) = self.touched(*handle, system) else { continue };
+                    match then {
+                        Then::Lend => {}
+                        Then::Close => system.close(id),
+                        Then::Update(parts) => self.commit_update(event, id, parts, system),
+                    }
+                }
+                (Step::Change(change), Resolved::Change { amount, owner }) => {
+                    self.commit_change(event, index, change, amount, owner, system);
+                }
+                (Step::Change(_) | Step::Abandon, _) => {}
+            }
+        }
+        self.resolved = resolved;
+        system.settle();
+    }
+
+    /// The entity of a step, unless a step before it has closed it.
+    fn touched(&self, handle: HandleIndex, system: &System) -> Option<EntityId> {
+        self.handles[handle].and_then(|handle| self.id(handle, system))
+    }
+
+    /// The entity behind a handle, unless a step of the event has closed it.
+    fn id(&self, handle: Handle, system: &System) -> Option<EntityId> {
+        let id = match handle {
+            Handle::Existing(id) => id,
+            Handle::New(opening) => *self.opened.get(opening)?,
+        };
+        system.entities.is_open(id).then_some(id)
+    }
+
+    fn commit_open(&mut self, event: Event<'_>, system: &mut System) {
+        let opening = &self.openings[self.opened.len()];
+        let parents: Vec<EntityId> = self.parents[opening.parents.clone()]
+            .iter()
+            .filter_map(|&parent| self.id(parent, system))
+            .collect();
+        let text = &self.keys[opening.text.clone()];
+        let opener = if system.catalog.entities[opening.kind].owned { event.opener } else { NOBODY };
+        let id = system.entities.open(opening.kind, text, opening.key, &parents, event.time, opener);
+        self.opened.push(id);
+        if system.catalog.entities[opening.kind].closes_when_empty {
+            system.emptied.push(id);
+        }
+    }
+
+    fn commit_update(
+        &mut self,
+        event: Event<'_>,
+        id: EntityId,
+        parts: &[(usize, FieldIndex)],
+        system: &mut System,
+    ) {
+        let mut text = Vec::new();
+        for (index, old) in system.entities.get(id).parts().enumerate() {
+            let field = parts.iter().find(|(part, _)| *part == index).map(|(_, field)| *field);
+            let new = field.and_then(|field| self.field_text(event, field).ok().flatten());
+            transform::push_cut(&mut text, new.unwrap_or(old));
+            text.push(PART_END);
+        }
+        system.entities.retext(id, &text);
+    }
+
+    fn commit_change(
+        &self,
+        event: Event<'_>,
+        step: usize,
+        change: &Change,
+        amount: f64,
+        owner: Option<Handle>,
+        system: &mut System,
+    ) {
+        let Set::Ready(range, hash) = self.sets[change.set].clone() else { return };
+        let owner = match owner.map(|handle| self.id(handle, system)) {
+            None => None,
+            Some(Some(id)) => Some(id),
+            // Its owner was closed by an earlier step: there is nothing left to show.
+            Some(None) => return,
+        };
+        let text = &self.texts[range];
+        let family = &mut system.families[change.metric];
+        let kind = &system.catalog.metrics[change.metric].kind;
+        let Some(slot) = place(family, change.verb, text, hash, kind) else { return };
+        let series = SeriesRef { metric: change.metric as u16, slot };
+        if change.verb == Verb::Remove {
+            if let Some(raw) = self.raw_tuple_of(step) {
+                system.forget_total(series.metric, raw);
+            }
+            return remove(system, owner, series);
+        }
+        if let Some(owner) = owner
+            && system.entities.own(owner, series)
+        {
+            family.own(slot);
+        }
+        match change.verb {
+            Verb::Inc | Verb::Add => family.add(slot, amount),
+            Verb::Sub => family.add(slot, -amount),
+            Verb::Set | Verb::SetExisting => family.set(slot, amount),
+            Verb::Observe => family.observe(slot, amount),
+            Verb::Mark => family.mark(slot, event.time),
+            Verb::Zero => {
+                if let Some(owner) = owner
+                    && *kind == MetricKind::Age
+                {
+                    move_age(system, owner, series);
+                }
+            }
+            Verb::Remove => {}
+            Verb::Count(handle) => {
+                if let Some(id) = self.touched(handle, system) {
+                    count(system, id, series);
+                }
+            }
+            Verb::Follow => {
+                let source = match (owner, self.raw_tuple_of(step)) {
+                    (Some(owner), _) => Source::Owner(owner, &change.fixed),
+                    (None, Some(raw)) => Source::Labels(raw),
+                    (None, None) => return,
+                };
+                if let Some(growth) = system.growth(series.metric, source, amount) {
+                    system.families[change.metric].add(slot, growth);
+                }
+            }
+        }
+    }
+}
+
+/// An age whose labels the event has changed goes on under those that it has now.
+fn move_age(system: &mut System, owner: EntityId, series: SeriesRef) {
+    let owned = &system.entities.get(owner).more().owned;
+    let is_former = |other: &&SeriesRef| other.metric == series.metric && other.slot != series.slot;
+    let former: Vec<SeriesRef> = owned.iter().filter(is_former).copied().collect();
+    for old in former {
+        let family = &mut system.families[series.metric as usize];
+        family.mark(series.slot, family.value(old.slot).max(family.value(series.slot)));
+        system.disown(owner, old);
+    }
+}
+
+/// The series that a change is about: values that cannot be summed have no place in a full family.
+fn place(family: &mut Family, verb: Verb, text: &[u8], hash: u64, kind: &MetricKind) -> Option<u32> {
+    let summed = match verb {
+        Verb::SetExisting | Verb::Remove => return family.find(text, hash),
+        Verb::Set | Verb::Mark => false,
+        Verb::Zero => *kind != MetricKind::Age,
+        _ => true,
+    };
+    if summed { Some(family.place(text, hash).slot()) } else { family.place_own(text, hash) }
+}
+
+/// Forgets a series, or the share that one of its owners has in it.
+fn remove(system: &mut System, owner: Option<EntityId>, series: SeriesRef) {
+    match owner {
+        None => system.families[series.metric as usize].remove(series.slot),
+        Some(owner) => system.disown(owner, series),
+    }
+}
+
+/// A live gauge counts an entity in this series, and no longer in another of the same metric.
+fn count(system: &mut System, id: EntityId, series: SeriesRef) {
+    let counted = &mut system.entities.get_mut(id).counted;
+    let former = counted.iter().position(|other| other.metric == series.metric);
+    let former = if let Some(position) = former {
+        Some(std::mem::replace(&mut counted[position], series))
+    } else {
+        counted.push(series);
+        None
+    };
+    let family = &mut system.families[series.metric as usize];
+    family.add(series.slot, 1.0);
+    if let Some(former) = former {
+        family.add(former.slot, -1.0);
+        // Where the entity itself is the owner, the series in which it is counted no longer goes with it.
+        if former != series {
+            system.disown(id, former);
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! The labels of an event's series: where each value comes from, what is done to it, and how long it may be.
+
+use std::hash::BuildHasher;
+
+use super::{Context, Event, Handle, Range, Scratch, Set, System};
+use crate::catalog::model::{FieldIndex, LabelSource, Place};
+use crate::engine::entities::PART_END;
+use crate::engine::transform;
+use crate::protocol::line::Value;
+use crate::protocol::rejection::{Reason, Rejection};
+use crate::series;
+
+impl Scratch {
+    /// The text of a field as a label takes it.
+    pub(super) fn field_text<'a>(
+        &self,
+        event: Event<'a>,
+        field: FieldIndex,
+    ) -> Result<Option<&'a [u8]>, Rejection> {
+        match self.values[field] {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text) | Value::Number(text) | Value::Boolean(text)) => {
+                Ok(Some(event.fields.bytes(event.line, text)))
+            }
+            Some(Value::Unusable) => {
+                let name = &event.plan.fields[field].name;
+                Err(Rejection::new(
+                    Reason::BadValue,
+                    format!("{name}: expected a string, a number or a boolean"),
+                ))
+            }
+        }
+    }
+
+    pub(super) fn walk(&self, place: &Place, system: &System) -> Option<Handle> {
+        let start = self.handles[place.handle]?;
+        Some(place.path.iter().fold(start, |handle, &parent| match handle {
+            Handle::Existing(id) => Handle::Existing(system.entities.parent(id, parent)),
+            Handle::New(opening) => self.parents[self.openings[opening].parents.start + parent],
+        }))
+    }
+
+    pub(super) fn fill_set(
+        &mut self,
+        event: Event<'_>,
+        set: usize,
+        system: &System,
+        context: &mut Context<'_>,
+    ) -> Result<Set, Rejection> {
+        let start = self.texts.len();
+        for label in &event.plan.sets[set].labels {
+            self.texts.extend_from_slice(label.opening.as_bytes());
+            let mut texts = std::mem::take(&mut self.texts);
+            let mut value = std::mem::take(&mut self.value);
+            let mut cut = None;
+            let filled = self.fill_label(event, &label.sources, system, |field, text| {
+                let text = match &label.transform {
+                    None => text,
+                    Some(transform) => {
+                        value.clear();
+                        let text = std::str::from_utf8(text).unwrap_or_default();
+                        transform::apply(transform, text, context.privacy, context.names, &mut value);
+                        &value
+                    }
+                };
+                if transform::is_too_long(text) {
+                    cut = Some(field);
+                    let mut short = Vec::new();
+                    transform::push_cut(&mut short, text);
+                    series::text::push_escaped(&mut texts, &short);
+                } else {
+                    series::text::push_escaped(&mut texts, text);
+                }
+            });
+            self.texts = texts;
+            self.value = value;
+            match cut {
+                None => {}
+                Some(Some(field)) => self.cut_fields |= 1 << field,
+                Some(None) => self.cut_lent += 1,
+            }
+            if !filled? {
+                return Ok(Set::Lacking);
+            }
+            self.texts.push(b'"');
+        }
+        let range = start..self.texts.len();
+        let hash = context.hasher.hash_one(&self.texts[range.clone()]);
+        Ok(Set::Ready(range, hash))
+    }
+
+    /// Gives the first source that there is to `put`, with its field if it is one. Says whether there was one.
+    fn fill_label(
+        &self,
+        event: Event<'_>,
+        sources: &[LabelSource],
+        system: &System,
+        put: impl FnOnce(Option<FieldIndex>, &[u8]),
+    ) -> Result<bool, Rejection> {
+        for source in sources {
+            let mut held_by = None;
+            let text = match source {
+                LabelSource::Text(text) => text.as_bytes(),
+                LabelSource::Empty => b"",
+                LabelSource::Field(field) => match self.field_text(event, *field)? {
+                    Some(text) => {
+                        held_by = Some(*field);
+                        text
+                    }
+                    None => continue,
+                },
+                LabelSource::Entity(place, part) => match self.walk(place, system) {
+                    Some(Handle::Existing(id)) => system.entities.get(id).part(*part),
+                    Some(Handle::New(opening)) => {
+                        let text = self.openings[opening].text.clone();
+                        self.keys[text].split(|&byte| byte == PART_END).nth(*part).unwrap_or_default()
+                    }
+                    None => continue,
+                },
+            };
+            put(held_by, text);
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    /// The labels of a set as they came: what tells one source of a total from another, whatever `[privacy]` makes of them.
+    pub(super) fn raw_tuple(
+        &mut self,
+        event: Event<'_>,
+        set: usize,
+        system: &System,
+    ) -> Result<Range, Rejection> {
+        let start = self.texts.len();
+        for label in &event.plan.sets[set].labels {
+            let mut texts = std::mem::take(&mut self.texts);
+            let filled = self.fill_label(event, &label.sources, system, |_, text| {
+                transform::push_cut(&mut texts, text);
+            });
+            self.texts = texts;
+            filled?;
+            self.texts.push(PART_END);
+        }
+        Ok(start..self.texts.len())
+    }
+
+    /// The same, once it is worked out for a step.
+    pub(super) fn raw_tuple_of(&self, step: usize) -> Option<&[u8]> {
+        let (_, range) = self.raw_tuples.iter().find(|(other, _)| *other == step)?;
+        Some(&self.texts[range.clone()])
+    }
+
+    /// Counts a label that is about to be cut, once for each field that holds it.
+    #[inline]
+    pub(super) fn note_cut(&mut self, field: Option<FieldIndex>, text: &[u8]) {
+        if transform::is_too_long(text) {
+            match field {
+                Some(field) => self.cut_fields |= 1 << field,
+                None => self.cut_lent += 1,
+            }
+        }
+    }
+}

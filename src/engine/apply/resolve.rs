@@ -1,0 +1,409 @@
+//! The first half: what an event will do, or why it is refused. Changes nothing.
+
+use smallvec::SmallVec;
+
+use super::{Context, Event, Handle, Opening, Range, Resolved, Scratch, Set, System};
+use crate::catalog::model::{
+    Amount, AmountRange, AmountSource, Change, EntityIndex, EventPlan, FieldDef, FieldIndex, FieldUse,
+    MetricIndex, Step, Then, Verb,
+};
+use crate::engine::entities::{EntityId, Key, Opener, PART_END};
+use crate::engine::transform;
+use crate::limits;
+use crate::protocol::line::Value;
+use crate::protocol::rejection::{Reason, Rejection};
+
+impl Scratch {
+    /// Works out every step. Changes nothing of the system.
+    pub(in crate::engine) fn resolve(
+        &mut self,
+        event: Event<'_>,
+        system: &System,
+        context: &mut Context<'_>,
+    ) -> Result<(), Rejection> {
+        let plan = event.plan;
+        self.begin(plan);
+        self.bind(event)?;
+        for (index, step) in plan.steps.iter().enumerate() {
+            self.resolved[index] = match step {
+                Step::Open { .. } => self.resolve_open(event, step, system, context)?,
+                Step::Find { .. } => self.resolve_find(event, step, system, context)?,
+                Step::Reset => {
+                    self.reset = true;
+                    self.closed.extend((0..self.openings.len()).map(Handle::New));
+                    Resolved::Do
+                }
+                Step::Abandon => {
+                    self.abandons = !context.former.is_empty();
+                    Resolved::Do
+                }
+                Step::Change(_) => Resolved::Skip,
+            };
+        }
+        for (index, step) in plan.steps.iter().enumerate() {
+            if let Step::Change(change) = step {
+                self.resolved[index] = self.resolve_change(event, index, change, system, context)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets the former event.
+    fn begin(&mut self, plan: &EventPlan) {
+        self.keys.clear();
+        self.texts.clear();
+        self.openings.clear();
+        self.parents.clear();
+        self.closed.clear();
+        self.reset = false;
+        self.abandons = false;
+        self.sets.clear();
+        self.sets.resize(plan.sets.len(), Set::NotYet);
+        self.handles.clear();
+        self.handles.resize(plan.handles, None);
+        self.resolved.clear();
+        self.resolved.resize(plan.steps.len(), Resolved::Skip);
+        self.opened.clear();
+        (self.cut_fields, self.cut_lent) = (0, 0);
+        self.raw_tuples.clear();
+    }
+
+    /// Works out the gauges that begin with an open entity, to be filled again. `event` has the kind's own plan and no fields.
+    pub(in crate::engine) fn resolve_gauges(
+        &mut self,
+        event: Event<'_>,
+        id: EntityId,
+        system: &System,
+        context: &mut Context<'_>,
+        wanted: &dyn Fn(MetricIndex) -> bool,
+    ) -> Result<(), Rejection> {
+        self.begin(event.plan);
+        self.handles[0] = Some(Handle::Existing(id));
+        for (index, step) in event.plan.steps.iter().enumerate() {
+            if let Step::Change(change) = step
+                && wanted(change.metric)
+            {
+                self.resolved[index] = self.resolve_change(event, index, change, system, context)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts the line's fields into the places of the plan's.
+    pub(super) fn bind(&mut self, event: Event<'_>) -> Result<(), Rejection> {
+        let plan = event.plan;
+        self.values.clear();
+        self.values.resize(plan.fields.len(), None);
+        let mut seen = 0_u64;
+        for (name, bytes, value) in event.fields.named(event.line) {
+            let is_it =
+                |field: &FieldDef| field.short == name && (name.is_whole() || field.name.as_bytes() == bytes);
+            let Some(index) = plan.fields.iter().position(is_it) else { continue };
+            if seen & (1 << index) != 0 {
+                let name = &plan.fields[index].name;
+                return Err(Rejection::new(
+                    Reason::Malformed,
+                    format!("{name}: stands twice, expected once"),
+                ));
+            }
+            seen |= 1 << index;
+            self.values[index] = (value != Value::Null).then_some(value);
+        }
+        let lacking = |(field, value): &(&FieldDef, &Option<Value>)| {
+            field.used == FieldUse::Required && value.is_none()
+        };
+        match plan.fields.iter().zip(&self.values).find(lacking) {
+            Some((field, _)) => Err(missing(&field.name)),
+            None => Ok(()),
+        }
+    }
+
+    /// Appends the text of an entity's parts to `keys`. A lack among the first `needed` ones, which are its key, gives `None`.
+    fn push_parts(
+        &mut self,
+        event: Event<'_>,
+        fields: &[FieldIndex],
+        needed: usize,
+    ) -> Result<Option<(Range, usize)>, Rejection> {
+        let start = self.keys.len();
+        let mut key_end = start;
+        for (index, &field) in fields.iter().enumerate() {
+            match self.field_text(event, field)? {
+                Some(text) if index < needed => {
+                    check_key(&event.plan.fields[field].name, text)?;
+                    self.keys.extend_from_slice(text);
+                }
+                Some(text) => {
+                    self.note_cut(Some(field), text);
+                    transform::push_cut(&mut self.keys, text);
+                }
+                None if index < needed => return Ok(None),
+                None => {}
+            }
+            self.keys.push(PART_END);
+            if index + 1 == needed {
+                key_end = self.keys.len();
+            }
+        }
+        Ok(Some((start..self.keys.len(), key_end - start)))
+    }
+
+    /// Finds an open entity by its key, as earlier steps of the event will have left it.
+    fn find(
+        &self,
+        kind: EntityIndex,
+        key: Range,
+        hash: u64,
+        system: &System,
+        former: &[Opener],
+    ) -> Option<Handle> {
+        let key = &self.keys[key];
+        let existing = system.entities.find_hashed(kind, key, hash).map(Handle::Existing);
+        let opened = self.openings.iter().rposition(|opening| {
+            opening.kind == kind && self.keys[opening.text.start..][..opening.key.bytes] == *key
+        });
+        [opened.map(Handle::New), existing]
+            .into_iter()
+            .flatten()
+            .find(|&handle| !self.is_closed(handle, system, former))
+    }
+
+    fn is_closed(&self, handle: Handle, system: &System, former: &[Opener]) -> bool {
+        if self.closed.is_empty() && !self.reset && !self.abandons {
+            return false;
+        }
+        // It goes with what it is within, which is visited once each however many ways lead there.
+        let mut rest = vec![handle];
+        let mut next = 0;
+        while let Some(&handle) = rest.get(next) {
+            next += 1;
+            let is_existing_closed = |id| self.reset || (self.abandons && system.is_given_up(id, former));
+            let parents: SmallVec<[Handle; 2]> = match handle {
+                _ if self.closed.contains(&handle) => return true,
+                Handle::Existing(id) if is_existing_closed(id) => return true,
+                Handle::Existing(id) => system.entities.parents(id).map(Handle::Existing).collect(),
+                Handle::New(opening) => self.parents[self.openings[opening].parents.clone()].into(),
+            };
+            for parent in parents {
+                if !rest.contains(&parent) {
+                    rest.push(parent);
+                }
+            }
+        }
+        false
+    }
+
+    /// Whether the event opens anything.
+    pub(in crate::engine) fn opens(&self) -> bool {
+        !self.openings.is_empty()
+    }
+
+    fn resolve_open(
+        &mut self,
+        event: Event<'_>,
+        step: &Step,
+        system: &System,
+        context: &Context<'_>,
+    ) -> Result<Resolved, Rejection> {
+        let Step::Open { entity, handle, parts, parents, ensure } = step else { return Ok(Resolved::Skip) };
+        let key_count = system.catalog.entities[*entity].key.len();
+        let Some((text, key_bytes)) = self.push_parts(event, parts, key_count)? else {
+            return Ok(Resolved::Skip);
+        };
+        let key = text.start..text.start + key_bytes;
+        let hash = system.entities.hash(&self.keys[key.clone()]);
+        if let Some(found) = self.find(*entity, key.clone(), hash, system, context.former) {
+            if ensure.is_some() {
+                self.handles[*handle] = Some(found);
+                return Ok(Resolved::Do);
+            }
+            let what = self.describe(*entity, key, system);
+            return Err(Rejection::new(Reason::AlreadyOpen, format!("already an open {what}")));
+        }
+        let first_parent = self.parents.len();
+        for (kind, fields) in parents {
+            let Some((key, _)) = self.push_parts(event, fields, fields.len())? else {
+                return Ok(Resolved::Skip);
+            };
+            let hash = system.entities.hash(&self.keys[key.clone()]);
+            match self.find(*kind, key.clone(), hash, system, context.former) {
+                Some(parent) => self.parents.push(parent),
+                None => return Err(self.not_open(*kind, key, system)),
+            }
+        }
+        // Those that the event itself closes make room; what goes with them is not counted, which errs on the safe side.
+        let is_reported = |kind: EntityIndex| !system.catalog.entities[kind].closes_when_empty;
+        let there = if self.reset { 0 } else { system.reported() };
+        let open = there + self.openings.iter().filter(|opening| is_reported(opening.kind)).count();
+        if is_reported(*entity) && open >= context.entities_max + self.closed.len() {
+            let what = format!(
+                "{open} entities of {} are open, expected room for another ([limits] entities)",
+                system.catalog.name
+            );
+            return Err(Rejection::new(Reason::EntityLimit, what));
+        }
+        self.handles[*handle] = Some(Handle::New(self.openings.len()));
+        self.openings.push(Opening {
+            kind: *entity,
+            text,
+            key: Key { bytes: key_bytes, hash },
+            parents: first_parent..self.parents.len(),
+        });
+        Ok(Resolved::Open)
+    }
+
+    fn resolve_find(
+        &mut self,
+        event: Event<'_>,
+        step: &Step,
+        system: &System,
+        context: &Context<'_>,
+    ) -> Result<Resolved, Rejection> {
+        let Step::Find { entity, handle, key, then } = step else { return Ok(Resolved::Skip) };
+        let Some((key, _)) = self.push_parts(event, key, key.len())? else { return Ok(Resolved::Skip) };
+        let hash = system.entities.hash(&self.keys[key.clone()]);
+        let Some(found) = self.find(*entity, key.clone(), hash, system, context.former) else {
+            return Err(self.not_open(*entity, key, system));
+        };
+        self.handles[*handle] = Some(found);
+        match then {
+            Then::Close => self.closed.push(found),
+            Then::Lend => {}
+            Then::Update(parts) => {
+                for &(_, field) in parts {
+                    if let Some(text) = self.field_text(event, field)? {
+                        self.note_cut(Some(field), text);
+                    }
+                }
+            }
+        }
+        Ok(Resolved::Do)
+    }
+
+    fn describe(&self, kind: EntityIndex, key: Range, system: &System) -> String {
+        let def = &system.catalog.entities[kind];
+        let values = self.keys[key].split(|&byte| byte == PART_END);
+        let pairs: Vec<String> = def
+            .key
+            .iter()
+            .zip(values)
+            .map(|(name, value)| format!("{name}={}", String::from_utf8_lossy(value)))
+            .collect();
+        format!("{} for {}", def.name, pairs.join(", "))
+    }
+
+    fn not_open(&self, kind: EntityIndex, key: Range, system: &System) -> Rejection {
+        Rejection::new(Reason::NotOpen, format!("no open {}", self.describe(kind, key, system)))
+    }
+
+    fn resolve_change(
+        &mut self,
+        event: Event<'_>,
+        index: usize,
+        change: &Change,
+        system: &System,
+        context: &mut Context<'_>,
+    ) -> Result<Resolved, Rejection> {
+        if let Some((field, wanted)) = &change.condition
+            && !self.reads(event, *field, wanted)?
+        {
+            return Ok(Resolved::Skip);
+        }
+        if let Verb::Count(handle) = change.verb
+            && self.handles[handle].is_none()
+        {
+            return Ok(Resolved::Skip);
+        }
+        let amount = match &change.amount {
+            None => 1.0,
+            Some(amount) => match self.amount(event, amount, system)? {
+                Some(amount) => amount,
+                None => return Ok(Resolved::Skip),
+            },
+        };
+        let owner = match &change.owner {
+            None => None,
+            Some(place) => match self.walk(place, system) {
+                Some(owner) => Some(owner),
+                None => return Ok(Resolved::Skip),
+            },
+        };
+        if matches!(self.sets[change.set], Set::NotYet) {
+            self.sets[change.set] = self.fill_set(event, change.set, system, context)?;
+        }
+        if !matches!(self.sets[change.set], Set::Ready(..)) {
+            return Ok(Resolved::Skip);
+        }
+        if matches!(change.verb, Verb::Follow | Verb::Remove) && owner.is_none() {
+            let raw = self.raw_tuple(event, change.set, system)?;
+            self.raw_tuples.push((index, raw));
+        }
+        Ok(Resolved::Change { amount, owner })
+    }
+
+    /// Whether a field has this text, or is this number however it is written.
+    fn reads(&self, event: Event<'_>, field: FieldIndex, wanted: &str) -> Result<bool, Rejection> {
+        let Some(text) = self.field_text(event, field)? else { return Ok(false) };
+        let is_number = || {
+            let number = |text: &[u8]| std::str::from_utf8(text).ok()?.parse::<f64>().ok();
+            matches!(self.values[field], Some(Value::Number(_)))
+                && number(text).is_some_and(|number| wanted.parse() == Ok(number))
+        };
+        Ok(text == wanted.as_bytes() || is_number())
+    }
+
+    fn amount(&self, event: Event<'_>, amount: &Amount, system: &System) -> Result<Option<f64>, Rejection> {
+        for source in &amount.alternatives {
+            let value = match source {
+                AmountSource::Number(number) => *number,
+                AmountSource::Now => event.time,
+                AmountSource::Elapsed(handle) => match self.handles[*handle] {
+                    Some(Handle::Existing(id)) => (event.time - system.entities.opened(id)).max(0.0),
+                    Some(Handle::New(_)) => 0.0,
+                    None => continue,
+                },
+                AmountSource::Field(field) => match self.values[*field] {
+                    None | Some(Value::Null) => continue,
+                    Some(value) => read_number(event, *field, value, amount.range)?,
+                },
+            };
+            return Ok(Some(value));
+        }
+        match amount.needed {
+            Some(field) => Err(missing(&event.plan.fields[field].name)),
+            None => Ok(None),
+        }
+    }
+}
+
+fn read_number(
+    event: Event<'_>,
+    field: FieldIndex,
+    value: Value,
+    range: AmountRange,
+) -> Result<f64, Rejection> {
+    let number = match value {
+        Value::Number(text) => event.fields.text(event.line, text).parse::<f64>().ok(),
+        _ => None,
+    };
+    number.filter(|number| range.contains(*number)).ok_or_else(|| {
+        let name = &event.plan.fields[field].name;
+        Rejection::new(Reason::BadValue, format!("{name}: expected {}", range.expected()))
+    })
+}
+
+/// A part of a key is what it is: it is neither cut nor left out.
+fn check_key(field: &str, text: &[u8]) -> Result<(), Rejection> {
+    if text.is_empty() {
+        return Err(Rejection::new(Reason::BadValue, format!("{field}: empty, expected a value")));
+    }
+    if transform::is_too_long(text) {
+        let what = format!("{field}: expected at most {} bytes", limits::LABEL_BYTES_MAX);
+        return Err(Rejection::new(Reason::LabelTooLong, what));
+    }
+    Ok(())
+}
+
+fn missing(field: &str) -> Rejection {
+    Rejection::new(Reason::MissingField, format!("{field}: missing, expected a value"))
+}

@@ -1,0 +1,63 @@
+//! The text that a scrape shows: families sorted by name, series by labels, in the text format 0.0.4.
+
+use super::Engine;
+use super::system::System;
+
+/// A family in the order shown.
+pub(super) struct Shown {
+    name: String,
+    system: usize,
+    metric: usize,
+    /// The lines `# HELP` and `# TYPE`.
+    head: String,
+}
+
+pub(super) fn order(systems: &[System], aliases: bool) -> Vec<Shown> {
+    let mut shown = Vec::new();
+    for (system, state) in systems.iter().enumerate() {
+        for (metric, def) in state.catalog.metrics.iter().enumerate() {
+            let alias = def.alias.iter().filter(|_| aliases);
+            for name in std::iter::once(&def.name).chain(alias) {
+                let help = def.help.replace('\\', "\\\\").replace('\n', "\\n");
+                let head = format!("# HELP {name} {help}\n# TYPE {name} {}\n", def.kind.prometheus_type());
+                shown.push(Shown { name: name.clone(), system, metric, head });
+            }
+        }
+    }
+    shown.sort_by(|a, b| a.name.cmp(&b.name));
+    shown
+}
+
+impl Engine {
+    /// Appends what a scrape at `now` (Unix seconds) shows. `systems` are the names of a part; empty: all, and
+    /// then `blocks` (sorted by name) are shown among them. An unknown name is the error.
+    pub(crate) fn render(
+        &mut self,
+        systems: &[String],
+        blocks: &[(String, Vec<u8>)],
+        now: f64,
+        out: &mut Vec<u8>,
+    ) -> Result<(), String> {
+        if let Some(unknown) = systems.iter().find(|name| !self.system_names().any(|other| other == *name)) {
+            let known: Vec<&str> = self.system_names().collect();
+            return Err(format!("{unknown:?}: unknown system, expected one of {}", known.join(", ")));
+        }
+        let mut blocks = if systems.is_empty() { blocks.iter().peekable() } else { [].iter().peekable() };
+        for shown in &self.shown {
+            while let Some((_, text)) = blocks.next_if(|(name, _)| *name < shown.name) {
+                out.extend_from_slice(text);
+            }
+            let system = &mut self.systems[shown.system];
+            let wanted = systems.is_empty() || systems.contains(&system.catalog.name);
+            let family = &mut system.families[shown.metric];
+            if system.shown && wanted && !family.is_empty() {
+                out.extend_from_slice(shown.head.as_bytes());
+                family.render(&shown.name, now, out);
+            }
+        }
+        for (_, text) in blocks {
+            out.extend_from_slice(text);
+        }
+        Ok(())
+    }
+}

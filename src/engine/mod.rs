@@ -1,0 +1,440 @@
+//! The lifecycles: what is open, and what that has counted. One line of the feed goes in, the state changes as
+//! its catalog says, or not at all.
+//!
+//! The engine belongs to one thread, holds no sockets or files, and asks for no time: every event brings its own. So
+//! the same lines with the same times give the same state, wherever they come from. `entities` is what is open,
+//! `apply` does the events, `restart` what ends without one, `adopt` carries state over to changed catalogs, `render` shows it, `census` counts what is open.
+
+mod abandon;
+mod apply;
+mod counts;
+mod entities;
+mod exposition;
+mod migrate;
+mod persist;
+mod rdns_cache;
+mod system;
+mod transform;
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use hashbrown::DefaultHashBuilder;
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::Catalog;
+use crate::catalog::model::{MetricIndex, Transform};
+use crate::config::{Privacy, Settings};
+use crate::limits;
+use crate::protocol::line::{Fields, Head, Value};
+use crate::protocol::rejection::{Reason, Rejection};
+use crate::series;
+
+pub(crate) use counts::EntityCount;
+pub(crate) use entities::{NOBODY, Opener};
+
+use abandon::At;
+use apply::{Context, Event, Scratch};
+use exposition::Shown;
+use migrate::Adopted;
+use rdns_cache::RdnsCache;
+use system::System;
+
+/// The settings that the engine goes by.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Rules {
+    /// `[limits] series_per_metric`.
+    pub(crate) series_max: usize,
+    /// `[limits] entities`.
+    pub(crate) entities_max: usize,
+    /// `[privacy]`.
+    pub(crate) privacy: Privacy,
+    /// `[stats] aliases`.
+    pub(crate) aliases: bool,
+    /// `[systems] enabled`; empty: all.
+    pub(crate) enabled: Vec<String>,
+    /// `[startup] event`, as lines of the feed.
+    pub(crate) startup: Vec<String>,
+    /// `[events] max_line`, bytes without the line's end.
+    pub(crate) line_max: usize,
+    /// `[systems] restart = reset`: a server that has been restarted begins at 0.
+    pub(crate) restart_resets: bool,
+}
+
+impl From<&Settings> for Rules {
+    fn from(settings: &Settings) -> Self {
+        Rules {
+            series_max: settings.series_per_metric,
+            entities_max: settings.entities,
+            privacy: settings.privacy,
+            aliases: settings.aliases,
+            enabled: settings.enabled.clone(),
+            startup: settings.startup.iter().map(|event| event.line.clone()).collect(),
+            line_max: settings.max_line,
+            restart_resets: settings.restart_resets,
+        }
+    }
+}
+
+/// All state that events make.
+pub(crate) struct Engine {
+    rules: Rules,
+    hasher: DefaultHashBuilder,
+    systems: Vec<System>,
+    /// Their catalogs once more, to be read while a system changes.
+    catalogs: Vec<Arc<Catalog>>,
+    /// System and event by the event's name.
+    events: HashMap<Box<str>, (usize, usize), DefaultHashBuilder>,
+    shown: Vec<Shown>,
+    names: RdnsCache,
+    rejected: [u64; Reason::ALL.len()],
+    times_ignored: u64,
+    fields: Fields,
+    scratch: Scratch,
+}
+
+/// One event kind and how often it was applied.
+pub(crate) type Applied<'a> = (&'a str, u64);
+
+/// On whose behalf a line is applied.
+#[derive(Clone, Copy)]
+pub(crate) struct Origin<'a> {
+    /// To whom belongs what it opens.
+    pub(crate) opener: Opener,
+    /// Whose entities are given up if it tells that its server has been restarted.
+    pub(crate) former: &'a dyn Fn() -> Vec<Opener>,
+    /// It is the engine's own: the abandonment of what was opened while its system was enabled.
+    pub(crate) is_own: bool,
+}
+
+impl Origin<'_> {
+    /// A line without a session.
+    pub(crate) fn nobody() -> Self {
+        Origin { opener: NOBODY, former: &|| vec![NOBODY], is_own: false }
+    }
+}
+
+impl Default for Engine {
+    /// One that knows no catalog yet.
+    fn default() -> Self {
+        let hasher = DefaultHashBuilder::default();
+        Engine {
+            rules: Rules { startup: Vec::new(), ..Rules::from(&Settings::default()) },
+            events: HashMap::with_hasher(hasher.clone()),
+            hasher,
+            systems: Vec::new(),
+            catalogs: Vec::new(),
+            shown: Vec::new(),
+            names: RdnsCache::default(),
+            rejected: [0; Reason::ALL.len()],
+            times_ignored: 0,
+            fields: Fields::default(),
+            scratch: Scratch::default(),
+        }
+    }
+}
+
+impl Engine {
+    /// Goes on, or begins, with these catalogs and rules: what is there and no longer fits is dropped, the enabled
+    /// systems are shown, and start-up events that are new are applied. Returns what was dropped or rejected.
+    pub(crate) fn configure(&mut self, catalogs: &[Arc<Catalog>], rules: Rules, now: f64) -> Vec<String> {
+        let startup: Vec<String> =
+            rules.startup.iter().filter(|line| !self.rules.startup.contains(line)).cloned().collect();
+        let dropped = self.prepare(catalogs, rules);
+        self.show_enabled();
+        let rejected = self.apply_own(startup, now);
+        let rejected =
+            rejected.into_iter().map(|(line, rejection)| format!("[startup] event {line}: {rejection}"));
+        dropped.into_iter().chain(rejected).collect()
+    }
+
+    /// The same without showing systems or applying events.
+    pub(crate) fn prepare(&mut self, catalogs: &[Arc<Catalog>], rules: Rules) -> Vec<String> {
+        let Adopted { dropped, changed } = self.adopt(catalogs, &rules);
+        self.rules = rules;
+        self.index();
+        for (system, kept) in changed {
+            self.fill_gauges(system, &|metric| !kept.contains(&metric));
+        }
+        dropped
+    }
+
+    /// Fills the gauges that begin with the open entities of a system, where they are wanted.
+    fn fill_gauges(&mut self, system_index: usize, wanted: &dyn Fn(MetricIndex) -> bool) {
+        let system = &mut self.systems[system_index];
+        let catalog = Arc::clone(&system.catalog);
+        let (mut scratch, fields) = (Scratch::default(), Fields::default());
+        let mut context = Context::new(&self.rules, &mut self.names, &self.hasher, &[]);
+        for id in system.entities.all().collect::<Vec<_>>() {
+            let plan = &catalog.entities[system.entities.kind(id)].gauges;
+            let event = Event { plan, line: "", fields: &fields, time: 0.0, opener: NOBODY };
+            if scratch.resolve_gauges(event, id, system, &mut context, wanted).is_ok() {
+                scratch.commit(event, system, &self.hasher);
+            }
+        }
+    }
+
+    /// The rules in force.
+    pub(crate) fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    fn index(&mut self) {
+        self.catalogs = self.systems.iter().map(|system| Arc::clone(&system.catalog)).collect();
+        self.events.clear();
+        for (system_index, system) in self.systems.iter().enumerate() {
+            for (event_index, event) in system.catalog.events.iter().enumerate() {
+                self.events.insert(event.name.as_str().into(), (system_index, event_index));
+            }
+        }
+        self.shown = exposition::order(&self.systems, self.rules.aliases);
+    }
+
+    fn show_enabled(&mut self) {
+        for system in &mut self.systems {
+            if !system.shown && self.rules.enabled.contains(&system.catalog.name) {
+                system.show(&self.hasher);
+            }
+        }
+    }
+
+    fn apply_own(&mut self, lines: Vec<String>, now: f64) -> Vec<(String, Rejection)> {
+        let mut rejected = Vec::new();
+        for line in lines {
+            if self.is_due(&line, true)
+                && let Err(rejection) = self.apply(&line, now)
+            {
+                rejected.push((line, rejection));
+            }
+        }
+        rejected
+    }
+
+    /// Applies one line, without its end, on nobody's behalf. `arrived` is Unix seconds. Whatever comes of it is counted.
+    pub(crate) fn apply(&mut self, line: &str, arrived: f64) -> Result<(), Rejection> {
+        let applied = self.apply_for(line, arrived, Origin::nobody(), &mut |_| {});
+        applied.inspect_err(|rejection| self.count_rejection(rejection.reason))
+    }
+
+    /// Applies one line on somebody's behalf. A rejection is not counted; `note` takes what the log should say.
+    pub(crate) fn apply_for(
+        &mut self,
+        line: &str,
+        arrived: f64,
+        origin: Origin<'_>,
+        note: &mut dyn FnMut(String),
+    ) -> Result<(), Rejection> {
+        self.fields.scan(line)?;
+        self.apply_fields(line, arrived, origin, note)
+    }
+
+    /// Counts a line that was rejected before it came here.
+    pub(crate) fn count_rejection(&mut self, reason: Reason) {
+        self.rejected[reason as usize] += 1;
+    }
+
+    /// Applies the line whose fields have been found.
+    fn apply_fields(
+        &mut self,
+        line: &str,
+        arrived: f64,
+        origin: Origin<'_>,
+        note: &mut dyn FnMut(String),
+    ) -> Result<(), Rejection> {
+        let fields = &self.fields;
+        let (name, time) = read_head(line, fields)?;
+        let Some(&(system_index, event_index)) = self.events.get(name) else {
+            let what =
+                format!("{name:?}: expected an event of a catalog (lifecycle-exporter catalog lists them)");
+            return Err(Rejection::new(Reason::UnknownEvent, what));
+        };
+        let system = &mut self.systems[system_index];
+        let catalog = &self.catalogs[system_index];
+        let plan = &catalog.events[event_index];
+        let about = |mut rejection: Rejection| {
+            rejection.event = Some(plan.name.clone());
+            rejection
+        };
+        let enabled = &self.rules.enabled;
+        if !enabled.is_empty() && !enabled.contains(&catalog.name) && !origin.is_own {
+            let what = format!(
+                "{}: not in [systems] enabled, expected one of {}",
+                catalog.name,
+                self.rules.enabled.join(", ")
+            );
+            return Err(about(Rejection::new(Reason::DisabledSystem, what)));
+        }
+        let (time, is_trusted) = happened(time, arrived);
+        if plan.restarts {
+            let (at, name) =
+                (At { system: system_index, event: event_index, time, arrived }, plan.name.clone());
+            self.apply_restart(line, at, origin, note)
+                .map_err(|rejection| Rejection { event: Some(name), ..rejection })?;
+        } else {
+            let event = Event { plan, line, fields, time, opener: origin.opener };
+            let mut context = Context::new(&self.rules, &mut self.names, &self.hasher, &[]);
+            if let Some(change) = apply::only_count(plan) {
+                self.scratch.count(event, change, system, &mut context).map_err(about)?;
+            } else {
+                self.scratch.resolve(event, system, &mut context).map_err(about)?;
+                if !system.shown {
+                    system.show(&self.hasher);
+                }
+                self.scratch.commit(event, system, &self.hasher);
+            }
+            system.label_cuts += self.scratch.cuts();
+            system.applied[event_index] += 1;
+        }
+        self.times_ignored += u64::from(!is_trusted);
+        Ok(())
+    }
+
+    /// The names of all systems, in the order of their catalogs.
+    pub(crate) fn system_names(&self) -> impl Iterator<Item = &str> {
+        self.systems.iter().map(|system| system.catalog.name.as_str())
+    }
+
+    /// The events that a directory scan causes in a system.
+    pub(crate) fn scan_events(&self, system: &str) -> Option<&crate::catalog::model::ScanEvents> {
+        self.systems.iter().find(|other| other.catalog.name == system).map(|system| &system.catalog.scan)
+    }
+
+    /// Addresses whose names were asked for since the last call.
+    pub(crate) fn take_wanted_names(&mut self) -> Vec<IpAddr> {
+        self.names.take_wanted()
+    }
+
+    /// Forgets that a name was asked for, so that a later event asks again.
+    pub(crate) fn forget_name(&mut self, ip: IpAddr) {
+        self.names.forget(ip);
+    }
+
+    /// The name of an address has become known: it replaces the number in all series.
+    pub(crate) fn learn_name(&mut self, ip: IpAddr, name: &str) {
+        self.names.learn(ip, name);
+        if self.rules.privacy.deidentify || self.rules.privacy.numeric {
+            return;
+        }
+        for system in &mut self.systems {
+            system.rename_address(ip, name);
+        }
+    }
+
+    /// Events applied of every event of the systems shown.
+    pub(crate) fn applied(&self) -> impl Iterator<Item = Applied<'_>> {
+        self.systems.iter().filter(|system| system.shown).flat_map(|system| {
+            system.catalog.events.iter().map(|event| event.name.as_str()).zip(system.applied.iter().copied())
+        })
+    }
+
+    /// Lines rejected, by reason.
+    pub(crate) fn rejected(&self) -> impl Iterator<Item = (Reason, u64)> {
+        Reason::ALL.into_iter().map(|reason| (reason, self.rejected[reason as usize]))
+    }
+
+    /// Labels that were cut, for each system shown.
+    pub(crate) fn label_cuts(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.systems
+            .iter()
+            .filter(|s| s.shown)
+            .map(|system| (system.catalog.name.as_str(), system.label_cuts))
+    }
+
+    /// Event times that were too far off the clock.
+    pub(crate) fn times_ignored(&self) -> u64 {
+        self.times_ignored
+    }
+
+    /// Series of the systems shown.
+    pub(crate) fn series(&self) -> impl Iterator<Item = (&str, usize)> {
+        self.systems.iter().filter(|s| s.shown).map(|system| (system.catalog.name.as_str(), system.series()))
+    }
+
+    /// Changes that found their metric full, for each metric of the systems shown.
+    pub(crate) fn overflowed(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.systems.iter().filter(|s| s.shown).flat_map(|system| {
+            let metrics = system.catalog.metrics.iter().map(|metric| metric.name.as_str());
+            metrics.zip(system.families.iter().map(series::Family::overflowed))
+        })
+    }
+}
+
+impl System {
+    fn rename_address(&mut self, ip: IpAddr, name: &str) {
+        for metric in 0..self.families.len() {
+            for label in 0..self.catalog.metrics[metric].labels.len() {
+                if self.transform_of(metric, label) == Some(&Transform::Address) {
+                    self.rename_label(metric, label, ip, name);
+                }
+            }
+        }
+    }
+
+    /// The transform of a metric's label, which is the same wherever the label is filled.
+    fn transform_of(&self, metric: usize, label: usize) -> Option<&Transform> {
+        let opening = format!("{}=\"", self.catalog.metrics[metric].labels[label]);
+        let sets = self.catalog.events.iter().flat_map(|event| &event.sets);
+        let mut fills = sets.flat_map(|set| &set.labels);
+        fills.find(|fill| fill.opening.trim_start_matches(',') == opening)?.transform.as_ref()
+    }
+
+    fn rename_label(&mut self, metric: usize, label: usize, ip: IpAddr, name: &str) {
+        let merged = self.families[metric].relabel(|text| {
+            let value = String::from_utf8(series::text::value_of(text, label)).ok()?;
+            let (address, port) = transform::parse_address(&value).filter(|(address, _)| *address == ip)?;
+            debug_assert_eq!(address, ip);
+            let port = port.map_or(String::new(), |port| format!(":{port}"));
+            Some(series::text::with_value(text, label, format!("{name}{port}").as_bytes()))
+        });
+        for (from, to) in merged {
+            let reference = |slot| entities::SeriesRef { metric: metric as u16, slot };
+            let moved = self.entities.redirect(reference(from), reference(to));
+            (0..moved).for_each(|_| self.families[metric].own(to));
+            self.families[metric].remove(from);
+        }
+    }
+}
+
+/// When an event happened, and whether its own time could be believed: nothing comes from the future, and what is a day off is a fault.
+fn happened(time: Option<f64>, arrived: f64) -> (f64, bool) {
+    match time {
+        None => (arrived, true),
+        Some(time) if (time - arrived).abs() <= limits::EVENT_TIME_SKEW_SECONDS_MAX => {
+            (time.min(arrived), true)
+        }
+        Some(_) => (arrived, false),
+    }
+}
+
+/// The event's name and its time.
+fn read_head<'a>(line: &'a str, fields: &'a Fields) -> Result<(&'a str, Option<f64>), Rejection> {
+    let Head { event, time, twice } = fields.head();
+    if let Some(key) = twice {
+        return Err(Rejection::new(Reason::Malformed, format!("{key}: stands twice, expected once")));
+    }
+    let name = match event {
+        Some(Value::String(text)) => fields.text(line, text),
+        None | Some(Value::Null) => {
+            return Err(Rejection::new(
+                Reason::MissingField,
+                "event: missing, expected the name of an event",
+            ));
+        }
+        Some(_) => {
+            return Err(Rejection::new(Reason::BadValue, "event: expected a string, the name of an event"));
+        }
+    };
+    let time = match time {
+        None | Some(Value::Null) => None,
+        Some(Value::Number(text)) => {
+            // A number beyond all numbers is a time too far off.
+            Some(fields.text(line, text).parse::<f64>().unwrap_or(f64::INFINITY))
+        }
+        Some(_) => return Err(Rejection::new(Reason::BadValue, "time: expected a number, Unix seconds")),
+    };
+    Ok((name, time))
+}
+
+#[cfg(test)]
+mod tests;

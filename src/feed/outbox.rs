@@ -1,0 +1,149 @@
+//! What a session is answered: acknowledgements and rejections, as far as the producer reads them.
+//!
+//! An acknowledgement covers all before it, so only the newest has to wait. Rejections wait in a buffer; when it is full
+//! nothing more is read from that producer, and when it stays so they are dropped, since they are counted and
+//! logged in any case. Nobody else waits.
+
+use std::io::{self, Write};
+use std::os::unix::net::UnixStream;
+use std::time::Instant;
+
+use crate::limits;
+use crate::protocol::rejection::Rejection;
+
+/// Replies of one session. The default has none.
+#[derive(Default)]
+pub(super) struct Replies {
+    text: Vec<u8>,
+    /// How many bytes of `text` are on their way.
+    sent: usize,
+    /// Since when the producer has not read.
+    stuck_since: Option<Instant>,
+    /// Rejections are dropped until the producer reads again.
+    muted: bool,
+}
+
+impl Replies {
+    /// Tells of a rejection. Without a number it concerns the connection itself.
+    pub(super) fn reject(&mut self, number: u64, rejection: &Rejection) {
+        if !self.muted {
+            let detail = serde_json::to_string(&rejection.detail).expect("a string is always JSON");
+            let reason = rejection.reason.name();
+            let line = format!("{{\"rejected\":{number},\"reason\":\"{reason}\",\"detail\":{detail}}}\n");
+            self.text.extend_from_slice(line.as_bytes());
+        }
+    }
+
+    /// Answers the hello, before anything else.
+    pub(super) fn greet(&mut self, number: u64) {
+        debug_assert!(self.sent == 0, "nothing was sent before the hello was answered");
+        self.text.splice(..0, format!("{{\"ack\":{number}}}\n").into_bytes());
+    }
+
+    /// Acknowledges all lines up to this one.
+    pub(super) fn acknowledge(&mut self, number: u64) {
+        self.text.extend_from_slice(format!("{{\"ack\":{number}}}\n").as_bytes());
+    }
+
+    /// Whether something waits for the producer.
+    pub(super) fn are_waiting(&self) -> bool {
+        !self.text.is_empty()
+    }
+
+    /// Whether so much waits that nothing more should be read.
+    pub(super) fn are_too_many(&self) -> bool {
+        self.text.len() - self.sent > limits::REPLY_BYTES_MAX
+    }
+
+    /// Sends what the producer takes. An error means that it is gone.
+    pub(super) fn send(&mut self, mut stream: &UnixStream, now: Instant) -> io::Result<()> {
+        while self.sent < self.text.len() {
+            match stream.write(&self.text[self.sent..]) {
+                Ok(count) => {
+                    self.sent += count;
+                    self.stuck_since = None;
+                    self.muted = false;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.stuck_since.get_or_insert(now);
+                    return Ok(());
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.text = Vec::new();
+        self.sent = 0;
+        Ok(())
+    }
+
+    /// Drops all that waits: nobody will read it.
+    pub(super) fn discard(&mut self) {
+        *self = Replies { muted: true, ..Replies::default() };
+    }
+
+    /// Drops what waits if the producer has not read for too long. Says whether that is so.
+    pub(super) fn mute(&mut self, now: Instant) -> bool {
+        let stuck = self.stuck_since.is_some_and(|since| now - since >= limits::REPLY_PATIENCE);
+        if stuck && self.are_too_many() {
+            self.shed();
+        }
+        stuck
+    }
+
+    /// Drops what waits, but for the line that has been begun, and all rejections until the producer reads again.
+    pub(super) fn shed(&mut self) {
+        let begun = self.sent > 0 && self.text[self.sent - 1] != b'\n';
+        let rest = memchr::memchr(b'\n', &self.text[self.sent..]).map_or(0, |end| end + 1);
+        self.text = self.text[self.sent..self.sent + if begun { rest } else { 0 }].to_vec();
+        self.sent = 0;
+        self.muted = true;
+    }
+
+    /// How much memory they take.
+    pub(super) fn bytes(&self) -> usize {
+        self.text.capacity()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::rejection::Reason;
+    use std::io::Read;
+
+    #[test]
+    fn a_producer_that_does_not_read_loses_rejections_but_no_acknowledgement() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let (mut replies, start) = (Replies::default(), Instant::now());
+        let rejection = Rejection::new(Reason::NotOpen, "no open \"x\"");
+        let mut number = 0;
+        while !replies.are_too_many() {
+            number += 1;
+            replies.reject(number, &rejection);
+            replies.send(&ours, start).unwrap();
+        }
+        assert!(!replies.mute(start), "not yet");
+        assert!(replies.mute(start + limits::REPLY_PATIENCE));
+        assert!(!replies.are_too_many());
+        replies.reject(number + 1, &rejection);
+        replies.acknowledge(number + 1);
+        let mut read = Vec::new();
+        let mut chunk = [0; 4_096];
+        loop {
+            replies.send(&ours, start).unwrap();
+            let count = theirs.read(&mut chunk).unwrap();
+            read.extend_from_slice(&chunk[..count]);
+            if !replies.are_waiting() && read.ends_with(format!("{{\"ack\":{}}}\n", number + 1).as_bytes()) {
+                break;
+            }
+        }
+        let text = String::from_utf8(read).unwrap();
+        assert!(
+            text.starts_with("{\"rejected\":1,\"reason\":\"not_open\",\"detail\":\"no open \\\"x\\\"\"}\n")
+        );
+        assert!(text.lines().all(|line| line.starts_with('{') && line.ends_with('}')), "whole lines only");
+        assert!(!text.contains(&format!("\"rejected\":{},", number + 1)));
+    }
+}

@@ -1,0 +1,75 @@
+//! What this package's own benchmarks and generators reach. Nothing here is stable.
+
+use std::collections::BTreeSet;
+
+use crate::catalog;
+use crate::catalog::model::{AmountSource, Step};
+use crate::config::Settings;
+use crate::engine::Rules;
+use crate::protocol::line::Fields;
+use crate::state::State;
+use crate::state::record::Record;
+
+/// The state with the built-in catalogs, without threads, sockets and files.
+pub struct Bench(State);
+
+impl Bench {
+    /// No events yet. A metric may have a million series.
+    #[expect(clippy::new_without_default, reason = "it loads catalogs")]
+    pub fn new() -> Self {
+        let mut state = State::default();
+        let rules = Rules { series_max: 1_000_000, ..Rules::from(&Settings::default()) };
+        state.configure(&catalog::load(None).expect("built-in catalogs have no faults"), rules, 0.0);
+        Bench(state)
+    }
+
+    /// Applies whole lines, all of which have to be good.
+    pub fn apply(&mut self, block: &[u8]) {
+        let record = Record::Lines { at: 1e9, place: None, block };
+        let applied = self.0.apply(&record, &mut |_| panic!("a line was rejected"));
+        applied.expect("lines without a session fit every state");
+    }
+
+    /// Appends what a scrape shows.
+    pub fn render(&mut self, out: &mut Vec<u8>) {
+        self.0.engine.render(&[], &[], 1e9, out).expect("no system is asked for by name");
+    }
+
+    /// The state as a snapshot holds it.
+    pub fn save(&self) -> Vec<u8> {
+        self.0.save()
+    }
+
+    /// The state that was saved.
+    pub fn restore(bytes: &[u8]) -> Self {
+        Bench(State::restore(bytes).expect("what was saved can be read"))
+    }
+}
+
+/// Splits lines into fields.
+#[derive(Default)]
+pub struct Splitter(Fields);
+
+impl Splitter {
+    /// Splits one line, which has to be good.
+    pub fn split(&mut self, line: &str) {
+        self.0.scan(line).expect("the line is a flat JSON object");
+    }
+}
+
+/// The fields of a built-in event that hold numbers.
+pub fn number_fields(event: &str) -> BTreeSet<String> {
+    let catalogs = catalog::load(None).expect("built-in catalogs have no faults").all;
+    let plans = catalogs.iter().flat_map(|catalog| &catalog.events).filter(|plan| plan.name == event);
+    let fields = plans.flat_map(|plan| {
+        let amounts = plan.steps.iter().filter_map(|step| match step {
+            Step::Change(change) => change.amount.as_ref(),
+            _ => None,
+        });
+        amounts.flat_map(|amount| &amount.alternatives).filter_map(|source| match source {
+            AmountSource::Field(field) => Some(plan.fields[*field].name.clone()),
+            _ => None,
+        })
+    });
+    fields.collect()
+}

@@ -1,0 +1,161 @@
+//! The saver: a thread that does what takes long, so that the feed need not wait: snapshots, and forcing the journal to
+//! the disk once a second.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+
+use super::disk::{Disk, DiskFile, write_all};
+use super::files::{self, SnapshotBegin};
+use crate::format;
+use crate::format::frame;
+use crate::limits;
+
+/// What the saver is asked to do.
+pub(super) enum Job {
+    /// Write a snapshot.
+    Save(Save),
+    /// Force a journal to the disk, at most once a second.
+    Sync(Unsynced),
+}
+
+/// A snapshot to be written.
+pub(super) struct Save {
+    pub(super) generation: u64,
+    /// Unix seconds.
+    pub(super) at: f64,
+    pub(super) image: Vec<u8>,
+    /// Whether to force it to the disk before it replaces anything.
+    pub(super) sync: bool,
+    /// Files to be set aside once it is there.
+    pub(super) aside: Vec<PathBuf>,
+}
+
+/// A journal with something in it that has not been forced to the disk.
+#[derive(Clone)]
+pub(super) struct Unsynced {
+    pub(super) generation: u64,
+    pub(super) file: Arc<dyn DiskFile>,
+    /// Set by whoever writes, cleared before a sync.
+    pub(super) dirty: Arc<AtomicBool>,
+}
+
+/// What came of it.
+pub(super) enum Report {
+    /// Of a snapshot.
+    Saved { generation: u64, at: f64, result: io::Result<()> },
+    /// A journal could not be forced to the disk.
+    SyncFailed(io::Error),
+}
+
+/// The thread's ends of the channels.
+pub(crate) struct Snapshotter {
+    pub(super) directory: PathBuf,
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) jobs: Receiver<Job>,
+    pub(super) reports: Sender<Report>,
+}
+
+impl Snapshotter {
+    /// Runs until no more jobs can come. `nudge` is called after each report.
+    pub(crate) fn run(self, nudge: impl Fn()) {
+        let mut due: Option<(Instant, Unsynced)> = None;
+        // The journal whose name is known to be durable.
+        let mut named = None;
+        let mut sync = |unsynced: &Unsynced| self.sync(unsynced, &mut named);
+        loop {
+            let job = match &due {
+                None => self.jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                Some((at, _)) => self.jobs.recv_timeout(at.saturating_duration_since(Instant::now())),
+            };
+            let report = match job {
+                Ok(Job::Sync(unsynced)) => {
+                    // Another journal has begun: the former one is not waited for.
+                    let former = due.replace((Instant::now() + limits::SYNC_INTERVAL, unsynced));
+                    former.and_then(|(_, former)| sync(&former))
+                }
+                Ok(Job::Save(save)) => {
+                    let result = self.save(&save);
+                    Some(Report::Saved { generation: save.generation, at: save.at, result })
+                }
+                Err(RecvTimeoutError::Timeout) => due.take().and_then(|(_, unsynced)| sync(&unsynced)),
+                Err(RecvTimeoutError::Disconnected) => {
+                    if let Some((_, unsynced)) = due {
+                        let _ = sync(&unsynced);
+                    }
+                    return;
+                }
+            };
+            if let Some(report) = report {
+                let _ = self.reports.send(report);
+                nudge();
+            }
+        }
+    }
+
+    fn sync(&self, unsynced: &Unsynced, named: &mut Option<u64>) -> Option<Report> {
+        // Cleared first: what is written from here on asks for another sync.
+        unsynced.dirty.store(false, Ordering::Release);
+        let generation = unsynced.generation;
+        let mut result = unsynced.file.sync();
+        if result.is_ok() && *named != Some(generation) {
+            result = self.disk.sync_directory(&self.directory);
+            *named = Some(generation);
+        }
+        result.err().map(Report::SyncFailed)
+    }
+
+    fn save(&self, save: &Save) -> io::Result<()> {
+        let path = files::snapshot(&self.directory, save.generation);
+        let new = files::marked(&path, ".new");
+        let written = self.write(&new, save).and_then(|()| self.disk.rename(&new, &path));
+        if let Err(error) = written {
+            let _ = self.disk.remove(&new);
+            return Err(error);
+        }
+        if save.sync {
+            self.disk.sync_directory(&self.directory)?;
+        }
+        for path in &save.aside {
+            if let Err(error) = self.disk.rename(path, &files::marked(path, ".damaged")) {
+                log::warn!("{}: cannot be set aside: {error}", path.display());
+            }
+        }
+        self.tidy();
+        Ok(())
+    }
+
+    fn write(&self, path: &Path, save: &Save) -> io::Result<()> {
+        let file = self.disk.create(path)?;
+        let begin =
+            SnapshotBegin { generation: save.generation, at: save.at, image_bytes: save.image.len() as u64 };
+        let mut bytes = files::SNAPSHOT_HEAD.to_vec();
+        frame::push(&mut bytes, |out| format::put(out, &begin));
+        write_all(&*file, &bytes)?;
+        for piece in save.image.chunks(limits::SNAPSHOT_PIECE_BYTES) {
+            bytes.clear();
+            frame::push(&mut bytes, |out| out.extend_from_slice(piece));
+            write_all(&*file, &bytes)?;
+        }
+        if save.sync { file.sync() } else { Ok(()) }
+    }
+
+    /// Removes what two snapshots have made superfluous: the former one and its journals are kept, in case that the
+    /// newest one cannot be read.
+    fn tidy(&self) {
+        let Ok(listing) = files::list(&self.directory) else { return };
+        let [.., kept, _] = listing.snapshots.as_slice() else { return };
+        let old = |generation: &&u64| *generation < kept;
+        let snapshots = listing.snapshots.iter().filter(old).map(|g| files::snapshot(&self.directory, *g));
+        let journals = listing.journals.iter().filter(old).map(|g| files::journal(&self.directory, *g));
+        for path in snapshots.chain(journals) {
+            if let Err(error) = self.disk.remove(&path) {
+                log::warn!("{}: cannot be removed: {error}", path.display());
+            }
+        }
+    }
+}

@@ -1,0 +1,423 @@
+//! One line of the feed, split into its fields without copying: where each key and value stands.
+//!
+//! The scanner knows flat objects, which is what producers write. What is rare is left to `serde_json`: values
+//! that hold objects or arrays (looked over, never used) and strings with escapes. Everything that is accepted
+//! here is JSON to the letter of RFC 8259; a property test holds the two against each other.
+
+use serde::de::IgnoredAny;
+
+use super::key_prefix::{self, KeyPrefix};
+use super::rejection::{Reason, Rejection};
+use crate::special_bytes::first_special;
+
+/// The fields of a line. Reused from line to line, so that none allocates.
+#[derive(Default)]
+pub(crate) struct Fields {
+    list: Vec<Field>,
+    head: Head,
+    /// The texts of strings that had escapes, one behind the other.
+    unescaped: String,
+}
+
+/// The fields that every event may have.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Head {
+    /// `event`.
+    pub(crate) event: Option<Value>,
+    /// `time`.
+    pub(crate) time: Option<Value>,
+    /// The name of one of them that stands twice.
+    pub(crate) twice: Option<&'static str>,
+}
+
+/// A key and its value.
+#[derive(Clone, Copy)]
+struct Field {
+    name: KeyPrefix,
+    key: Text,
+    value: Value,
+}
+
+/// Where a text stands: in the line, or among the unescaped strings. One word, since it is copied often, and a processor waits
+/// when it reads as one what was written as two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Text(u64);
+
+const UNESCAPED: u64 = 1 << 63;
+
+impl Text {
+    fn new(start: usize, end: usize) -> Self {
+        Text((start as u64) << 32 | end as u64)
+    }
+
+    fn is_unescaped(self) -> bool {
+        self.0 & UNESCAPED != 0
+    }
+
+    fn range(self) -> std::ops::Range<usize> {
+        ((self.0 & !UNESCAPED) >> 32) as usize..(self.0 & u64::from(u32::MAX)) as usize
+    }
+}
+
+/// A value of a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Value {
+    /// A string.
+    String(Text),
+    /// A number, as it is written.
+    Number(Text),
+    /// `true` or `false`, as it is written.
+    Boolean(Text),
+    /// The same as an absent field.
+    Null,
+    /// An object, an array, or a string that is no Unicode text.
+    Unusable,
+}
+
+impl Fields {
+    /// Splits a line. On success the fields can be read with [`Fields::iter`] and [`Fields::text`].
+    pub(crate) fn scan(&mut self, line: &str) -> Result<(), Rejection> {
+        self.list.clear();
+        self.head = Head::default();
+        self.unescaped.clear();
+        let mut scanner = Scanner { bytes: line.as_bytes(), at: 0, line };
+        scanner.object(self).map_err(|expected| {
+            let what = format!("at byte {}: expected {expected}", scanner.at);
+            Rejection::new(Reason::Malformed, what)
+        })
+    }
+
+    /// `event` and `time`, found on the way.
+    pub(crate) fn head(&self) -> Head {
+        self.head
+    }
+
+    #[inline]
+    fn push(&mut self, line: &str, key: Text, value: Value) {
+        let source = if key.is_unescaped() { &self.unescaped } else { line };
+        let range = key.range();
+        let name = KeyPrefix::at(source.as_bytes(), range.start, range.end);
+        self.list.push(Field { name, key, value });
+        let (place, shown) = match name {
+            key_prefix::EVENT => (&mut self.head.event, "event"),
+            key_prefix::TIME => (&mut self.head.time, "time"),
+            _ => return,
+        };
+        if place.replace(value).is_some() {
+            self.head.twice = Some(shown);
+        }
+    }
+
+    /// Keys and values in the order written.
+    pub(crate) fn iter<'a>(&'a self, line: &'a str) -> impl Iterator<Item = (&'a str, Value)> {
+        self.list.iter().map(move |field| (self.text(line, field.key), field.value))
+    }
+
+    /// The same with names that are quick to compare, and the bytes of those that have to be compared whole.
+    pub(crate) fn named<'a>(&'a self, line: &'a str) -> impl Iterator<Item = (KeyPrefix, &'a [u8], Value)> {
+        self.list.iter().map(move |field| {
+            let bytes = if field.name.is_whole() { &[] } else { self.bytes(line, field.key) };
+            (field.name, bytes, field.value)
+        })
+    }
+
+    /// The bytes of a text of this line.
+    #[inline]
+    pub(crate) fn bytes<'a>(&'a self, line: &'a str, text: Text) -> &'a [u8] {
+        let source = if text.is_unescaped() { &self.unescaped } else { line };
+        &source.as_bytes()[text.range()]
+    }
+
+    /// The text of a key, a string or a number of this line.
+    pub(crate) fn text<'a>(&'a self, line: &'a str, text: Text) -> &'a str {
+        let source = if text.is_unescaped() { &self.unescaped } else { line };
+        &source[text.range()]
+    }
+}
+
+struct Scanner<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    line: &'a str,
+}
+
+/// What was expected where a line is no JSON object.
+type Expected = &'static str;
+
+impl Scanner<'_> {
+    fn object(&mut self, fields: &mut Fields) -> Result<(), Expected> {
+        self.white_space();
+        self.take(b'{', "a JSON object")?;
+        self.white_space();
+        if self.peek() == Some(b'}') {
+            self.at += 1;
+        } else {
+            loop {
+                match self.plain_field(fields) {
+                    Some(b',') => continue,
+                    Some(_) => break,
+                    None => self.white_space(),
+                }
+                let key = self.string(&mut fields.unescaped)?;
+                self.white_space();
+                self.take(b':', "\":\" behind the key")?;
+                self.white_space();
+                let value = self.value(&mut fields.unescaped)?;
+                // A key that is no Unicode text is the name of no field.
+                if let Value::String(key) = key {
+                    fields.push(self.line, key, value);
+                }
+                self.white_space();
+                match self.peek() {
+                    Some(b',') => self.at += 1,
+                    Some(b'}') => {
+                        self.at += 1;
+                        break;
+                    }
+                    _ => return Err("\",\" or \"}\""),
+                }
+            }
+        }
+        self.white_space();
+        if self.at == self.bytes.len() { Ok(()) } else { Err("nothing behind the object") }
+    }
+
+    /// Takes a field as almost all are written: a string without escapes, no white space around it. Returns what stands behind
+    /// it, a comma or the closing brace. Where there is anything else, nothing is taken.
+    #[inline]
+    fn plain_field(&mut self, fields: &mut Fields) -> Option<u8> {
+        let bytes = self.bytes;
+        if bytes.get(self.at) != Some(&b'"') {
+            return None;
+        }
+        let key_start = self.at + 1;
+        let key_end = first_special(bytes, key_start);
+        if bytes.get(key_end..key_end + 3) != Some(b"\":\"") {
+            return None;
+        }
+        let start = key_end + 3;
+        let end = first_special(bytes, start);
+        let Some([b'"', behind @ (b',' | b'}')]) = bytes.get(end..end + 2) else { return None };
+        let (key, value) = (Text::new(key_start, key_end), Value::String(Text::new(start, end)));
+        fields.push(self.line, key, value);
+        self.at = end + 2;
+        Some(*behind)
+    }
+
+    fn value(&mut self, unescaped: &mut String) -> Result<Value, Expected> {
+        match self.peek() {
+            Some(b'"') => self.string(unescaped),
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            Some(b't') => self.word("true").map(Value::Boolean),
+            Some(b'f') => self.word("false").map(Value::Boolean),
+            Some(b'n') => self.word("null").map(|_| Value::Null),
+            Some(b'{' | b'[') => self.nested(),
+            _ => Err("a JSON value"),
+        }
+    }
+
+    fn string(&mut self, unescaped: &mut String) -> Result<Value, Expected> {
+        self.take(b'"', "a string in double quotes")?;
+        let start = self.at;
+        self.skip_plain();
+        if self.peek() == Some(b'"') {
+            let text = self.text(start);
+            self.at += 1;
+            return Ok(Value::String(text));
+        }
+        self.string_with_escapes(start, unescaped)
+    }
+
+    #[cold]
+    fn string_with_escapes(&mut self, start: usize, unescaped: &mut String) -> Result<Value, Expected> {
+        while self.peek() == Some(b'\\') {
+            // The byte behind a backslash belongs to it, whatever it is.
+            self.at = (self.at + 2).min(self.bytes.len());
+            self.skip_plain();
+        }
+        self.take(b'"', "the end of a string, without control characters in it")?;
+        let raw = &self.line[start - 1..self.at];
+        if let Ok(text) = serde_json::from_str::<String>(raw) {
+            let start = unescaped.len();
+            unescaped.push_str(&text);
+            Ok(Value::String(Text(Text::new(start, unescaped.len()).0 | UNESCAPED)))
+        } else if serde_json::from_str::<IgnoredAny>(raw).is_ok() {
+            Ok(Value::Unusable)
+        } else {
+            Err("only JSON's escapes in a string")
+        }
+    }
+
+    /// Goes on to the next quote, backslash or control character.
+    fn skip_plain(&mut self) {
+        self.at = first_special(self.bytes, self.at);
+    }
+
+    fn number(&mut self) -> Result<Value, Expected> {
+        let start = self.at;
+        if self.peek() == Some(b'-') {
+            self.at += 1;
+        }
+        if self.peek() == Some(b'0') {
+            self.at += 1;
+        } else {
+            self.digits()?;
+        }
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if let Some(b'e' | b'E') = self.peek() {
+            self.at += 1;
+            if let Some(b'+' | b'-') = self.peek() {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        Ok(Value::Number(self.text(start)))
+    }
+
+    fn digits(&mut self) -> Result<(), Expected> {
+        let start = self.at;
+        while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
+            self.at += 1;
+        }
+        if self.at > start { Ok(()) } else { Err("a digit") }
+    }
+
+    fn word(&mut self, word: &str) -> Result<Text, Expected> {
+        let start = self.at;
+        if self.bytes[start..].starts_with(word.as_bytes()) {
+            self.at += word.len();
+            Ok(self.text(start))
+        } else {
+            Err("true, false or null")
+        }
+    }
+
+    fn nested(&mut self) -> Result<Value, Expected> {
+        let mut values = serde_json::Deserializer::from_str(&self.line[self.at..]).into_iter::<IgnoredAny>();
+        match values.next() {
+            Some(Ok(_)) => {
+                self.at += values.byte_offset();
+                Ok(Value::Unusable)
+            }
+            _ => Err("a whole JSON object or array"),
+        }
+    }
+
+    fn text(&self, start: usize) -> Text {
+        Text::new(start, self.at)
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    fn take(&mut self, byte: u8, expected: Expected) -> Result<(), Expected> {
+        if self.peek() == Some(byte) {
+            self.at += 1;
+            Ok(())
+        } else {
+            Err(expected)
+        }
+    }
+
+    fn white_space(&mut self) {
+        while let Some(b' ' | b'\t' | b'\r' | b'\n') = self.peek() {
+            self.at += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn shown(line: &str) -> Result<String, String> {
+        let mut fields = Fields::default();
+        fields.scan(line).map_err(|rejection| rejection.to_string())?;
+        let show = |(key, value): (&str, Value)| match value {
+            Value::String(text) => format!("{key}=s:{}", fields.text(line, text)),
+            Value::Number(text) | Value::Boolean(text) => format!("{key}={}", fields.text(line, text)),
+            Value::Null => format!("{key}=null"),
+            Value::Unusable => format!("{key}=?"),
+        };
+        Ok(fields.iter(line).map(show).collect::<Vec<_>>().join(" "))
+    }
+
+    #[test]
+    fn fields_of_every_kind() {
+        let cases = [
+            ("{}", ""),
+            (" {\"a\" : \"x\" , \"b\":-1.50e+3}\r", "a=s:x b=-1.50e+3"),
+            (r#"{"a":true,"b":false,"c":null,"d":0}"#, "a=true b=false c=null d=0"),
+            (r#"{"a":{"b":[1,{}]},"c":[],"d":1}"#, "a=? c=? d=1"),
+            (r#"{"\u0061\"":"\ud83d\ude00\n","ü":"é"}"#, "a\"=s:😀\n ü=s:é"),
+            (r#"{"a":"\ud800","b":"x"}"#, "a=? b=s:x"),
+            (r#"{"\ud800":1,"b":"a long one, past eight bytes"}"#, "b=s:a long one, past eight bytes"),
+        ];
+        for (line, expected) in cases {
+            assert_eq!(shown(line).as_deref(), Ok(expected), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_object_is_malformed() {
+        let cases = [
+            "",
+            "[]",
+            "1",
+            "null",
+            "{",
+            "{\"a\"}",
+            "{\"a\":}",
+            "{\"a\":1,}",
+            "{\"a\":1}x",
+            "{\"a\":01}",
+            "{\"a\":1.}",
+            "{\"a\":.5}",
+            "{\"a\":-}",
+            "{\"a\":1e}",
+            "{\"a\":+1}",
+            "{\"a\":tru}",
+            "{\"a\":NaN}",
+            "{a:1}",
+            "{'a':1}",
+            "{\"a\":\"\t\"}",
+            "{\"a\":\"\\x\"}",
+            "{\"a\":\"x}",
+            "{\"a\":\"\\\"}",
+            "{\"a\":[}",
+            "{\"a\":{\"b\":1}",
+            "{\"a\":1 \"b\":2}",
+            "{\"a\":\"\\u12\"}",
+            "{\"a\":\"x\u{1f}\"}",
+            "{\"a\":[1,]}",
+        ];
+        for line in cases {
+            let error = shown(line).expect_err(line);
+            assert!(error.starts_with("malformed: at byte "), "{line}: {error}");
+        }
+    }
+
+    #[test]
+    fn deep_nesting_is_looked_over_without_a_deep_stack() {
+        let deep = format!("{{\"a\":{}{}}}", "[".repeat(30_000), "]".repeat(30_000));
+        assert_eq!(shown(&deep).as_deref(), Ok("a=?"));
+    }
+
+    proptest! {
+        #[test]
+        fn accepts_what_serde_json_accepts(line in r#"[ -~]{0,4}\{("[a-z\\"]{1,3}"|[a-z0-9:,"{}\[\]. \\-]){0,20}\}?"#) {
+            let oracle = serde_json::from_str::<std::collections::HashMap<String, serde_json::Value>>(&line);
+            prop_assert_eq!(shown(&line).is_ok(), oracle.is_ok(), "{}", line);
+        }
+
+        #[test]
+        fn never_panics(line in any::<String>()) {
+            let _ = shown(&line);
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Runs of the machine, from one boot to the next: what lets a state that was saved tell whether its producers may still be there.
+
+use nix::time::{ClockId, clock_gettime};
+use serde::{Deserialize, Serialize};
+
+use crate::clock;
+
+/// A run of the machine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) enum Boot {
+    /// The kernel's boot id, without hyphens.
+    Id(String),
+    /// When the machine was started, Unix seconds, where there is no id.
+    At(f64),
+}
+
+/// The kernel's id for this run of the machine.
+const ID_FILE: &str = "/proc/sys/kernel/random/boot_id";
+/// The same from systemd, whose unit hides that file.
+const ID_VARIABLE: &str = "LIFECYCLE_BOOT_ID";
+/// How far two measurements of one boot's time may be apart: the clock may have been set in between.
+const TOLERANCE_SECONDS: f64 = 300.0;
+
+impl Boot {
+    /// This run of the machine.
+    pub(crate) fn current() -> Self {
+        let id = std::fs::read_to_string(ID_FILE).ok().or_else(|| std::env::var(ID_VARIABLE).ok());
+        let id = id.map(|id| id.trim().replace('-', "")).filter(|id| !id.is_empty());
+        id.map_or_else(|| Boot::At(clock::unix_seconds() - seconds_since_boot()), Boot::Id)
+    }
+
+    /// Whether two of them are one run. What cannot be compared is taken for one: nothing is given up by mistake.
+    pub(crate) fn is_same(&self, other: &Boot) -> bool {
+        match (self, other) {
+            (Boot::Id(one), Boot::Id(other)) => one == other,
+            (Boot::At(one), Boot::At(other)) => (one - other).abs() <= TOLERANCE_SECONDS,
+            _ => true,
+        }
+    }
+}
+
+fn seconds_since_boot() -> f64 {
+    clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(0.0, |since| std::time::Duration::from(since).as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_are_told_apart_by_their_id_or_their_time() {
+        let id = |id: &str| Boot::Id(id.to_owned());
+        assert!(id("a").is_same(&id("a")) && !id("a").is_same(&id("b")));
+        assert!(
+            Boot::At(1_000.0).is_same(&Boot::At(1_200.0)) && !Boot::At(1_000.0).is_same(&Boot::At(2_000.0))
+        );
+        assert!(Boot::At(1_000.0).is_same(&id("a")), "nobody knows");
+        assert!(Boot::current().is_same(&Boot::current()));
+    }
+}
