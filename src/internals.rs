@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::catalog;
 use crate::catalog::model::{AmountSource, Step};
+use crate::catalog::{self, Catalogs};
 use crate::config::Settings;
 use crate::engine::Rules;
 use crate::protocol::line::Fields;
@@ -25,7 +25,7 @@ impl Bench {
 
     /// Applies whole lines, all of which have to be good.
     pub fn apply(&mut self, block: &[u8]) {
-        let record = Record::Lines { at: 1e9, place: None, block };
+        let record = Record::Lines { at: 1e9, position: None, block };
         let applied = self.0.apply(&record, &mut |_| panic!("a line was rejected"));
         applied.expect("lines without a session fit every state");
     }
@@ -37,12 +37,12 @@ impl Bench {
 
     /// The state as a snapshot holds it.
     pub fn save(&self) -> Vec<u8> {
-        self.0.save()
+        self.0.write()
     }
 
     /// The state that was saved.
     pub fn restore(bytes: &[u8]) -> Self {
-        Bench(State::restore(bytes).expect("what was saved can be read"))
+        Bench(State::read_v1(bytes, Catalogs::default(), &mut |_| {}).expect("what was saved can be read"))
     }
 }
 

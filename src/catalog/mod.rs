@@ -15,8 +15,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fs, io};
 
-use serde::{Deserialize, Serialize};
-
 pub(crate) use model::Catalog;
 pub(crate) use read::read_catalog;
 
@@ -25,7 +23,7 @@ use model::MetricKind;
 use read::CatalogError;
 
 /// The text of a catalog, and what it is called in errors.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CatalogText {
     /// The file, or `built-in NAME`.
     pub(crate) file: Cow<'static, str>,

@@ -13,8 +13,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 pub(crate) use networks::Networks;
 pub(crate) use read::{parse_listen, read_good_settings};
 
@@ -72,7 +70,7 @@ pub(crate) struct Settings {
 }
 
 /// `[privacy]`: what addresses and ids show.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Privacy {
     /// Only the last two parts of an address.
     pub(crate) deidentify: bool,

@@ -17,6 +17,7 @@ use signal_hook::iterator::Signals;
 
 use super::configuration::{Loaded, Overrides, load};
 use super::{activation, logging, rlimit};
+use crate::catalog::Catalogs;
 use crate::clock;
 use crate::config::{ScanSettings, Settings};
 use crate::faults::Faults;
@@ -127,7 +128,7 @@ impl Roles {
         let passed = activation::take()?;
         passed.overrides(&settings).iter().for_each(|warning| log::warn!("{warning}"));
         // First of all: another exporter that has the state has the sockets, too.
-        let (journal, saver, state) = open_state(&settings)?;
+        let (journal, saver, state) = open_state(&settings, &loaded.catalogs)?;
         let where_state_is = state_shown(&settings, journal.as_ref());
         let feed_socket = feed_socket(&settings, passed.events)?;
         let feed_path = feed_socket_path(&feed_socket);
@@ -323,11 +324,14 @@ impl Roles {
 }
 
 /// The state of a former process, and the journal that keeps it; an empty one where there is no directory for it.
-fn open_state(settings: &Settings) -> Result<(Option<Journal>, Option<Snapshotter>, State), String> {
+fn open_state(
+    settings: &Settings,
+    catalogs: &Catalogs,
+) -> Result<(Option<Journal>, Option<Snapshotter>, State), String> {
     let Some(directory) = &settings.state_directory else {
-        return Ok((None, None, State::default()));
+        return Ok((None, None, State::new(catalogs.clone())));
     };
-    let (journal, saver, state) = Journal::open(directory, settings.sync, Arc::new(RealDisk))?;
+    let (journal, saver, state) = Journal::open(directory, settings.sync, Arc::new(RealDisk), catalogs)?;
     Ok((Some(journal), Some(saver), state))
 }
 

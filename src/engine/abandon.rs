@@ -118,7 +118,7 @@ impl Engine {
         event: Event<'_>,
         former: &[Opener],
     ) -> Result<(), Rejection> {
-        let mut context = Context::new(&self.rules, &mut self.names, &self.hasher, former);
+        let mut context = Context::new(&self.rules, &mut self.rdns, &self.hasher, former);
         scratch.resolve(event, &self.systems[system], &mut context)
     }
 

@@ -3,15 +3,15 @@
 //! Parents know their children and children their place among them, so that opening and closing cost the same
 //! however many siblings there are. Which series count or belong to an entity is noted here and acted on by `apply`.
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
-use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use std::hash::BuildHasher;
 
+use super::migrate::Mapping;
 use crate::catalog::model::{EntityDef, EntityIndex};
+use crate::format::{self, v1};
 use crate::limits;
 use crate::protocol::shorthand::EventSpec;
 
@@ -28,7 +28,7 @@ pub(crate) type Opener = u32;
 pub(crate) const NOBODY: Opener = Opener::MAX;
 
 /// A series of the entity's system: the metric and the slot in its family.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct SeriesRef {
     pub(super) metric: u16,
     pub(super) slot: u32,
@@ -36,7 +36,7 @@ pub(super) struct SeriesRef {
 
 /// A running total kept elsewhere, and what it was when last heard of. Its source is the metric and the entity, whatever the
 /// labels are that the entity or the event fills.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone)]
 pub(super) struct Total {
     pub(super) metric: u16,
     /// The labels that the catalog fixes: one entity may have several totals of a metric.
@@ -63,23 +63,6 @@ pub(super) struct More {
     /// The series that go with it.
     pub(super) owned: Vec<SeriesRef>,
     pub(super) totals: Vec<Total>,
-}
-
-/// One open entity in an image.
-#[derive(Serialize, Deserialize)]
-pub(super) struct EntityImage<'a> {
-    pub(super) id: EntityId,
-    pub(super) kind: u16,
-    pub(super) opener: Opener,
-    /// Unix seconds.
-    opened: f64,
-    key_bytes: u32,
-    #[serde(borrow, with = "serde_bytes")]
-    text: &'a [u8],
-    pub(super) parents: Cow<'a, [EntityId]>,
-    pub(super) counted: Cow<'a, [SeriesRef]>,
-    pub(super) owned: Cow<'a, [SeriesRef]>,
-    pub(super) totals: Cow<'a, [Total]>,
 }
 
 /// What is known of the key of an entity that is to be opened.
@@ -258,59 +241,55 @@ impl Entities {
         (0..self.entities.len() as EntityId).filter(|&id| self.is_open(id))
     }
 
-    /// An entity as an image holds it.
-    pub(super) fn image(&self, id: EntityId) -> EntityImage<'_> {
-        let entity = self.get(id);
-        EntityImage {
-            id,
-            kind: self.kinds[id as usize],
-            opener: self.openers[id as usize],
-            opened: self.opened[id as usize],
-            key_bytes: entity.key_bytes,
-            text: &entity.text,
-            parents: Cow::Owned(self.parents(id).collect()),
-            counted: Cow::Borrowed(&entity.counted),
-            owned: Cow::Borrowed(&entity.more().owned),
-            totals: Cow::Borrowed(&entity.more().totals),
+    /// Appends all open entities. `series` says how series are referred to.
+    pub(super) fn write(&self, out: &mut Vec<u8>, series: impl Fn(&[SeriesRef]) -> Vec<v1::SeriesRef>) {
+        let mut numbers = vec![0; self.entities.len()];
+        for (number, id) in self.all().enumerate() {
+            numbers[id as usize] = number as u32;
+        }
+        for id in self.all() {
+            let entity = self.get(id);
+            let opener = self.openers[id as usize];
+            let totals = entity.more().totals.iter();
+            let written = v1::Entity {
+                kind: u32::from(self.kinds[id as usize]),
+                session: (opener != NOBODY).then_some(opener),
+                opened_at: self.opened[id as usize],
+                values: &entity.text,
+                parents: self.parents(id).map(|parent| numbers[parent as usize]).collect(),
+                counted_by: series(&entity.counted),
+                owns: series(&entity.more().owned),
+                totals: totals
+                    .map(|known| v1::OwnedTotal {
+                        metric: u32::from(known.metric),
+                        fixed: &known.fixed,
+                        last: known.last,
+                    })
+                    .collect(),
+            };
+            format::put(out, &written);
         }
     }
 
-    /// Opens an entity of an image, still without its parents. Says whether that is possible: ids rise, and no key
-    /// is open twice.
-    pub(super) fn put(&mut self, image: EntityImage<'_>) -> bool {
-        let (id, kind) = (image.id as usize, image.kind as EntityIndex);
-        let Some(key) = image.text.get(..image.key_bytes as usize) else { return false };
-        let hash = self.hash(key);
-        if id < self.entities.len()
-            || id > limits::ENTITY_IDS_MAX
-            || self.find_hashed(kind, key, hash).is_some()
-        {
-            return false;
-        }
-        self.free.extend(self.entities.len() as EntityId..image.id);
-        self.entities.resize_with(id, Entity::default);
-        self.kinds.resize(id, FREE);
-        self.opened.resize(id, f64::INFINITY);
-        self.openers.resize(id, NOBODY);
-        self.owners.extend(image.owned.iter().map(|series| (image.id, *series)));
-        self.entities.push(Entity {
-            text: image.text.into(),
-            key_bytes: image.key_bytes,
-            counted: image.counted.iter().copied().collect(),
-            more: (!image.owned.is_empty() || !image.totals.is_empty()).then(|| {
-                let (owned, totals) = (image.owned.into(), image.totals.into());
-                Box::new(More { children: Vec::new(), owned, totals })
-            }),
-            ..Entity::default()
-        });
-        self.kinds.push(image.kind);
-        self.opened.push(image.opened);
-        self.openers.push(image.opener);
-        self.insert(kind, image.id, hash);
-        true
+    /// Opens an entity that was written, still without its parents; `None` if its key is open already. The key is the first
+    /// `key_parts` of the values.
+    pub(super) fn reopen(
+        &mut self,
+        kind: EntityIndex,
+        key_parts: usize,
+        values: &[u8],
+        opened: f64,
+        opener: Opener,
+    ) -> Option<EntityId> {
+        let end = memchr::memchr_iter(PART_END, values).nth(key_parts.checked_sub(1)?)?;
+        let hash = self.hash(&values[..=end]);
+        let key = Key { bytes: end + 1, hash };
+        let is_new = self.find_hashed(kind, &values[..=end], hash).is_none();
+        (is_new && self.entities.len() < limits::ENTITY_IDS_MAX)
+            .then(|| self.open(kind, values, key, &[], opened, opener))
     }
 
-    /// The kinds and ids of an entity and all within it, children before their parents.
+    /// An entity and all within it, children before their parents.
     pub(super) fn family_of(&self, id: EntityId) -> Vec<EntityId> {
         let mut found = vec![id];
         let mut next = 0;
@@ -451,9 +430,7 @@ impl Entities {
     pub(super) fn remapped(
         mut self,
         depths: Vec<usize>,
-        kind_map: &[Option<EntityIndex>],
-        series: impl Fn(SeriesRef) -> Option<SeriesRef>,
-        total: impl Fn(u16) -> Option<u16>,
+        mapping: &Mapping,
         retext: impl Fn(EntityIndex, &Entity) -> Option<Box<[u8]>>,
     ) -> Self {
         for (id, &kind) in self.kinds.iter().enumerate().filter(|(_, kind)| **kind != FREE) {
@@ -464,22 +441,26 @@ impl Entities {
         let mut index: Vec<HashTable<EntityId>> = depths.iter().map(|_| HashTable::new()).collect();
         self.depths = depths;
         for (old, table) in self.index.drain(..).enumerate() {
-            if let Some(new) = kind_map[old] {
+            if let Some(new) = mapping.kinds[old] {
                 index[new] = table;
             }
         }
         self.open = index.iter().map(HashTable::len).sum();
         self.index = index;
         for kind in self.kinds.iter_mut().filter(|kind| **kind != FREE) {
-            *kind = kind_map[*kind as usize].map_or(FREE, |new| new as u16);
+            *kind = mapping.kinds[*kind as usize].map_or(FREE, |new| new as u16);
         }
         for entity in &mut self.entities {
-            entity.counted = entity.counted.iter().filter_map(|&old| series(old)).collect();
+            entity.counted = entity.counted.iter().filter_map(|&old| mapping.series(old)).collect();
             let Some(more) = &mut entity.more else { continue };
-            more.owned = more.owned.iter().filter_map(|&old| series(old)).collect();
-            more.totals.retain_mut(|known| total(known.metric).map(|new| known.metric = new).is_some());
+            more.owned = more.owned.iter().filter_map(|&old| mapping.series(old)).collect();
+            more.totals.retain_mut(|known| {
+                let new = mapping.totals[known.metric as usize];
+                new.inspect(|&new| known.metric = new).is_some()
+            });
         }
-        let owners: Vec<_> = self.owners.drain().filter_map(|(id, old)| Some((id, series(old)?))).collect();
+        let owners: Vec<_> =
+            self.owners.drain().filter_map(|(id, old)| Some((id, mapping.series(old)?))).collect();
         self.owners.extend(owners);
         self
     }

@@ -1,27 +1,117 @@
-//! Going on with other catalogs: what a changed catalog still describes is carried over, the rest is dropped by name.
+//! From the names that something was counted by to those of a catalog. What the catalog still describes the same way goes on;
+//! the rest is dropped and named. Used for a catalog that has changed, and for state that was written to disk.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::entities::{Entity, PART_END, SeriesRef};
+use super::persist::{kinds_of, metrics_of};
 use super::system::System;
 use super::{Engine, Rules};
 use crate::catalog::Catalog;
-use crate::catalog::model::{EntityDef, EntityIndex, MetricDef, MetricIndex, MetricKind};
+use crate::catalog::model::{EntityDef, EntityIndex, MetricIndex, MetricKind};
+use crate::format::v1;
+
+/// Where former kinds and metrics are in a catalog; `None`: it does not describe them, or not the same way.
+pub(super) struct Mapping {
+    /// Kinds with the same key and parents, and all the former labels.
+    pub(super) kinds: Vec<Option<EntityIndex>>,
+    /// Metrics of the same kind with the same labels and owner.
+    pub(super) metrics: Vec<Option<u16>>,
+    /// Metrics whose running totals go on, whatever labels they have now.
+    pub(super) totals: Vec<Option<u16>>,
+}
+
+impl Mapping {
+    /// From former kinds and metrics to `catalog`.
+    pub(super) fn new(kinds: &[v1::Kind<'_>], metrics: &[v1::Metric<'_>], catalog: &Catalog) -> Self {
+        let kinds = same_kinds(kinds, &catalog.entities);
+        let kind = |kind: u32| kinds.get(kind as usize).copied().flatten();
+        let find = |same: &dyn Fn(&crate::catalog::model::MetricDef) -> bool| {
+            catalog.metrics.iter().position(same).map(|metric| metric as u16)
+        };
+        let same_metric = metrics.iter().map(|former| {
+            let owner = former.owner.map(kind);
+            find(&|def| {
+                let same_kind = match (&former.kind, &def.kind) {
+                    (v1::MetricKind::Counter, MetricKind::Counter)
+                    | (v1::MetricKind::Gauge, MetricKind::Gauge)
+                    | (v1::MetricKind::Age, MetricKind::Age) => true,
+                    (v1::MetricKind::Live(former), MetricKind::Live(counted)) => {
+                        kind(*former) == Some(*counted)
+                    }
+                    (v1::MetricKind::Histogram(former), MetricKind::Histogram(bounds)) => former == bounds,
+                    _ => false,
+                };
+                same_kind
+                    && owner == def.owner.map(Some)
+                    && former.name == def.name
+                    && former.labels == def.labels
+            })
+        });
+        let same_total = metrics.iter().map(|former| {
+            let owner = former.owner.and_then(kind);
+            find(&|def| def.name == former.name && def.kind == MetricKind::Counter && def.owner == owner)
+        });
+        let (metrics, totals) = (same_metric.collect(), same_total.collect());
+        Mapping { kinds, metrics, totals }
+    }
+
+    /// A series of a metric that goes on.
+    pub(super) fn series(&self, former: SeriesRef) -> Option<SeriesRef> {
+        let metric = self.metrics.get(former.metric as usize).copied().flatten()?;
+        Some(SeriesRef { metric, slot: former.slot })
+    }
+}
+
+/// For each former kind the one that has the same name, key and parents, and all the labels.
+fn same_kinds(former: &[v1::Kind<'_>], defs: &[EntityDef]) -> Vec<Option<EntityIndex>> {
+    let names: HashMap<&str, EntityIndex> =
+        defs.iter().enumerate().map(|(kind, def)| (def.name.as_str(), kind)).collect();
+    let mut same = vec![None; former.len()];
+    // Parents are found in the pass before their children; a circle of parents is never found.
+    loop {
+        let before = same.iter().flatten().count();
+        for (index, kind) in former.iter().enumerate() {
+            let Some(&found) = names.get(kind.name) else { continue };
+            let def = &defs[found];
+            let parents = kind.within.iter().map(|&parent| same.get(parent as usize).copied().flatten());
+            let has_labels = kind.labels.iter().all(|label| def.labels.iter().any(|other| other == label));
+            if kind.key == def.key && has_labels && parents.eq(def.within.iter().map(|&parent| Some(parent)))
+            {
+                same[index] = Some(found);
+            }
+        }
+        if same.iter().flatten().count() == before {
+            return same;
+        }
+    }
+}
+
+/// The values of an entity that carries more labels than before, or in another order: those that are new are empty.
+pub(super) fn retext(entity: &Entity, from: &v1::Kind<'_>, to: &EntityDef) -> Box<[u8]> {
+    let mut text = Vec::new();
+    for name in to.key.iter().chain(&to.labels) {
+        let part = from.key.iter().chain(&from.labels).position(|former| former == name);
+        text.extend_from_slice(part.map_or(b"", |part| entity.part(part)));
+        text.push(PART_END);
+    }
+    text.into()
+}
 
 /// What came of other catalogs.
 #[derive(Default)]
-pub(super) struct Adopted {
+pub(super) struct Migrated {
     /// What was dropped, for the log.
     pub(super) dropped: Vec<String>,
-    /// Systems whose catalog has changed, with the metrics whose series were carried over.
+    /// Systems whose catalog has changed, with the metrics whose series go on.
     pub(super) changed: Vec<(usize, HashSet<MetricIndex>)>,
 }
 
 impl Engine {
     /// Puts `catalogs` in force.
-    pub(super) fn adopt(&mut self, catalogs: &[Arc<Catalog>], rules: &Rules) -> Adopted {
-        let Adopted { mut dropped, mut changed } = Adopted::default();
+    pub(super) fn migrate(&mut self, catalogs: &[Arc<Catalog>], rules: &Rules) -> Migrated {
+        let Migrated { mut dropped, mut changed } = Migrated::default();
         let mut former = std::mem::take(&mut self.systems);
         for catalog in catalogs {
             let position = former.iter().position(|system| system.catalog.name == catalog.name);
@@ -47,79 +137,52 @@ impl Engine {
         dropped.extend(former.iter().filter(|system| system.shown).map(|system| {
             format!("{}: its catalog is gone, so are its {} series", system.catalog.name, system.series())
         }));
-        Adopted { dropped, changed }
+        Migrated { dropped, changed }
     }
 }
 
 impl System {
-    /// Takes what still fits. Returns the metrics whose series were carried over.
+    /// Takes what still fits. Returns the metrics whose series go on.
     fn take_over(&mut self, mut former: System, dropped: &mut Vec<String>) -> HashSet<MetricIndex> {
         let (old, new) = (Arc::clone(&former.catalog), Arc::clone(&self.catalog));
-        let kinds: Vec<Option<EntityIndex>> = same_kinds(&old, &new);
-        for (kind, def) in old.entities.iter().enumerate() {
-            if kinds[kind].is_none() && former.entities.count(kind) > 0 {
-                let open = former.entities.count(kind);
+        let (kinds, metrics) = (kinds_of(&old), metrics_of(&old));
+        let mapping = Mapping::new(&kinds, &metrics, &new);
+        for (kind, written) in kinds.iter().enumerate() {
+            let open = former.entities.count(kind);
+            if mapping.kinds[kind].is_none() && open > 0 {
+                let name = written.name;
                 dropped.push(format!(
-                    "{}: entity {} has changed, its {open} open ones are closed",
-                    old.name, def.name
+                    "{}: entity {name} has changed, its {open} open ones are closed",
+                    old.name
                 ));
-                former.entities.ids(kind).into_iter().for_each(|id| {
+                for id in former.entities.ids(kind) {
                     if former.entities.is_open(id) {
                         former.close(id);
                     }
-                });
+                }
             }
         }
         former.settle();
-        let metrics: Vec<Option<u16>> = old
-            .metrics
-            .iter()
-            .map(|def| {
-                new.metrics.iter().position(|other| {
-                    let kind = match (&def.kind, &other.kind) {
-                        (MetricKind::Live(a), MetricKind::Live(b)) => kinds[*a] == Some(*b),
-                        (a, b) => a == b,
-                    };
-                    let owner = def.owner.map(|owner| kinds[owner]) == other.owner.map(Some);
-                    kind && owner && other.name == def.name && other.labels == def.labels
-                })
-            })
-            .map(|found| found.map(|metric| metric as u16))
-            .collect();
         for (index, family) in former.families.drain(..).enumerate() {
-            match metrics[index] {
+            match mapping.metrics[index] {
                 Some(metric) => self.families[metric as usize] = family,
                 None if family.is_empty() => {}
                 None => {
-                    let def = &old.metrics[index];
+                    let (name, series) = (metrics[index].name, family.len());
                     dropped.push(format!(
-                        "{}: metric {} has changed, its {} series are gone",
-                        old.name,
-                        def.name,
-                        family.len()
+                        "{}: metric {name} has changed, its {series} series are gone",
+                        old.name
                     ));
                 }
             }
         }
-        let moved = |series: SeriesRef| {
-            metrics[series.metric as usize].map(|metric| SeriesRef { metric, slot: series.slot })
-        };
-        // The total of an entity goes on whatever labels its metric has now.
-        let total = |metric: u16| {
-            let def = &old.metrics[metric as usize];
-            let owner = def.owner.and_then(|owner| kinds[owner]);
-            let same = |other: &MetricDef| {
-                other.name == def.name && other.kind == MetricKind::Counter && other.owner == owner
-            };
-            new.metrics.iter().position(same).map(|metric| metric as u16)
-        };
         let retext = |kind: EntityIndex, entity: &Entity| {
-            let (from, to) = (&old.entities[kind], &new.entities[kinds[kind]?]);
-            (from.labels != to.labels).then(|| retext(entity, from, to))
+            let def = &new.entities[mapping.kinds[kind]?];
+            (kinds[kind].labels != def.labels).then(|| retext(entity, &kinds[kind], def))
         };
-        self.entities = former.entities.remapped(new.depths(), &kinds, moved, total, retext);
+        self.entities = former.entities.remapped(new.depths(), &mapping, retext);
         for (metric, totals) in former.totals {
-            if let Some(metric) = metrics[metric as usize] {
+            if let Some(metric) = mapping.metrics[metric as usize] {
                 self.totals.insert(metric, totals);
             }
         }
@@ -127,42 +190,13 @@ impl System {
             let position = old.events.iter().position(|other| other.name == event.name);
             *count = position.map_or(0, |position| former.applied[position]);
         }
-        for (old, new) in kinds.iter().enumerate() {
+        for (old, new) in mapping.kinds.iter().enumerate() {
             if let Some(new) = *new {
                 self.abandoned[new] = former.abandoned[old];
             }
         }
         self.label_cuts = former.label_cuts;
         self.shown = former.shown;
-        metrics.into_iter().flatten().map(MetricIndex::from).collect()
+        mapping.metrics.into_iter().flatten().map(MetricIndex::from).collect()
     }
-}
-
-/// The text of an entity that carries more labels than before: those that are new are empty.
-fn retext(entity: &Entity, from: &EntityDef, to: &EntityDef) -> Box<[u8]> {
-    let mut text = Vec::new();
-    for name in to.key.iter().chain(&to.labels) {
-        text.extend_from_slice(from.part(name).map_or(b"", |part| entity.part(part)));
-        text.push(PART_END);
-    }
-    text.into()
-}
-
-/// For each old kind the one of the new catalog that has the same key and parents, and all the labels.
-fn same_kinds(old: &Catalog, new: &Catalog) -> Vec<Option<EntityIndex>> {
-    let depths = old.depths();
-    let mut parents_first: Vec<EntityIndex> = (0..old.entities.len()).collect();
-    parents_first.sort_by_key(|&kind| depths[kind]);
-    let names: HashMap<&str, EntityIndex> =
-        new.entities.iter().enumerate().map(|(kind, def)| (def.name.as_str(), kind)).collect();
-    let mut same = vec![None; old.entities.len()];
-    for kind in parents_first {
-        let def = &old.entities[kind];
-        let Some(&found) = names.get(def.name.as_str()) else { continue };
-        let other = &new.entities[found];
-        let parents = def.within.iter().map(|&parent| same[parent]).eq(other.within.iter().map(|&p| Some(p)));
-        let labels = def.labels.iter().all(|label| other.labels.contains(label));
-        same[kind] = (def.key == other.key && labels && parents).then_some(found);
-    }
-    same
 }

@@ -21,7 +21,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use hashbrown::DefaultHashBuilder;
-use serde::{Deserialize, Serialize};
 
 use crate::catalog::Catalog;
 use crate::catalog::model::{MetricIndex, Transform};
@@ -37,12 +36,12 @@ pub(crate) use entities::{NOBODY, Opener};
 use abandon::At;
 use apply::{Context, Event, Scratch};
 use exposition::Shown;
-use migrate::Adopted;
+use migrate::Migrated;
 use rdns_cache::RdnsCache;
 use system::System;
 
 /// The settings that the engine goes by.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Rules {
     /// `[limits] series_per_metric`.
     pub(crate) series_max: usize,
@@ -87,7 +86,7 @@ pub(crate) struct Engine {
     /// System and event by the event's name.
     events: HashMap<Box<str>, (usize, usize), DefaultHashBuilder>,
     shown: Vec<Shown>,
-    names: RdnsCache,
+    rdns: RdnsCache,
     rejected: [u64; Reason::ALL.len()],
     times_ignored: u64,
     fields: Fields,
@@ -126,7 +125,7 @@ impl Default for Engine {
             systems: Vec::new(),
             catalogs: Vec::new(),
             shown: Vec::new(),
-            names: RdnsCache::default(),
+            rdns: RdnsCache::default(),
             rejected: [0; Reason::ALL.len()],
             times_ignored: 0,
             fields: Fields::default(),
@@ -151,7 +150,7 @@ impl Engine {
 
     /// The same without showing systems or applying events.
     pub(crate) fn prepare(&mut self, catalogs: &[Arc<Catalog>], rules: Rules) -> Vec<String> {
-        let Adopted { dropped, changed } = self.adopt(catalogs, &rules);
+        let Migrated { dropped, changed } = self.migrate(catalogs, &rules);
         self.rules = rules;
         self.index();
         for (system, kept) in changed {
@@ -165,7 +164,7 @@ impl Engine {
         let system = &mut self.systems[system_index];
         let catalog = Arc::clone(&system.catalog);
         let (mut scratch, fields) = (Scratch::default(), Fields::default());
-        let mut context = Context::new(&self.rules, &mut self.names, &self.hasher, &[]);
+        let mut context = Context::new(&self.rules, &mut self.rdns, &self.hasher, &[]);
         for id in system.entities.all().collect::<Vec<_>>() {
             let plan = &catalog.entities[system.entities.kind(id)].gauges;
             let event = Event { plan, line: "", fields: &fields, time: 0.0, opener: NOBODY };
@@ -273,7 +272,7 @@ impl Engine {
                 .map_err(|rejection| Rejection { event: Some(name), ..rejection })?;
         } else {
             let event = Event { plan, line, fields, time, opener: origin.opener };
-            let mut context = Context::new(&self.rules, &mut self.names, &self.hasher, &[]);
+            let mut context = Context::new(&self.rules, &mut self.rdns, &self.hasher, &[]);
             if let Some(change) = apply::only_count(plan) {
                 self.scratch.count(event, change, system, &mut context).map_err(about)?;
             } else {
@@ -302,17 +301,17 @@ impl Engine {
 
     /// Addresses whose names were asked for since the last call.
     pub(crate) fn take_wanted_names(&mut self) -> Vec<IpAddr> {
-        self.names.take_wanted()
+        self.rdns.take_wanted()
     }
 
     /// Forgets that a name was asked for, so that a later event asks again.
     pub(crate) fn forget_name(&mut self, ip: IpAddr) {
-        self.names.forget(ip);
+        self.rdns.forget(ip);
     }
 
     /// The name of an address has become known: it replaces the number in all series.
     pub(crate) fn learn_name(&mut self, ip: IpAddr, name: &str) {
-        self.names.learn(ip, name);
+        self.rdns.learn(ip, name);
         if self.rules.privacy.deidentify || self.rules.privacy.numeric {
             return;
         }

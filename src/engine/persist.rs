@@ -1,185 +1,346 @@
-//! The engine as a part of an image: what was counted and what is open, system by system.
-//!
-//! Entities and series keep their numbers, so links between them need no translation; every number is checked on the
-//! way back. Which catalogs and rules an image belongs to is told beside it.
+//! The engine as it is written to disk, and back: what was counted and what is open, system by system, all by names.
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, Serialize};
-
-use super::entities::{Entities, EntityId, EntityImage, SeriesRef};
+use super::entities::{NOBODY, Opener, PART_END, SeriesRef};
+use super::migrate::{Mapping, retext};
 use super::system::System;
-use super::{Engine, Opener, Reason};
-use crate::format::{self, Corrupt, Reader, ensure};
+use super::{Engine, Rules};
+use crate::catalog::model::{Catalog, MetricIndex, MetricKind};
+use crate::config::Settings;
+use crate::format::{self, Corrupt, Reader, ensure, v1};
+use crate::protocol::rejection::Reason;
+use crate::series::Family;
 
-#[derive(Serialize, Deserialize)]
-struct EngineHead {
-    /// By the reason's name.
-    rejected: Vec<(String, u64)>,
-    times_ignored: u64,
-    names: Vec<(std::net::IpAddr, String)>,
-    systems: u32,
-}
+impl Rules {
+    /// The settings as they are written to disk.
+    pub(crate) fn written(&self) -> Vec<v1::Setting<'_>> {
+        let one = |key, value: String| v1::Setting { key, value: Cow::Owned(value) };
+        let mut settings = vec![
+            one("limits.series_per_metric", self.series_max.to_string()),
+            one("limits.entities", self.entities_max.to_string()),
+            one("privacy.deidentify", self.privacy.deidentify.to_string()),
+            one("privacy.numeric", self.privacy.numeric.to_string()),
+            one("privacy.quiet", self.privacy.quiet.to_string()),
+            one("stats.aliases", self.aliases.to_string()),
+            one("events.max_line", self.line_max.to_string()),
+            one("systems.restart_resets", self.restart_resets.to_string()),
+        ];
+        let each = |key, list: &[String]| -> Vec<v1::Setting<'_>> {
+            list.iter().map(|value| one(key, value.clone())).collect()
+        };
+        settings.extend(each("systems.enabled", &self.enabled));
+        settings.extend(each("startup.line", &self.startup));
+        settings
+    }
 
-/// One system, readable to those alone that have its catalog.
-#[derive(Serialize, Deserialize)]
-struct Part<'a> {
-    name: Cow<'a, str>,
-    #[serde(with = "serde_bytes")]
-    bytes: &'a [u8],
-}
-
-#[derive(Serialize, Deserialize)]
-struct SystemHead<'a> {
-    shown: bool,
-    applied: Cow<'a, [u64]>,
-    abandoned: Cow<'a, [u64]>,
-    label_cuts: u64,
-    /// Metric, labels before any transform, total.
-    #[serde(borrow)]
-    totals: Vec<(u16, Cow<'a, [u8]>, f64)>,
-    entities: u32,
+    /// Reads settings that version 1 has written. What is missing, or not of its kind, has its default.
+    pub(crate) fn read_v1(settings: &[v1::Setting<'_>]) -> Self {
+        fn set<T: std::str::FromStr>(target: &mut T, value: &str) {
+            if let Ok(value) = value.parse() {
+                *target = value;
+            }
+        }
+        let mut rules = Rules { startup: Vec::new(), ..Rules::from(&Settings::default()) };
+        for v1::Setting { key, value } in settings {
+            match *key {
+                "limits.series_per_metric" => set(&mut rules.series_max, value),
+                "limits.entities" => set(&mut rules.entities_max, value),
+                "privacy.deidentify" => set(&mut rules.privacy.deidentify, value),
+                "privacy.numeric" => set(&mut rules.privacy.numeric, value),
+                "privacy.quiet" => set(&mut rules.privacy.quiet, value),
+                "stats.aliases" => set(&mut rules.aliases, value),
+                "events.max_line" => set(&mut rules.line_max, value),
+                "systems.restart_resets" => set(&mut rules.restart_resets, value),
+                "systems.enabled" => rules.enabled.push(value.to_string()),
+                "startup.line" => rules.startup.push(value.to_string()),
+                _ => {}
+            }
+        }
+        rules
+    }
 }
 
 impl Engine {
-    /// Appends everything that events have made.
-    pub(crate) fn save(&self, out: &mut Vec<u8>) {
-        let head = EngineHead {
-            rejected: self.rejected().map(|(reason, count)| (reason.name().to_owned(), count)).collect(),
-            times_ignored: self.times_ignored,
-            names: self.names.known().map(|(ip, name)| (ip, name.to_owned())).collect(),
-            systems: self.systems.len() as u32,
-        };
-        format::put(out, &head);
-        for system in &self.systems {
-            let mut part = Vec::new();
-            system.save(&mut part);
-            let name = Cow::Borrowed(system.catalog.name.as_str());
-            format::put(out, &Part { name, bytes: &part });
-        }
+    /// What is written of the engine before its systems, into the head of an image.
+    pub(crate) fn written<'a>(&'a self, head: &mut v1::Head<'a>) {
+        head.settings = self.rules.written();
+        head.rejected =
+            self.rejected().map(|(reason, count)| v1::Count { name: reason.name(), count }).collect();
+        head.times_ignored = self.times_ignored;
+        head.names = self.rdns.known().collect();
+        head.systems = self.systems.len() as u32;
     }
 
-    /// Takes the state of an image into an engine without state that was configured as the saved one was, but for systems whose
-    /// catalog cannot be read any more: their parts are left out. `openers` says which sessions there are.
-    pub(crate) fn restore(
+    /// Appends the systems.
+    pub(crate) fn write_systems(&self, out: &mut Vec<u8>) {
+        self.systems.iter().for_each(|system| system.write(out));
+    }
+
+    /// Takes what version 1 has written into an engine without state that knows the catalogs. `sessions` says which
+    /// there are. Returns what no longer fits, for the log.
+    pub(crate) fn read_v1(
         &mut self,
+        head: &v1::Head<'_>,
         image: &mut Reader<'_>,
-        openers: impl Fn(Opener) -> bool,
-    ) -> Result<(), Corrupt> {
-        let head: EngineHead = image.take()?;
-        for (name, count) in head.rejected {
-            // A reason that this version does not know has no place.
-            if let Some(reason) = Reason::ALL.into_iter().find(|reason| reason.name() == name) {
-                self.rejected[reason as usize] = count;
+        sessions: impl Fn(Opener) -> bool,
+    ) -> Result<Vec<String>, Corrupt> {
+        for v1::Count { name, count } in &head.rejected {
+            // A reason of another version has no place here.
+            if let Some(reason) = Reason::named(name) {
+                self.rejected[reason as usize] = *count;
             }
         }
         self.times_ignored = head.times_ignored;
-        for (ip, name) in head.names {
-            self.names.learn(ip, &name);
+        for (ip, name) in &head.names {
+            self.rdns.learn(*ip, name);
         }
-        let mut restored = 0;
+        let mut dropped = Vec::new();
         for _ in 0..head.systems {
-            let part: Part<'_> = image.take()?;
-            if let Some(system) = self.systems.iter_mut().find(|system| system.catalog.name == part.name) {
-                let mut inner = Reader::new(part.bytes);
-                system.restore(&mut inner, &openers)?;
-                inner.end()?;
-                restored += 1;
+            let written: v1::System<'_> = image.take()?;
+            let known = self.systems.iter().position(|system| system.catalog.name == written.name);
+            let Some(index) = known else {
+                dropped
+                    .push(format!("{}: its catalog is gone, and all that was counted by it", written.name));
+                // Its values are read all the same: those of other systems follow.
+                skip(&written, image)?;
+                continue;
+            };
+            let system = &mut self.systems[index];
+            let kept = system.read_v1(&written, image, &sessions, &mut dropped)?;
+            let is_kept = |metric: MetricIndex| kept.contains(&Some(metric as u16));
+            if !(0..system.families.len()).all(is_kept) {
+                if system.shown {
+                    system.show(&self.hasher);
+                }
+                self.fill_gauges(index, &|metric| !is_kept(metric));
             }
         }
-        ensure(restored == self.systems.len(), "a part for each catalog")
+        Ok(dropped)
     }
+}
+
+/// Passes over the values that follow a system.
+fn skip(system: &v1::System<'_>, image: &mut Reader<'_>) -> Result<(), Corrupt> {
+    for metric in &system.metrics {
+        skip_metric(metric, image)?;
+    }
+    for _ in 0..system.entities {
+        image.take::<v1::Entity<'_>>()?;
+    }
+    Ok(())
+}
+
+fn skip_metric(metric: &v1::Metric<'_>, image: &mut Reader<'_>) -> Result<(), Corrupt> {
+    for _ in 0..metric.series {
+        image.take::<v1::Series<'_>>()?;
+    }
+    for _ in 0..metric.totals {
+        image.take::<v1::Total<'_>>()?;
+    }
+    Ok(())
+}
+
+/// The kinds of entities of a catalog as they are written, without counts.
+pub(super) fn kinds_of(catalog: &Catalog) -> Vec<v1::Kind<'_>> {
+    let kinds = catalog.entities.iter().map(|def| v1::Kind {
+        name: &def.name,
+        key: def.key.iter().map(String::as_str).collect(),
+        labels: def.labels.iter().map(String::as_str).collect(),
+        within: def.within.iter().map(|&parent| parent as u32).collect(),
+        abandoned: 0,
+    });
+    kinds.collect()
+}
+
+/// The metrics of a catalog as they are written, without series.
+pub(super) fn metrics_of(catalog: &Catalog) -> Vec<v1::Metric<'_>> {
+    let metrics = catalog.metrics.iter().map(|def| v1::Metric {
+        name: &def.name,
+        labels: def.labels.iter().map(String::as_str).collect(),
+        kind: match &def.kind {
+            MetricKind::Counter => v1::MetricKind::Counter,
+            MetricKind::Gauge => v1::MetricKind::Gauge,
+            MetricKind::Live(kind) => v1::MetricKind::Live(*kind as u32),
+            MetricKind::Histogram(bounds) => v1::MetricKind::Histogram(bounds.clone()),
+            MetricKind::Age => v1::MetricKind::Age,
+        },
+        owner: def.owner.map(|owner| owner as u32),
+        overflowed: 0,
+        overflow: None,
+        series: 0,
+        totals: 0,
+    });
+    metrics.collect()
 }
 
 impl System {
-    fn save(&self, out: &mut Vec<u8>) {
-        let head = SystemHead {
-            shown: self.shown,
-            applied: Cow::Borrowed(&self.applied),
-            abandoned: Cow::Borrowed(&self.abandoned),
+    fn write(&self, out: &mut Vec<u8>) {
+        let numbers: Vec<Vec<u32>> = self.families.iter().map(Family::numbers).collect();
+        let events = self.catalog.events.iter().zip(&self.applied);
+        let mut kinds = kinds_of(&self.catalog);
+        for (kind, &abandoned) in kinds.iter_mut().zip(&self.abandoned) {
+            kind.abandoned = abandoned;
+        }
+        let mut metrics = metrics_of(&self.catalog);
+        for (index, (metric, family)) in metrics.iter_mut().zip(&self.families).enumerate() {
+            metric.overflowed = family.overflowed();
+            metric.overflow = family.overflow().map(|slot| numbers[index][slot as usize]);
+            metric.series = family.len() as u32;
+            metric.totals = self.totals.get(&(index as u16)).map_or(0, |totals| totals.len() as u32);
+        }
+        let written = v1::System {
+            name: &self.catalog.name,
+            exposed: self.shown,
             label_cuts: self.label_cuts,
-            totals: self.all_totals().collect(),
+            events: events.map(|(event, &count)| v1::Count { name: &event.name, count }).collect(),
+            kinds,
+            metrics,
             entities: self.entities.count_all() as u32,
         };
-        format::put(out, &head);
-        for family in &self.families {
-            family.save(out);
-        }
-        self.entities.save(out);
-    }
-
-    fn restore(&mut self, image: &mut Reader<'_>, openers: impl Fn(Opener) -> bool) -> Result<(), Corrupt> {
-        let head: SystemHead<'_> = image.take()?;
-        ensure(head.applied.len() == self.applied.len(), "as many events as the catalog has")?;
-        ensure(head.abandoned.len() == self.abandoned.len(), "as many entities as the catalog has")?;
-        self.shown = head.shown;
-        self.applied = head.applied.into();
-        self.abandoned = head.abandoned.into();
-        self.label_cuts = head.label_cuts;
-        for family in &mut self.families {
-            family.restore(image)?;
-        }
-        let mut entities = Vec::new();
-        for _ in 0..head.entities {
-            let mut entity: EntityImage<'_> = image.take()?;
-            ensure((entity.kind as usize) < self.catalog.entities.len(), "a kind of the catalog")?;
-            let def = &self.catalog.entities[entity.kind as usize];
-            ensure(entity.parents.len() == def.within.len(), "as many parents as the catalog says")?;
-            let series = entity.counted.iter().chain(entity.owned.iter());
-            ensure(series.copied().all(|series| self.has(series)), "series that are there")?;
-            let metrics = entity.totals.iter().map(|total| total.metric as usize);
-            ensure(metrics.into_iter().all(|metric| metric < self.families.len()), "metrics of the catalog")?;
-            if !openers(entity.opener) {
-                entity.opener = super::NOBODY;
+        format::put(out, &written);
+        for (index, family) in self.families.iter().enumerate() {
+            family.write(out);
+            for (labels, &last) in self.totals.get(&(index as u16)).into_iter().flatten() {
+                format::put(out, &v1::Total { labels, last });
             }
-            entities.push(entity);
         }
-        self.entities.restore(entities)?;
-        for id in self.entities.all() {
-            let kinds = &self.catalog.entities[self.entities.kind(id)].within;
-            let parents = self.entities.parents(id).map(|parent| self.entities.kind(parent));
-            ensure(parents.eq(kinds.iter().copied()), "parents of the kinds that the catalog says")?;
-        }
-        for (metric, labels, total) in head.totals {
-            ensure((metric as usize) < self.families.len(), "a metric of the catalog")?;
-            self.totals(metric).insert(labels.into(), total);
-        }
-        Ok(())
+        let series = |list: &[SeriesRef]| -> Vec<v1::SeriesRef> {
+            let written = list.iter().map(|series| v1::SeriesRef {
+                metric: u32::from(series.metric),
+                series: numbers[series.metric as usize][series.slot as usize],
+            });
+            written.collect()
+        };
+        self.entities.write(out, series);
     }
 
-    fn all_totals(&self) -> impl Iterator<Item = (u16, Cow<'_, [u8]>, f64)> {
-        self.totals.iter().flat_map(|(metric, totals)| {
-            totals.iter().map(|(labels, total)| (*metric, Cow::Borrowed(&**labels), *total))
-        })
-    }
-
-    fn has(&self, series: SeriesRef) -> bool {
-        self.families.get(series.metric as usize).is_some_and(|family| family.is_alive(series.slot))
-    }
-}
-
-impl Entities {
-    fn save(&self, out: &mut Vec<u8>) {
-        for id in self.all() {
-            format::put(out, &self.image(id));
+    /// Takes what was written into a system without state. Returns where its metrics are.
+    fn read_v1(
+        &mut self,
+        written: &v1::System<'_>,
+        image: &mut Reader<'_>,
+        sessions: &impl Fn(Opener) -> bool,
+        dropped: &mut Vec<String>,
+    ) -> Result<Vec<Option<u16>>, Corrupt> {
+        let mapping = Mapping::new(&written.kinds, &written.metrics, &self.catalog);
+        self.shown = written.exposed;
+        self.label_cuts = written.label_cuts;
+        for event in &written.events {
+            if let Some(index) = self.catalog.events.iter().position(|def| def.name == event.name) {
+                self.applied[index] = event.count;
+            }
         }
+        for (kind, mapped) in written.kinds.iter().zip(&mapping.kinds) {
+            if let Some(mapped) = mapped {
+                self.abandoned[*mapped] = kind.abandoned;
+            }
+        }
+        for (metric, mapped) in written.metrics.iter().zip(&mapping.metrics) {
+            let Some(mapped) = *mapped else {
+                if metric.series > 0 {
+                    let what =
+                        format!("metric {} has changed, its {} series are gone", metric.name, metric.series);
+                    dropped.push(format!("{}: {what}", written.name));
+                }
+                skip_metric(metric, image)?;
+                continue;
+            };
+            let counts = matches!(metric.kind, v1::MetricKind::Live(_));
+            self.families[mapped as usize].read_v1(image, metric, counts)?;
+            for _ in 0..metric.totals {
+                let v1::Total { labels, last } = image.take()?;
+                self.totals(mapped).insert(labels.into(), last);
+            }
+        }
+        self.read_entities(written, &mapping, image, sessions, dropped)?;
+        Ok(mapping.metrics)
     }
 
-    /// Opens all of an image's entities, first all of them, then the links between them.
-    fn restore(&mut self, images: Vec<EntityImage<'_>>) -> Result<(), Corrupt> {
-        let mut links: Vec<(EntityId, Cow<'_, [EntityId]>)> = Vec::new();
-        for entity in images {
-            let (id, parents) = (entity.id, entity.parents.clone());
-            ensure(self.put(entity), "entities in rising order, each key once")?;
-            links.push((id, parents));
-        }
-        for (id, parents) in links {
+    fn read_entities(
+        &mut self,
+        written: &v1::System<'_>,
+        mapping: &Mapping,
+        image: &mut Reader<'_>,
+        sessions: &impl Fn(Opener) -> bool,
+        dropped: &mut Vec<String>,
+    ) -> Result<(), Corrupt> {
+        let mut opened = Vec::with_capacity(written.entities as usize);
+        let mut lost = vec![0_usize; written.kinds.len()];
+        let mut links = Vec::new();
+        for _ in 0..written.entities {
+            let entity: v1::Entity<'_> = image.take()?;
+            let kind = written.kinds.get(entity.kind as usize);
+            let kind = kind.ok_or_else(|| Corrupt("expected a kind of the system".to_owned()))?;
+            let parts = kind.key.len() + kind.labels.len();
+            let ends = memchr::memchr_iter(PART_END, entity.values).count();
             ensure(
-                parents.iter().all(|&parent| parent != id && self.is_open(parent)),
-                "parents that are open",
+                ends == parts && entity.values.ends_with(&[PART_END]),
+                "a value for each field of the kind",
             )?;
-            self.link(id, &parents);
+            ensure(entity.parents.len() == kind.within.len(), "as many parents as the kind has")?;
+            let Some(mapped) = mapping.kinds[entity.kind as usize] else {
+                lost[entity.kind as usize] += 1;
+                opened.push(None);
+                continue;
+            };
+            let opener = entity.session.filter(|&session| sessions(session)).unwrap_or(NOBODY);
+            let id = self.entities.reopen(mapped, kind.key.len(), entity.values, entity.opened_at, opener);
+            let id = id.ok_or_else(|| Corrupt("expected each key once".to_owned()))?;
+            let def = &self.catalog.entities[mapped];
+            if kind.labels != def.labels {
+                let values = retext(self.entities.get(id), kind, def);
+                self.entities.retext(id, &values);
+            }
+            for series in &entity.counted_by {
+                if let Some(series) = self.series_of(*series, written, mapping)? {
+                    self.entities.get_mut(id).counted.push(series);
+                    self.families[series.metric as usize].add(series.slot, 1.0);
+                }
+            }
+            for series in &entity.owns {
+                if let Some(series) = self.series_of(*series, written, mapping)?
+                    && self.entities.own(id, series)
+                {
+                    self.families[series.metric as usize].own(series.slot);
+                }
+            }
+            for v1::OwnedTotal { metric, fixed, last } in entity.totals {
+                if let Some(metric) = mapping.totals.get(metric as usize).copied().flatten() {
+                    self.entities.total(id, metric, fixed, last);
+                }
+            }
+            links.push((id, entity.kind, entity.parents));
+            opened.push(Some(id));
+        }
+        for (id, kind, parents) in links {
+            let open = |number: &u32| opened.get(*number as usize).copied().flatten();
+            let found: Option<Vec<_>> = parents.iter().map(open).collect();
+            let found = found.ok_or_else(|| Corrupt("expected parents that are open".to_owned()))?;
+            let kinds =
+                written.kinds[kind as usize].within.iter().map(|&parent| mapping.kinds[parent as usize]);
+            let is_of_kind = found.iter().map(|&parent| Some(self.entities.kind(parent))).eq(kinds);
+            ensure(is_of_kind && !found.contains(&id), "parents of the kinds that the catalog says")?;
+            self.entities.link(id, &found);
+        }
+        for (kind, count) in written.kinds.iter().zip(lost).filter(|(_, count)| *count > 0) {
+            dropped.push(format!(
+                "{}: entity {} has changed, its {count} open ones are gone",
+                written.name, kind.name
+            ));
         }
         Ok(())
+    }
+
+    /// A series of the system that was written, where its metric goes on.
+    fn series_of(
+        &self,
+        series: v1::SeriesRef,
+        written: &v1::System<'_>,
+        mapping: &Mapping,
+    ) -> Result<Option<SeriesRef>, Corrupt> {
+        let metric = written.metrics.get(series.metric as usize);
+        ensure(metric.is_some_and(|metric| series.series < metric.series), "series that are there")?;
+        Ok(mapping.series(SeriesRef { metric: series.metric as u16, slot: series.series }))
     }
 }

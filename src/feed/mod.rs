@@ -380,7 +380,7 @@ impl Feed {
         }
         let session = connection.session().map(|session| (session.id, Arc::clone(&session.name)));
         let place = session.as_ref().map(|(id, name)| self.place(*id, name));
-        let entry = Record::Lines { at, place, block };
+        let entry = Record::Lines { at, position: place, block };
         self.append(&entry);
         let mut session = connection.session();
         let (rejections, mut now) = (&mut self.rejections, None);
@@ -409,9 +409,9 @@ impl Feed {
         let session = connection.session().map(|session| (session.id, Arc::clone(&session.name)));
         let place = session.as_ref().map(|(id, name)| self.place(*id, name));
         if let (Some(place), Some(session)) = (&place, connection.session()) {
-            session.replies.reject(place.first, rejection);
+            session.replies.reject(place.line, rejection);
         }
-        self.record_own(&Record::Rejected { place, reason: rejection.reason }, "");
+        self.record_own(&Record::Rejected { position: place, reason: Some(rejection.reason) }, "");
         self.rejections.note(rejection, line, Instant::now());
     }
 
@@ -472,7 +472,7 @@ impl Feed {
             log::warn!("stopped with {cut} unfinished lines; producers may have sent more than was read");
         }
         if let Some(journal) = &mut self.journal {
-            journal.finish(clock::unix_seconds(), || self.state.save(), &self.parts.heart);
+            journal.finish(clock::unix_seconds(), || self.state.write(), &self.parts.heart);
         }
     }
 }

@@ -35,7 +35,7 @@ impl Feed {
     /// Notes in which run of the machine this process was started: what a former one left open without a session has ended with it.
     pub(super) fn note_boot(&mut self) {
         let (at, boot) = (clock::unix_seconds(), Boot::current());
-        self.record_own(&Record::Booted { at, boot: Cow::Owned(boot) }, "");
+        self.record_own(&Record::Started { at, boot: Cow::Owned(boot) }, "");
     }
 
     /// Takes a snapshot if it is time for one.
@@ -50,7 +50,7 @@ impl Feed {
         if wants(&self.journal)
             && let Some(journal) = &mut self.journal
         {
-            journal.snapshot(clock::unix_seconds(), || self.state.save());
+            journal.snapshot(clock::unix_seconds(), || self.state.write());
         }
     }
 
@@ -86,7 +86,7 @@ impl Feed {
         }
         let at = clock::unix_seconds();
         let texts = Cow::Borrowed(&*catalogs.texts);
-        self.append(&Record::Configure { at, rules: Cow::Borrowed(&rules), catalogs: texts });
+        self.append(&Record::Configured { at, rules: Cow::Borrowed(&rules), catalogs: texts });
         for said in self.state.configure(catalogs, rules, at) {
             log::warn!("{said}");
         }

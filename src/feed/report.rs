@@ -101,7 +101,7 @@ impl Feed {
         for (id, session) in self.state.sessions.iter() {
             let name = session.name.producer.as_str();
             let connected = self.attendance.connection(id).is_some();
-            let is_waited_for = self.attendance.is_in_grace(id) && !session.has_lapsed();
+            let is_waited_for = self.attendance.is_in_grace(id) && !session.has_expired();
             let counts = session.owner && (connected || is_waited_for);
             if counts || by_name.contains_key(name) {
                 let producer = by_name.entry(name).or_default();

@@ -94,7 +94,7 @@ impl Feed {
                 .replace("{duration}", &report.duration_seconds.to_string());
             let Ok(event) = EventSpec::parse(&words) else { continue };
             let block = format!("{}\n", event.to_line());
-            let entry = Record::Lines { at: report.ended, place: None, block: block.as_bytes() };
+            let entry = Record::Lines { at: report.ended, position: None, block: block.as_bytes() };
             self.record_own(&entry, &format!("[scan {}]: {words}: ", report.name));
         }
     }

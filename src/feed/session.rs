@@ -20,7 +20,7 @@ use crate::limits;
 use crate::protocol::control_line::{ControlLine, Hello};
 use crate::protocol::rejection::Rejection;
 use crate::state;
-use crate::state::record::{Place, Record};
+use crate::state::record::{Position, Record};
 use crate::state::sessions::{Session, SessionId, SessionName};
 
 impl Feed {
@@ -73,7 +73,7 @@ impl Feed {
             self.make_room(at);
         }
         self.record_own(
-            &Record::Hello { at, producer, instance, owner: *owner },
+            &Record::Hello { at, producer, instance, owner: *owner, uid: None },
             &format!("producer {producer}: "),
         );
         let Some(id) = self.state.sessions.find(producer, instance) else { return };
@@ -123,7 +123,7 @@ impl Feed {
             return;
         }
         let sessions = &self.state.sessions;
-        let loss = |id| sessions.get(id).map(|session| (session.holds(), session.position > 0));
+        let loss = |id| sessions.get(id).map(|session| (session.may_own(), session.position > 0));
         if let Some(id) = self.attendance.most_dispensable(loss) {
             self.abandon(id, at);
             self.forget(id);
@@ -141,11 +141,11 @@ impl Feed {
     }
 
     fn abandon(&mut self, id: SessionId, at: f64) {
-        let is_due = |session: &&Session| !session.has_lapsed() && (session.owner || session.holds());
+        let is_due = |session: &&Session| !session.has_expired() && (session.owner || session.may_own());
         let Some(session) = self.state.sessions.get(id).filter(is_due) else { return };
         let name = Arc::clone(&session.name);
         let SessionName { producer, instance } = &*name;
-        self.record_own(&Record::Abandon { at, producer, instance }, &format!("producer {producer}: "));
+        self.record_own(&Record::Abandoned { at, producer, instance }, &format!("producer {producer}: "));
         log::info!("producer {producer}: instance {instance} has ended, what it may have open is abandoned");
     }
 
@@ -155,7 +155,7 @@ impl Feed {
         let Some(session) = self.state.sessions.get(id) else { return };
         let name = Arc::clone(&session.name);
         let SessionName { producer, instance } = &*name;
-        self.record_own(&Record::Left { producer, instance }, "");
+        self.record_own(&Record::Disconnected { producer, instance }, "");
     }
 
     pub(super) fn forget(&mut self, id: SessionId) {
@@ -163,13 +163,13 @@ impl Feed {
         let Some(session) = self.state.sessions.get(id) else { return };
         let name = Arc::clone(&session.name);
         let SessionName { producer, instance } = &*name;
-        self.record_own(&Record::Forget { producer, instance }, "");
+        self.record_own(&Record::Forgotten { producer, instance }, "");
     }
 
     /// Where the next line of a session stands.
-    pub(super) fn place<'a>(&self, id: SessionId, name: &'a SessionName) -> Place<'a> {
+    pub(super) fn place<'a>(&self, id: SessionId, name: &'a SessionName) -> Position<'a> {
         let position = self.state.sessions.get(id).map_or(0, |session| session.position);
-        Place { producer: &name.producer, instance: &name.instance, first: position + 1 }
+        Position { producer: &name.producer, instance: &name.instance, line: position + 1 }
     }
 
     /// Whether the sessions that wait should get their acknowledgements before others have their turn.

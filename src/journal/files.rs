@@ -4,49 +4,19 @@
 //! ends in `.new` is being written, one that ends in `.damaged` was set aside; neither is ever read.
 
 use std::fs::{self, File, Metadata, OpenOptions};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::{AccessFlags, eaccess};
-use serde::{Deserialize, Serialize};
 
-/// The first line of a journal; the number is the version of all that follows.
-pub(super) const JOURNAL_HEAD: &[u8] = b"lifecycle-exporter journal 1\n";
-/// The first line of a snapshot.
-pub(super) const SNAPSHOT_HEAD: &[u8] = b"lifecycle-exporter snapshot 1\n";
+use super::recover::Unrecoverable;
+use crate::format::{self, FirstLine};
 
 /// No generation is higher; there is always a next one.
 const GENERATION_MAX: u64 = 1 << 60;
-
-/// The first frame of a journal.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct JournalBegin {
-    pub(super) generation: u64,
-    pub(super) after: After,
-}
-
-/// What a journal's entries go on from.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum After {
-    /// From no state at all.
-    Nothing,
-    /// From the snapshot of the same number, and from nothing else.
-    Snapshot,
-    /// From the journal before, whose good frames end at this byte; or from the snapshot of the same number.
-    Journal(u64),
-}
-
-/// The first frame of a snapshot; the frames behind it hold the image, piece by piece.
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct SnapshotBegin {
-    pub(super) generation: u64,
-    /// When it was taken, Unix seconds.
-    pub(super) at: f64,
-    pub(super) image_bytes: u64,
-}
 
 pub(super) fn journal(directory: &Path, generation: u64) -> PathBuf {
     directory.join(format!("journal.{generation}"))
@@ -77,6 +47,34 @@ impl Listing {
     pub(super) fn newest(&self) -> u64 {
         self.snapshots.iter().chain(&self.journals).max().copied().unwrap_or(0)
     }
+
+    /// The error where a later version of the format wrote one of the files.
+    pub(super) fn refuse_newer(&self, directory: &Path) -> Result<(), Unrecoverable> {
+        let snapshots =
+            self.snapshots.iter().map(|&generation| ("snapshot", snapshot(directory, generation)));
+        let journals = self.journals.iter().map(|&generation| ("journal", journal(directory, generation)));
+        for (kind, path) in snapshots.chain(journals) {
+            // What cannot be read is dealt with where it is needed.
+            let Ok(mut file) = File::open(&path) else { continue };
+            if let Ok(FirstLine::Newer(version)) = first_line(&mut file, kind) {
+                return Err(Unrecoverable::Newer(format!(
+                    "{}: state of format version {version}, expected at most {} (lifecycle-exporter {}); nothing was \
+                     changed: start the version that wrote it, or choose another [state] directory",
+                    path.display(),
+                    format::VERSION,
+                    env!("CARGO_PKG_VERSION")
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the beginning of a file of this kind says.
+pub(super) fn first_line(file: &mut impl Read, kind: &str) -> io::Result<FirstLine> {
+    let mut beginning = Vec::with_capacity(format::FIRST_LINE_BYTES_MAX);
+    file.take(format::FIRST_LINE_BYTES_MAX as u64).read_to_end(&mut beginning)?;
+    Ok(format::read_first_line(kind, &beginning))
 }
 
 /// A generation, as it is written in a name.

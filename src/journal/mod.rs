@@ -29,20 +29,24 @@ use nix::fcntl::Flock;
 pub(crate) use files::{Unusable, probe};
 pub(crate) use snapshotter::Snapshotter;
 
+use crate::catalog::Catalogs;
 use crate::config::Sync;
+use crate::format::v1::{Follows, JournalStart};
 use crate::format::{self, frame};
 use crate::limits;
 use crate::liveness::Liveness;
 use crate::state::State;
 use crate::state::record::Record;
 use disk::{Disk, DiskFile, write_all};
-use files::{After, JournalBegin, Locked};
-use recover::Recovered;
+use files::Locked;
+use recover::{Recovered, Unrecoverable};
 use snapshotter::{Job, Report, Save, Unsynced};
 
 /// The feed's end of the journal.
 pub(crate) struct Journal {
     directory: PathBuf,
+    /// The catalogs at the start.
+    catalogs: Catalogs,
     disk: Arc<dyn Disk>,
     sync: Sync,
     lock: Option<Flock<File>>,
@@ -91,6 +95,7 @@ impl Journal {
         directory: &Path,
         sync: Sync,
         disk: Arc<dyn Disk>,
+        catalogs: &Catalogs,
     ) -> Result<(Self, Snapshotter, State), String> {
         let (jobs, saver_jobs) = unbounded();
         let (saver_reports, reports) = unbounded();
@@ -102,6 +107,7 @@ impl Journal {
         };
         let mut journal = Journal {
             directory: directory.to_owned(),
+            catalogs: catalogs.clone(),
             disk,
             sync,
             lock: None,
@@ -123,11 +129,13 @@ impl Journal {
             pause: limits::JOURNAL_RETRY_FIRST,
             buffer: Vec::new(),
         };
-        let state = match journal.lock()?.and_then(|()| journal.read()) {
+        let read = journal.lock()?.map_err(Unrecoverable::from).and_then(|()| journal.read());
+        let state = match read {
             Ok(recovered) => journal.go_on_from(recovered),
-            Err(error) => {
+            Err(Unrecoverable::Newer(error)) => return Err(error),
+            Err(Unrecoverable::Unreadable(error)) => {
                 journal.fail(&error);
-                State::default()
+                State::new(catalogs.clone())
             }
         };
         Ok((journal, saver, state))
@@ -158,8 +166,8 @@ impl Journal {
     }
 
     /// Reads what the directory holds.
-    fn read(&mut self) -> io::Result<Recovered> {
-        let mut recovered = recover::recover(&self.directory, &*self.disk)?;
+    fn read(&mut self) -> Result<Recovered, Unrecoverable> {
+        let mut recovered = recover::recover(&self.directory, &*self.disk, &self.catalogs)?;
         self.was_read = true;
         self.generation = recovered.generation;
         self.aside = std::mem::take(&mut recovered.aside);
@@ -195,19 +203,23 @@ impl Journal {
         match self.read() {
             // Where there is nothing, a snapshot of what memory holds has to come first.
             Ok(recovered) => recovered.found.then(|| self.go_on_from(recovered)),
-            Err(error) => {
+            Err(Unrecoverable::Unreadable(error)) => {
                 self.fail(&error);
+                None
+            }
+            Err(Unrecoverable::Newer(error)) => {
+                self.fail(&io::Error::other(error));
                 None
             }
         }
     }
 
     /// Begins the next journal.
-    fn begin(&mut self, after: After) -> io::Result<()> {
+    fn begin(&mut self, after: Follows) -> io::Result<()> {
         let generation = self.generation;
         let path = files::journal(&self.directory, generation);
-        let mut bytes = files::JOURNAL_HEAD.to_vec();
-        frame::push(&mut bytes, |out| format::put(out, &JournalBegin { generation, after }));
+        let mut bytes = format::first_line("journal").into_bytes();
+        frame::push(&mut bytes, |out| format::put(out, &JournalStart { generation, follows: after }));
         let make = || {
             let file = self.disk.create(&path)?;
             write_all(&*file, &bytes)?;
@@ -242,7 +254,7 @@ impl Journal {
         }
         let mut buffer = std::mem::take(&mut self.buffer);
         buffer.clear();
-        frame::push(&mut buffer, |out| format::put(out, record));
+        frame::push(&mut buffer, |out| record.write(out));
         if self.bytes() + buffer.len() as u64 > limits::JOURNAL_BYTES_MAX {
             self.wait_for_saver(heart);
         }
@@ -398,8 +410,8 @@ impl Journal {
             return;
         }
         let after = match &self.segment {
-            Some(segment) if self.durable => After::Journal(segment.bytes),
-            _ => After::Snapshot,
+            Some(segment) if self.durable => Follows::Journal(segment.bytes),
+            _ => Follows::Snapshot,
         };
         let generation = self.generation;
         match self.begin(after) {

@@ -5,14 +5,17 @@
 //! of permission or descriptors, is not damaged: that is the one error.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 
 use super::disk::Disk;
-use super::files::{self, After, JournalBegin, SnapshotBegin};
+use super::files;
+use crate::catalog::Catalogs;
 use crate::format::frame::{Frames, Next};
+use crate::format::v1::{Follows, JournalStart, SnapshotStart};
+use crate::format::{self, FirstLine};
 use crate::state::State;
 use crate::state::record::Record;
 
@@ -25,7 +28,7 @@ pub(super) struct Recovered {
     /// The first number that no file has.
     pub(super) generation: u64,
     /// What the next journal goes on from; `None`: only from a snapshot that is still to be taken.
-    pub(super) after: Option<After>,
+    pub(super) after: Option<Follows>,
     /// Bytes and number of the journals that were read.
     pub(super) journal_bytes: u64,
     pub(super) journals: usize,
@@ -35,24 +38,34 @@ pub(super) struct Recovered {
     pub(super) aside: Vec<PathBuf>,
 }
 
-pub(super) fn recover(directory: &Path, disk: &dyn Disk) -> io::Result<Recovered> {
+/// Reads what the directory holds. `fallback` are the catalogs of this run.
+pub(super) fn recover(
+    directory: &Path,
+    disk: &dyn Disk,
+    fallback: &Catalogs,
+) -> Result<Recovered, Unrecoverable> {
     let listing = files::list(directory)?;
+    listing.refuse_newer(directory)?;
     for path in &listing.unfinished {
         let _ = disk.remove(path);
     }
-    let mut recovered =
-        Recovered { generation: listing.newest() + 1, after: Some(After::Nothing), ..Recovered::default() };
+    let mut recovered = Recovered {
+        state: State::new(fallback.clone()),
+        generation: listing.newest() + 1,
+        after: Some(Follows::Nothing),
+        ..Recovered::default()
+    };
     let mut base = None;
     let mut damaged = Vec::new();
     for &generation in listing.snapshots.iter().rev() {
         let path = files::snapshot(directory, generation);
-        match read_snapshot(&path, generation) {
+        match read_snapshot(&path, generation, fallback) {
             Ok((state, at)) => {
                 (recovered.state, recovered.snapshot_at) = (state, at);
                 base = Some(generation);
                 break;
             }
-            Err(Fault::Unreadable(error)) => return Err(error),
+            Err(Fault::Unreadable(error)) => return Err(error.into()),
             Err(Fault::Damaged(error)) => damaged.push((path, error)),
         }
     }
@@ -65,6 +78,20 @@ pub(super) fn recover(directory: &Path, disk: &dyn Disk) -> io::Result<Recovered
         log::error!("{}: damaged: {error}; {kept}", path.display());
     }
     Ok(recovered)
+}
+
+/// Why nothing was read.
+pub(super) enum Unrecoverable {
+    /// A later version of the format wrote a file. Nothing was touched.
+    Newer(String),
+    /// Something cannot be read for now.
+    Unreadable(io::Error),
+}
+
+impl From<io::Error> for Unrecoverable {
+    fn from(error: io::Error) -> Self {
+        Unrecoverable::Unreadable(error)
+    }
 }
 
 /// Why a file gives nothing.
@@ -100,10 +127,10 @@ impl Recovered {
         let mut before: Option<(u64, u64)> = None;
         for generation in rest.by_ref() {
             let path = files::journal(directory, generation);
-            let goes_on = |after: &After| match (base, before) {
+            let goes_on = |after: &Follows| match (base, before) {
                 (Some(base), None) => generation == base,
-                (None, None) => *after == After::Nothing,
-                (_, Some((former, bytes))) => generation == former + 1 && *after == After::Journal(bytes),
+                (None, None) => *after == Follows::Nothing,
+                (_, Some((former, bytes))) => generation == former + 1 && *after == Follows::Journal(bytes),
             };
             let good = match self.replay(&path, generation, goes_on) {
                 Ok(Replayed::Whole(bytes)) => bytes,
@@ -134,11 +161,11 @@ impl Recovered {
             _ if !self.aside.is_empty() => self.after = None,
             (Some((generation, bytes)), _) => {
                 self.generation = generation + 1;
-                self.after = Some(After::Journal(bytes));
+                self.after = Some(Follows::Journal(bytes));
             }
             (None, Some(base)) => {
                 self.generation = base;
-                self.after = Some(After::Snapshot);
+                self.after = Some(Follows::Snapshot);
             }
             (None, None) => {}
         }
@@ -149,10 +176,10 @@ impl Recovered {
         &mut self,
         path: &Path,
         generation: u64,
-        goes_on: impl Fn(&After) -> bool,
+        goes_on: impl Fn(&Follows) -> bool,
     ) -> Result<Replayed, Fault> {
-        let mut file = open(path, files::JOURNAL_HEAD)?;
-        let read = files::JOURNAL_HEAD.len() as u64;
+        let mut file = open(path, "journal")?;
+        let read = format::first_line("journal").len() as u64;
         let Some(file) = &mut file else {
             // Not even its first line was written to its end.
             return Ok(Replayed::Torn(0));
@@ -160,11 +187,11 @@ impl Recovered {
         let mut frames = Frames::new(file, read);
         match frames.next()? {
             Next::Payload(payload) => {
-                let begin: JournalBegin = postcard::from_bytes(payload).map_err(text)?;
+                let begin: JournalStart = format::read(payload).map_err(text)?;
                 if begin.generation != generation {
                     return Err(format!("expected journal {generation}, found {}", begin.generation).into());
                 }
-                if !goes_on(&begin.after) {
+                if !goes_on(&begin.follows) {
                     return Ok(Replayed::Elsewhere);
                 }
             }
@@ -175,8 +202,8 @@ impl Recovered {
             let at = frames.good();
             match frames.next()? {
                 Next::Payload(payload) => {
-                    let entry: Record<'_> = postcard::from_bytes(payload).map_err(|e| at_byte(at, &e))?;
-                    self.state.apply(&entry, &mut |_| {}).map_err(|misfit| at_byte(at, &misfit.0))?;
+                    let record = Record::read_v1(payload).map_err(|error| at_byte(at, &error))?;
+                    self.state.apply(&record, &mut |_| {}).map_err(|misfit| at_byte(at, &misfit.0))?;
                 }
                 Next::End => return Ok(Replayed::Whole(at)),
                 Next::Torn => return Ok(Replayed::Torn(at)),
@@ -196,15 +223,15 @@ enum Replayed {
     Elsewhere,
 }
 
-fn read_snapshot(path: &Path, generation: u64) -> Result<(State, f64), Fault> {
-    let Some(file) = &mut open(path, files::SNAPSHOT_HEAD)? else {
+fn read_snapshot(path: &Path, generation: u64, fallback: &Catalogs) -> Result<(State, f64), Fault> {
+    let Some(file) = &mut open(path, "snapshot")? else {
         return Err("its first line is missing".to_owned().into());
     };
     let mut frames = Frames::new(file, 0);
     let Next::Payload(payload) = frames.next()? else {
         return Err("its first frame is no frame".to_owned().into());
     };
-    let begin: SnapshotBegin = postcard::from_bytes(payload).map_err(text)?;
+    let begin: SnapshotStart = format::read(payload).map_err(text)?;
     if begin.generation != generation {
         return Err(format!("expected snapshot {generation}, found {}", begin.generation).into());
     }
@@ -216,22 +243,25 @@ fn read_snapshot(path: &Path, generation: u64) -> Result<(State, f64), Fault> {
             _ => return Err(format!("{} of {} bytes are good", image.len(), begin.image_bytes).into()),
         }
     }
-    let state = State::restore(&image).map_err(text)?;
-    Ok((state, begin.at))
+    let mut note = |text: String| log::error!("{}: {text}", path.display());
+    let state = State::read_v1(&image, fallback.clone(), &mut note).map_err(text)?;
+    Ok((state, begin.taken_at))
 }
 
-/// Opens a file behind its first line; `None` where not even that is whole.
-fn open(path: &Path, head: &[u8]) -> Result<Option<BufReader<File>>, Fault> {
+/// Opens a file of this kind behind its first line; `None` where not even that is whole.
+fn open(path: &Path, kind: &str) -> Result<Option<BufReader<File>>, Fault> {
     let mut file = BufReader::with_capacity(65_536, File::open(path)?);
-    let mut found = Vec::with_capacity(head.len());
-    file.by_ref().take(head.len() as u64).read_to_end(&mut found)?;
-    if found == head {
-        Ok(Some(file))
-    } else if head.starts_with(&found) {
-        Ok(None)
-    } else {
-        let expected = String::from_utf8_lossy(head);
-        Err(format!("expected a file that begins with {:?}", expected.trim_end()).into())
+    match files::first_line(&mut file, kind)? {
+        FirstLine::Readable { bytes } => {
+            file.seek(SeekFrom::Start(bytes as u64))?;
+            Ok(Some(file))
+        }
+        FirstLine::Torn => Ok(None),
+        // Newer ones were refused before.
+        FirstLine::Newer(_) | FirstLine::Foreign => {
+            let expected = format::first_line(kind);
+            Err(format!("expected a file that begins with {:?}", expected.trim_end()).into())
+        }
     }
 }
 

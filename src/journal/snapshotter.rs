@@ -10,9 +10,10 @@ use std::time::Instant;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use super::disk::{Disk, DiskFile, write_all};
-use super::files::{self, SnapshotBegin};
+use super::files;
 use crate::format;
 use crate::format::frame;
+use crate::format::v1::SnapshotStart;
 use crate::limits;
 
 /// What the saver is asked to do.
@@ -131,9 +132,12 @@ impl Snapshotter {
 
     fn write(&self, path: &Path, save: &Save) -> io::Result<()> {
         let file = self.disk.create(path)?;
-        let begin =
-            SnapshotBegin { generation: save.generation, at: save.at, image_bytes: save.image.len() as u64 };
-        let mut bytes = files::SNAPSHOT_HEAD.to_vec();
+        let begin = SnapshotStart {
+            generation: save.generation,
+            taken_at: save.at,
+            image_bytes: save.image.len() as u64,
+        };
+        let mut bytes = format::first_line("snapshot").into_bytes();
         frame::push(&mut bytes, |out| format::put(out, &begin));
         write_all(&*file, &bytes)?;
         for piece in save.image.chunks(limits::SNAPSHOT_PIECE_BYTES) {

@@ -203,7 +203,7 @@ struct Run {
 
 impl Run {
     fn begin(directory: &Path, sync: Sync, disk: Arc<dyn Disk>) -> Self {
-        let (journal, saver, state) = Journal::open(directory, sync, disk).unwrap();
+        let (journal, saver, state) = Journal::open(directory, sync, disk, &Catalogs::default()).unwrap();
         let saver = thread::spawn(move || saver.run(|| {}));
         let mut run = Run {
             life: Life::of(state),
@@ -228,7 +228,7 @@ impl Run {
 
     fn snapshot(&mut self) {
         assert!(self.journal.prepare().is_none());
-        self.journal.snapshot(1e9, || self.life.state.save());
+        self.journal.snapshot(1e9, || self.life.state.write());
         self.journal.wait_for_saver(&self.heart);
     }
 
@@ -338,13 +338,18 @@ fn a_new_journal_confirms_what_stands_at_the_end_of_the_former() {
     let directory = tempfile::tempdir().unwrap();
     let disk = Arc::new(FaultyDisk::default());
     // Its saver never runs: the snapshot that goes with the new journal is never written.
-    let opened = Journal::open(directory.path(), Sync::Always, Arc::clone(&disk) as Arc<dyn Disk>);
+    let opened = Journal::open(
+        directory.path(),
+        Sync::Always,
+        Arc::clone(&disk) as Arc<dyn Disk>,
+        &Catalogs::default(),
+    );
     let (mut journal, saver, state) = opened.unwrap();
     let (mut life, heart) = (Life::of(state), Liveness::new("test"));
     for step in [Step::Configure(0), Step::Hello { session: 0, owner: true }] {
         life.step(0.0, &step, &mut |entry| journal.append(entry, &heart));
     }
-    journal.snapshot(1e9, || life.state.save());
+    journal.snapshot(1e9, || life.state.write());
     assert!(journal.confirm());
     drop((journal, saver));
     disk.lose_power();
@@ -482,8 +487,9 @@ fn garbage_in_the_directory_is_no_reason_not_to_start() {
 fn a_second_exporter_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let run = Run::begin(directory.path(), Sync::Never, Arc::new(RealDisk));
-    let error = Journal::open(directory.path(), Sync::Never, Arc::new(RealDisk)).err().unwrap();
+    let error =
+        Journal::open(directory.path(), Sync::Never, Arc::new(RealDisk), &Catalogs::default()).err().unwrap();
     assert!(error.contains("another exporter uses this directory"), "{error}");
     run.crash();
-    assert!(Journal::open(directory.path(), Sync::Never, Arc::new(RealDisk)).is_ok());
+    assert!(Journal::open(directory.path(), Sync::Never, Arc::new(RealDisk), &Catalogs::default()).is_ok());
 }

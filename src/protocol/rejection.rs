@@ -2,10 +2,8 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-
-/// The `reason` label of `lifecycle_exporter_events_rejected_total`. Journals hold the order: new ones go to the end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// The `reason` label of `lifecycle_exporter_events_rejected_total`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Reason {
     /// No flat JSON object in UTF-8, or a field that the event uses stands twice.
     Malformed,
@@ -46,6 +44,11 @@ impl Reason {
         Reason::EntityLimit,
         Reason::LabelTooLong,
     ];
+
+    /// The reason of this name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Reason::ALL.into_iter().find(|reason| reason.name() == name)
+    }
 
     /// As it is written in labels and replies.
     pub(crate) fn name(self) -> &'static str {

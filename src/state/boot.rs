@@ -1,12 +1,12 @@
 //! Runs of the machine, from one boot to the next: what lets a state that was saved tell whether its producers may still be there.
 
 use nix::time::{ClockId, clock_gettime};
-use serde::{Deserialize, Serialize};
 
 use crate::clock;
+use crate::format::v1;
 
 /// A run of the machine.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Boot {
     /// The kernel's boot id, without hyphens.
     Id(String),
@@ -27,6 +27,22 @@ impl Boot {
         let id = std::fs::read_to_string(ID_FILE).ok().or_else(|| std::env::var(ID_VARIABLE).ok());
         let id = id.map(|id| id.trim().replace('-', "")).filter(|id| !id.is_empty());
         id.map_or_else(|| Boot::At(clock::unix_seconds() - seconds_since_boot()), Boot::Id)
+    }
+
+    /// As it is written to disk.
+    pub(super) fn written(&self) -> v1::Boot<'_> {
+        match self {
+            Boot::Id(id) => v1::Boot::Id(id),
+            Boot::At(at) => v1::Boot::At(*at),
+        }
+    }
+
+    /// Takes back what version 1 has written.
+    pub(super) fn read_v1(boot: &v1::Boot<'_>) -> Self {
+        match *boot {
+            v1::Boot::Id(id) => Boot::Id(id.to_owned()),
+            v1::Boot::At(at) => Boot::At(at),
+        }
     }
 
     /// Whether two of them are one run. What cannot be compared is taken for one: nothing is given up by mistake.

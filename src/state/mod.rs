@@ -1,6 +1,6 @@
 //! The state: what events have made (`lifecycles`) and how far each producer has come (`sessions`).
 //!
-//! It changes by entries alone (`entry`), and the same entries make the same state: those that come from the feed, and
+//! It changes by records alone (`record`), and the same records make the same state: those that come from the feed, and
 //! those that the journal has kept. It holds no files and asks for no time. `image` saves it whole.
 
 pub(crate) mod boot;
@@ -15,13 +15,12 @@ use std::sync::Arc;
 
 use crate::catalog::{self, CatalogText, Catalogs};
 use crate::engine::{Engine, NOBODY, Origin, Rules};
-use crate::faults::Faults;
 use crate::protocol::control_line::ControlLine;
 use crate::protocol::rejection::{Reason, Rejection};
 use crate::state::boot::Boot;
 
-use record::{Place, Record};
-use sessions::{SessionId, Sessions, Standing};
+use record::{Position, Record};
+use sessions::{Presence, SessionId, Sessions};
 
 /// All state. By default there is none, not even a catalog.
 #[derive(Default)]
@@ -31,11 +30,13 @@ pub(crate) struct State {
     /// How far each producer has come.
     pub(crate) sessions: Sessions,
     texts: Arc<[CatalogText]>,
-    /// The run of the machine in which it was made.
+    /// The boot of the machine in which the exporter was started last.
     boot: Option<Boot>,
+    /// The catalogs of this run: they stand in for stored ones that cannot be read any more.
+    fallback: Catalogs,
 }
 
-/// What is worth telling of an entry that is applied.
+/// What is worth telling of a record that is applied.
 pub(crate) enum Note<'a> {
     /// A line was rejected.
     Rejected {
@@ -50,11 +51,16 @@ pub(crate) enum Note<'a> {
     Said(String),
 }
 
-/// An entry that does not go with the state: the journal holds something else than was written.
+/// A record that does not fit the state: the journal holds something else than was written.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct ReplayError(pub(crate) String);
 
 impl State {
+    /// No state yet. `fallback` holds the catalogs of this run.
+    pub(crate) fn new(fallback: Catalogs) -> Self {
+        State { fallback, ..State::default() }
+    }
+
     /// Whether these catalogs and rules are in force.
     pub(crate) fn is_configured(&self, texts: &[CatalogText], rules: &Rules) -> bool {
         *self.texts == *texts && self.engine.rules() == rules
@@ -72,59 +78,57 @@ impl State {
         self.engine.configure(&catalogs.all, rules, at)
     }
 
-    /// Applies one entry. Says whether its lines held the end of their session.
+    /// Applies one record. Says whether its lines held the end of their session.
     pub(crate) fn apply(
         &mut self,
         record: &Record<'_>,
         note: &mut dyn FnMut(Note<'_>),
     ) -> Result<bool, ReplayError> {
         match *record {
-            Record::Configure { at, ref rules, ref catalogs } => {
-                let (catalogs, faults) = catalog::read_good(catalogs);
-                note_lost(&faults, &mut |text| note(Note::Said(text)));
-                let said = self.configure(&catalogs, rules.clone().into_owned(), at);
-                for text in said {
+            Record::Configured { at, ref rules, ref catalogs } => {
+                let catalogs =
+                    persist::readable(catalogs, &self.fallback, &mut |text| note(Note::Said(text)));
+                for text in self.configure(&catalogs, rules.clone().into_owned(), at) {
                     note(Note::Said(text));
                 }
             }
-            Record::Hello { at, producer, instance, owner } => {
-                self.hello(at, producer, instance, owner, note);
+            Record::Hello { at, producer, instance, owner, uid } => {
+                self.hello(at, producer, instance, owner, uid, note);
             }
-            Record::Lines { at, place, block } => {
-                let session = place.map(|place| self.at(&place)).transpose()?;
+            Record::Lines { at, position, block } => {
+                let session = position.map(|position| self.at(&position)).transpose()?;
                 return Ok(self.lines(at, session, block, note));
             }
-            Record::Rejected { place, reason } => {
-                self.engine.count_rejection(reason);
-                if let Some(place) = place {
-                    let id = self.at(&place)?;
+            Record::Rejected { position, reason } => {
+                reason.into_iter().for_each(|reason| self.engine.count_rejection(reason));
+                if let Some(position) = position {
+                    let id = self.at(&position)?;
                     if let Some(session) = self.sessions.get_mut(id) {
                         session.position += 1;
                     }
                 }
             }
-            Record::Left { producer, instance } => {
+            Record::Disconnected { producer, instance } => {
                 if let Some(id) = self.sessions.find(producer, instance)
                     && let Some(session) = self.sessions.get_mut(id)
+                    // What has been abandoned is not waited for again.
+                    && session.presence == Presence::Connected
                 {
-                    // What has been given up is not waited for again.
-                    if session.standing == Standing::Here {
-                        session.standing = Standing::Left;
-                    }
+                    session.presence = Presence::Disconnected;
                 }
             }
-            Record::Abandon { at, producer, instance } => {
+            Record::Abandoned { at, producer, instance } => {
                 if let Some(id) = self.sessions.find(producer, instance) {
                     self.abandon(&[id], at, note);
                 }
             }
-            Record::Forget { producer, instance } => {
+            Record::Forgotten { producer, instance } => {
                 if let Some(id) = self.sessions.find(producer, instance) {
                     self.sessions.remove(id);
                 }
             }
             Record::Named { ip, name } => self.engine.learn_name(ip, name),
-            Record::Booted { at, ref boot } => {
+            Record::Started { at, ref boot } => {
                 let former = self.boot.replace(boot.clone().into_owned());
                 if former.is_some_and(|former| !former.is_same(boot)) {
                     note(Note::Said(
@@ -138,17 +142,15 @@ impl State {
         Ok(false)
     }
 
-    /// The session of a place, which has come exactly that far.
-    fn at(&self, place: &Place<'_>) -> Result<SessionId, ReplayError> {
-        let id = self.sessions.find(place.producer, place.instance);
+    /// The session of a position, which has come exactly that far.
+    fn at(&self, position: &Position<'_>) -> Result<SessionId, ReplayError> {
+        let Position { producer, instance, line } = *position;
+        let id = self.sessions.find(producer, instance);
         let known = id.and_then(|id| Some((id, self.sessions.get(id)?.position)));
         match known {
-            Some((id, position)) if position + 1 == place.first => Ok(id),
+            Some((id, position)) if position + 1 == line => Ok(id),
             other => Err(ReplayError(format!(
-                "line {} of {} {}: expected line {} of a known session",
-                place.first,
-                place.producer,
-                place.instance,
+                "line {line} of {producer} {instance}: expected line {} of a known session",
                 other.map_or(0, |(_, position)| position + 1)
             ))),
         }
@@ -160,13 +162,15 @@ impl State {
         producer: &str,
         instance: &str,
         owner: bool,
+        uid: Option<u32>,
         note: &mut dyn FnMut(Note<'_>),
     ) {
         if let Some(id) = self.sessions.find(producer, instance) {
             // It comes back: whoever else has begun since then is left alone.
             if let Some(session) = self.sessions.get_mut(id) {
                 session.owner = owner;
-                session.standing = Standing::Here;
+                session.uid = uid;
+                session.presence = Presence::Connected;
             }
             return;
         }
@@ -174,7 +178,7 @@ impl State {
             let former = self.sessions.former_runs(producer);
             self.abandon(&former, at, note);
         }
-        self.sessions.add(producer, instance, owner);
+        self.sessions.add(producer, instance, owner, uid);
     }
 
     /// Gives up what sessions have open, all of them at once.
@@ -182,8 +186,8 @@ impl State {
         let mut holding = Vec::new();
         for &id in ids {
             if let Some(session) = self.sessions.get_mut(id) {
-                session.standing = Standing::Lapsed;
-                if std::mem::replace(&mut session.holds, false) {
+                session.presence = Presence::Expired;
+                if std::mem::replace(&mut session.may_own, false) {
                     holding.push(id);
                 }
             }
@@ -202,7 +206,7 @@ impl State {
         note: &mut dyn FnMut(Note<'_>),
     ) -> bool {
         let number = session.and_then(|id| self.sessions.get_mut(id)).map(|session| {
-            session.holds |= session.owner;
+            session.may_own |= session.owner;
             session.position
         });
         let sessions = &self.sessions;
@@ -298,16 +302,6 @@ impl Lines<'_> {
         self.count();
         self.engine.count_rejection(rejection.reason);
         (self.note)(Note::Rejected { number: self.number, rejection, line });
-    }
-}
-
-/// Says which catalogs of a stored state cannot be read, if any.
-fn note_lost(faults: &Faults, note: &mut dyn FnMut(String)) {
-    if !faults.is_empty() {
-        let faults = faults.iter().collect::<Vec<_>>().join("; ");
-        note(format!(
-            "this version cannot read a stored catalog, and drops what was counted by it: {faults}"
-        ));
     }
 }
 

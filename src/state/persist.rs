@@ -1,51 +1,83 @@
-//! The whole state as one image: catalogs and rules first, since the rest is read by them.
+//! The state as it is written to disk, and back: an image as `format` describes it.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
+use super::State;
+use super::boot::Boot;
 use super::sessions::Sessions;
-use super::{State, note_lost};
-use crate::catalog::{self, CatalogText};
+use crate::catalog::{self, CatalogText, Catalogs};
 use crate::engine::{Engine, NOBODY, Rules};
-use crate::format::{self, Corrupt, Reader};
-use crate::state::boot::Boot;
-
-#[derive(Serialize, Deserialize)]
-struct Head<'a> {
-    rules: Cow<'a, Rules>,
-    catalogs: Cow<'a, [CatalogText]>,
-    boot: Option<Cow<'a, Boot>>,
-}
+use crate::format::{self, Corrupt, Reader, v1};
 
 impl State {
-    /// The state as bytes.
-    pub(crate) fn save(&self) -> Vec<u8> {
-        let mut out = Vec::new();
-        let head = Head {
-            rules: Cow::Borrowed(self.engine.rules()),
-            catalogs: Cow::Borrowed(&self.texts),
-            boot: self.boot.as_ref().map(Cow::Borrowed),
+    /// The state as an image.
+    pub(crate) fn write(&self) -> Vec<u8> {
+        let mut head = v1::Head {
+            settings: Vec::new(),
+            catalogs: self.texts.iter().map(CatalogText::written).collect(),
+            boot: self.boot.as_ref().map(Boot::written),
+            rejected: Vec::new(),
+            times_ignored: 0,
+            names: Vec::new(),
+            sessions: self.sessions.len() as u32,
+            systems: 0,
         };
+        self.engine.written(&mut head);
+        let mut out = Vec::new();
         format::put(&mut out, &head);
-        self.sessions.save(&mut out);
-        self.engine.save(&mut out);
+        self.sessions.write(&mut out);
+        self.engine.write_systems(&mut out);
         out
     }
 
-    /// The state that was saved.
-    pub(crate) fn restore(bytes: &[u8]) -> Result<Self, Corrupt> {
+    /// Takes back an image that version 1 has written. `fallback` holds the catalogs of this run: they stand in for those
+    /// that this version cannot read any more. `note` takes what the log should say.
+    pub(crate) fn read_v1(
+        bytes: &[u8],
+        fallback: Catalogs,
+        note: &mut dyn FnMut(String),
+    ) -> Result<Self, Corrupt> {
         let mut image = Reader::new(bytes);
-        let Head { rules, catalogs, boot } = image.take()?;
-        let (catalogs, faults) = catalog::read_good(&catalogs);
-        note_lost(&faults, &mut |text| log::error!("{text}"));
-        let sessions = Sessions::restore(&mut image)?;
+        let head: v1::Head<'_> = image.take()?;
+        let texts: Vec<CatalogText> = head.catalogs.iter().map(CatalogText::read_v1).collect();
+        let catalogs = readable(&texts, &fallback, note);
+        let sessions = Sessions::read_v1(head.sessions, &mut image)?;
         let mut engine = Engine::default();
-        // Start-up events have done what they do; only the rule itself is taken.
-        engine.prepare(&catalogs.all, rules.into_owned());
-        engine.restore(&mut image, |opener| opener == NOBODY || sessions.get(opener).is_some())?;
+        // Start-up events have had their effect; only the rule itself is taken.
+        engine.prepare(&catalogs.all, Rules::read_v1(&head.settings));
+        let known = |opener| opener == NOBODY || sessions.get(opener).is_some();
+        engine.read_v1(&head, &mut image, known)?.into_iter().for_each(note);
         image.end()?;
-        Ok(State { engine, sessions, texts: Arc::clone(&catalogs.texts), boot: boot.map(Cow::into_owned) })
+        let boot = head.boot.as_ref().map(Boot::read_v1);
+        Ok(State { engine, sessions, texts: Arc::clone(&catalogs.texts), boot, fallback })
+    }
+}
+
+/// The catalogs of these texts. For one that cannot be read the fallback of the same file is taken.
+pub(super) fn readable(texts: &[CatalogText], fallback: &Catalogs, note: &mut dyn FnMut(String)) -> Catalogs {
+    let (catalogs, faults) = catalog::read_good(texts);
+    if faults.is_empty() {
+        return catalogs;
+    }
+    let faults = faults.iter().collect::<Vec<_>>().join("; ");
+    note(format!(
+        "a stored catalog cannot be read by this version, today's is taken in its place where there is one: {faults}"
+    ));
+    let chosen = texts.iter().filter_map(|text| {
+        let of_file = |other: &&CatalogText| other.file == text.file;
+        if catalogs.texts.contains(text) { Some(text) } else { fallback.texts.iter().find(of_file) }
+    });
+    catalog::read_good(&chosen.cloned().collect::<Vec<_>>()).0
+}
+
+impl CatalogText {
+    /// As it is written to disk.
+    pub(super) fn written(&self) -> v1::CatalogText<'_> {
+        v1::CatalogText { file: &self.file, text: &self.text }
+    }
+
+    /// Takes back what version 1 has written.
+    pub(super) fn read_v1(written: &v1::CatalogText<'_>) -> Self {
+        CatalogText { file: written.file.to_owned().into(), text: written.text.to_owned().into() }
     }
 }

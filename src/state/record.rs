@@ -1,108 +1,117 @@
-//! Everything that changes state, as one kind of thing: what the journal holds, and what is applied from it.
+//! Everything that changes state, as one kind of thing: the feed makes records, the journal keeps them, and the same
+//! records make the same state. How they are written is `format`'s.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use serde::{Deserialize, Serialize};
-
+use super::boot::Boot;
 use crate::catalog::CatalogText;
 use crate::engine::Rules;
+use crate::format::{self, Corrupt, v1};
 use crate::protocol::rejection::Reason;
-use crate::state::boot::Boot;
 
 /// One change, with everything that its result depends on. Times are Unix seconds.
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, PartialEq)]
 pub(crate) enum Record<'a> {
     /// The catalogs and rules for all that follows.
-    Configure {
-        /// When.
-        at: f64,
-        /// The rules.
-        rules: Cow<'a, Rules>,
-        /// The catalogs as they were written.
-        catalogs: Cow<'a, [CatalogText]>,
-    },
-    /// A producer has begun a session, or come back to it.
-    Hello {
-        /// When.
-        at: f64,
-        /// Its name.
-        #[serde(borrow)]
-        producer: &'a str,
-        /// The name of this run of it.
-        instance: &'a str,
-        /// Whether what it opens is its own.
-        owner: bool,
-    },
-    /// Lines of one producer, as they came.
-    Lines {
-        /// When they arrived.
-        at: f64,
-        /// From where in which session; `None`: no session.
-        #[serde(borrow)]
-        place: Option<Place<'a>>,
-        /// Whole lines with their ends.
-        #[serde(with = "serde_bytes")]
-        block: &'a [u8],
-    },
-    /// A line that was rejected before it was whole.
-    Rejected {
-        /// Where in which session it counts; `None`: no session.
-        #[serde(borrow)]
-        place: Option<Place<'a>>,
-        /// Why.
-        reason: Reason,
-    },
-    /// The connection of a session has ended, and not because the exporter has.
-    Left {
-        /// The session.
-        #[serde(borrow)]
-        producer: &'a str,
-        /// The session.
-        instance: &'a str,
-    },
-    /// What a session has opened is given up.
-    Abandon {
-        /// When.
-        at: f64,
-        /// The session.
-        #[serde(borrow)]
-        producer: &'a str,
-        /// The session.
-        instance: &'a str,
-    },
-    /// A session will not be gone on with.
-    Forget {
-        /// The session.
-        #[serde(borrow)]
-        producer: &'a str,
-        /// The session.
-        instance: &'a str,
-    },
-    /// An address has a name.
-    Named {
-        /// The address.
-        ip: IpAddr,
-        /// Its name.
-        #[serde(borrow)]
-        name: &'a str,
-    },
-    /// The exporter has been started, in this run of the machine.
-    Booted {
-        /// When.
-        at: f64,
-        /// Which run.
-        boot: Cow<'a, Boot>,
-    },
+    Configured { at: f64, rules: Cow<'a, Rules>, catalogs: Cow<'a, [CatalogText]> },
+    /// A session has begun, or its producer has come back to it. `owner`: what it opens belongs to it.
+    Hello { at: f64, producer: &'a str, instance: &'a str, owner: bool, uid: Option<u32> },
+    /// Whole lines of one producer with their ends, as they came; without a position they belong to no session.
+    Lines { at: f64, position: Option<Position<'a>>, block: &'a [u8] },
+    /// A line was rejected before it was whole. `None`: for a reason that only another version knows.
+    Rejected { position: Option<Position<'a>>, reason: Option<Reason> },
+    /// The connection of a session has ended, though the exporter has not.
+    Disconnected { producer: &'a str, instance: &'a str },
+    /// What a session has open is abandoned.
+    Abandoned { at: f64, producer: &'a str, instance: &'a str },
+    /// The position of a session is no longer kept.
+    Forgotten { producer: &'a str, instance: &'a str },
+    /// The name of an address has become known.
+    Named { ip: IpAddr, name: &'a str },
+    /// The exporter has started, in this boot of the machine.
+    Started { at: f64, boot: Cow<'a, Boot> },
 }
 
-/// A place in a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Place<'a> {
-    /// The session.
+/// Where a line stands in a session: its number, from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Position<'a> {
     pub(crate) producer: &'a str,
-    /// The session.
     pub(crate) instance: &'a str,
-    /// The number of the first line.
-    pub(crate) first: u64,
+    pub(crate) line: u64,
+}
+
+impl<'a> Record<'a> {
+    /// Appends the record as it is written to disk.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        match *self {
+            Record::Configured { at, ref rules, ref catalogs } => {
+                let catalogs = catalogs.iter().map(CatalogText::written).collect();
+                format::put(out, &v1::Record::Configured { at, settings: rules.written(), catalogs });
+            }
+            Record::Hello { at, producer, instance, owner, uid } => {
+                format::put(out, &v1::Record::Hello { at, producer, instance, owner, uid });
+            }
+            Record::Lines { at, position, block } => {
+                let position = position.map(Position::written);
+                format::put(out, &v1::Record::Lines { at, position, lines: block });
+            }
+            Record::Rejected { position, reason } => {
+                let (position, reason) = (position.map(Position::written), reason.map_or("", Reason::name));
+                format::put(out, &v1::Record::Rejected { position, reason });
+            }
+            Record::Disconnected { producer, instance } => {
+                format::put(out, &v1::Record::Disconnected { producer, instance });
+            }
+            Record::Abandoned { at, producer, instance } => {
+                format::put(out, &v1::Record::Abandoned { at, producer, instance });
+            }
+            Record::Forgotten { producer, instance } => {
+                format::put(out, &v1::Record::Forgotten { producer, instance });
+            }
+            Record::Named { ip, name } => format::put(out, &v1::Record::Named { ip, name }),
+            Record::Started { at, ref boot } => {
+                format::put(out, &v1::Record::Started { at, boot: boot.written() });
+            }
+        }
+    }
+
+    /// Reads a record that version 1 has written.
+    pub(crate) fn read_v1(bytes: &'a [u8]) -> Result<Self, Corrupt> {
+        Ok(match format::read(bytes)? {
+            v1::Record::Configured { at, settings, catalogs } => Record::Configured {
+                at,
+                rules: Cow::Owned(Rules::read_v1(&settings)),
+                catalogs: catalogs.iter().map(CatalogText::read_v1).collect(),
+            },
+            v1::Record::Hello { at, producer, instance, owner, uid } => {
+                Record::Hello { at, producer, instance, owner, uid }
+            }
+            v1::Record::Lines { at, position, lines } => {
+                Record::Lines { at, position: position.map(Position::read_v1), block: lines }
+            }
+            v1::Record::Rejected { position, reason } => {
+                Record::Rejected { position: position.map(Position::read_v1), reason: Reason::named(reason) }
+            }
+            v1::Record::Disconnected { producer, instance } => Record::Disconnected { producer, instance },
+            v1::Record::Abandoned { at, producer, instance } => Record::Abandoned { at, producer, instance },
+            v1::Record::Forgotten { producer, instance } => Record::Forgotten { producer, instance },
+            v1::Record::Named { ip, name } => Record::Named { ip, name },
+            v1::Record::Started { at, boot } => {
+                Record::Started { at, boot: Cow::Owned(Boot::read_v1(&boot)) }
+            }
+        })
+    }
+}
+
+impl<'a> Position<'a> {
+    fn written(self) -> v1::Position<'a> {
+        let Position { producer, instance, line } = self;
+        v1::Position { producer, instance, line }
+    }
+
+    fn read_v1(position: v1::Position<'a>) -> Self {
+        let v1::Position { producer, instance, line } = position;
+        Position { producer, instance, line }
+    }
 }

@@ -5,10 +5,9 @@
 use std::sync::Arc;
 
 use hashbrown::{Equivalent, HashMap};
-use serde::{Deserialize, Serialize};
 
 use crate::engine::Opener;
-use crate::format::{self, Corrupt, Reader, ensure};
+use crate::format::{self, Corrupt, Reader, ensure, v1};
 use crate::limits;
 
 /// The number of a session, which is also the opener of its entities.
@@ -43,34 +42,35 @@ pub(crate) struct Session {
     pub(crate) name: Arc<SessionName>,
     /// Whether what it opens is its own.
     pub(crate) owner: bool,
+    /// The user whose process began it, where the system told.
+    pub(crate) uid: Option<u32>,
     /// How many of its lines were applied or rejected.
     pub(crate) position: u64,
     /// Whether it may have something open.
-    pub(super) holds: bool,
-    /// Whether it is waited for.
-    pub(super) standing: Standing,
+    pub(super) may_own: bool,
+    pub(super) presence: Presence,
 }
 
-/// Whether a session is waited for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Standing {
-    /// It is connected, or was when the exporter ended.
-    Here,
-    /// Its connection has ended: what it had open is given up as soon as another run of its producer begins.
-    Left,
-    /// What it had open was given up. It may come back and go on.
-    Lapsed,
+/// Whether a session is connected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Presence {
+    /// It is, or was when the exporter ended.
+    Connected,
+    /// Its connection has ended: what it has open is abandoned as soon as another run of its producer begins.
+    Disconnected,
+    /// What it had open was abandoned. It may come back and go on.
+    Expired,
 }
 
 impl Session {
     /// Whether what it had open was given up since it left.
-    pub(crate) fn has_lapsed(&self) -> bool {
-        self.standing == Standing::Lapsed
+    pub(crate) fn has_expired(&self) -> bool {
+        self.presence == Presence::Expired
     }
 
     /// Whether it may have something open.
-    pub(crate) fn holds(&self) -> bool {
-        self.holds
+    pub(crate) fn may_own(&self) -> bool {
+        self.may_own
     }
 }
 
@@ -80,17 +80,6 @@ pub(crate) struct Sessions {
     list: Vec<Option<Session>>,
     by_name: HashMap<Arc<SessionName>, SessionId>,
     free: Vec<SessionId>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct SessionImage<'a> {
-    id: SessionId,
-    producer: &'a str,
-    instance: &'a str,
-    owner: bool,
-    position: u64,
-    holds: bool,
-    standing: Standing,
 }
 
 impl Sessions {
@@ -121,12 +110,13 @@ impl Sessions {
 
     /// The runs of a producer whose connection has ended, but for those whose part was given up.
     pub(super) fn former_runs(&self, producer: &str) -> Vec<SessionId> {
-        let runs =
-            self.iter().filter(|(_, run)| run.standing == Standing::Left && run.name.producer == producer);
+        let runs = self
+            .iter()
+            .filter(|(_, run)| run.presence == Presence::Disconnected && run.name.producer == producer);
         runs.map(|(id, _)| id).collect()
     }
 
-    pub(super) fn add(&mut self, producer: &str, instance: &str, owner: bool) -> SessionId {
+    pub(super) fn add(&mut self, producer: &str, instance: &str, owner: bool, uid: Option<u32>) -> SessionId {
         let id = self.free.pop().unwrap_or(self.list.len() as SessionId);
         self.put(
             id,
@@ -134,8 +124,9 @@ impl Sessions {
                 name: Arc::new(SessionName { producer: producer.to_owned(), instance: instance.to_owned() }),
                 owner,
                 position: 0,
-                holds: false,
-                standing: Standing::Here,
+                uid,
+                may_own: false,
+                presence: Presence::Connected,
             },
         );
         id
@@ -156,43 +147,50 @@ impl Sessions {
         }
     }
 
-    pub(super) fn save(&self, out: &mut Vec<u8>) {
-        format::put(out, &(self.len() as u32));
+    /// Appends all sessions as they are written to disk.
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
         for (id, session) in self.iter() {
-            let image = SessionImage {
+            let written = v1::Session {
                 id,
                 producer: &session.name.producer,
                 instance: &session.name.instance,
                 owner: session.owner,
+                uid: session.uid,
                 position: session.position,
-                holds: session.holds,
-                standing: session.standing,
+                may_own: session.may_own,
+                presence: match session.presence {
+                    Presence::Connected => v1::Presence::Connected,
+                    Presence::Disconnected => v1::Presence::Disconnected,
+                    Presence::Expired => v1::Presence::Expired,
+                },
             };
-            format::put(out, &image);
+            format::put(out, &written);
         }
     }
 
-    pub(super) fn restore(image: &mut Reader<'_>) -> Result<Self, Corrupt> {
+    /// Takes back so many sessions that version 1 has written.
+    pub(super) fn read_v1(count: u32, image: &mut Reader<'_>) -> Result<Self, Corrupt> {
         let mut sessions = Sessions::default();
-        let count: u32 = image.take()?;
         for _ in 0..count {
-            let session: SessionImage<'_> = image.take()?;
+            let written: v1::Session<'_> = image.take()?;
             let next = sessions.list.len() as SessionId;
             let last = next + limits::SESSIONS_MAX as SessionId * 4;
-            ensure((next..last).contains(&session.id), "sessions in rising order")?;
-            sessions.free.extend(next..session.id);
-            let name =
-                SessionName { producer: session.producer.to_owned(), instance: session.instance.to_owned() };
-            sessions.put(
-                session.id,
-                Session {
-                    name: Arc::new(name),
-                    owner: session.owner,
-                    position: session.position,
-                    holds: session.holds,
-                    standing: session.standing,
+            ensure((next..last).contains(&written.id), "sessions in rising order")?;
+            sessions.free.extend(next..written.id);
+            let (producer, instance) = (written.producer.to_owned(), written.instance.to_owned());
+            let session = Session {
+                name: Arc::new(SessionName { producer, instance }),
+                owner: written.owner,
+                uid: written.uid,
+                position: written.position,
+                may_own: written.may_own,
+                presence: match written.presence {
+                    v1::Presence::Connected => Presence::Connected,
+                    v1::Presence::Disconnected => Presence::Disconnected,
+                    v1::Presence::Expired => Presence::Expired,
                 },
-            );
+            };
+            sessions.put(written.id, session);
         }
         ensure(sessions.len() == count as usize, "each session once")?;
         Ok(sessions)
