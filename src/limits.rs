@@ -26,11 +26,9 @@ pub(crate) const PRODUCER_NAME_BYTES_MAX: usize = 200;
 /// Sessions whose positions are kept, connected or not; beyond it one that is away is forgotten.
 pub(crate) const SESSIONS_MAX: usize = 16_384;
 /// How long the position of a session is kept after its connection ended.
-pub(crate) const SESSION_KEPT: Duration = Duration::from_secs(86_400);
+pub(crate) const SESSION_TTL: Duration = Duration::from_secs(86_400);
 /// Lines acknowledged at once.
 pub(crate) const ACK_LINES_MAX: u64 = 1_024;
-/// With `sync = always`, how long acknowledgements are gathered for one sync.
-pub(crate) const ACK_GATHER_MAX: Duration = Duration::from_millis(15);
 /// Batches that are still read of a connection whose session another one takes over; more than a socket holds.
 pub(crate) const TAKE_OVER_BATCHES_MAX: usize = 16;
 /// Bytes of replies that wait for a producer; with more of them nothing is read from it.
@@ -38,7 +36,7 @@ pub(crate) const REPLY_BYTES_MAX: usize = 65_536;
 /// Bytes of replies that wait for all producers together.
 pub(crate) const REPLIES_BYTES_ALL_MAX: usize = 64 << 20;
 /// A producer that has not read its replies for this long gets no more rejections until it does.
-pub(crate) const REPLY_PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const REPLY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Bytes read from one producer before the others have their turn.
 pub(crate) const BATCH_BYTES: usize = 65_536;
@@ -79,18 +77,30 @@ pub(crate) const REFUSED_UIDS_MAX: usize = 1_024;
 
 /// Bytes of the journal from which on a snapshot is taken.
 pub(crate) const JOURNAL_BYTES_SNAPSHOT: u64 = 32 << 20;
-/// Bytes of the journal that it never passes: before that the feed waits for the snapshot.
+/// Bytes of the journal that it never passes.
 pub(crate) const JOURNAL_BYTES_MAX: u64 = 64 << 20;
 /// Journals in a row from which on a snapshot is taken.
 pub(crate) const JOURNALS_MAX: usize = 8;
 /// Time after which a snapshot is taken if there is anything new.
 pub(crate) const SNAPSHOT_EVERY: Duration = Duration::from_secs(600);
-/// How long the feed waits for a snapshot when there is no other way.
-pub(crate) const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(10);
+/// How long the journal's thread waits for a snapshot without which the journal would become too long.
+pub(crate) const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a stop waits until the state is saved.
+pub(crate) const JOURNAL_FINISH_MAX: Duration = Duration::from_secs(10);
+/// How long a stop waits for the journal's threads to end.
+pub(crate) const JOURNAL_JOIN_MAX: Duration = Duration::from_secs(2);
+/// Bytes of records that are handed to the journal's thread in one block.
+pub(crate) const JOURNAL_BLOCK_BYTES: usize = 131_072;
+/// Bytes of blocks that wait for the journal's thread; more of them are dropped until a snapshot makes them good.
+pub(crate) const JOURNAL_QUEUE_BYTES_MAX: usize = 8 << 20;
+/// How often a scrape that waits for the journal is looked at when nothing else happens.
+pub(crate) const SCRAPE_POLL: Duration = Duration::from_millis(20);
+/// How long a scrape waits for records to be written before it shows what has been applied.
+pub(crate) const DISK_ANSWER_MAX: Duration = Duration::from_millis(100);
+/// How often the journal's thread looks up when nothing happens.
+pub(crate) const JOURNAL_TICK: Duration = Duration::from_secs(10);
 /// Bytes of an image in one frame of a snapshot.
-pub(crate) const SNAPSHOT_PIECE_BYTES: usize = 1 << 20;
-/// Memory that the journal keeps between two entries.
-pub(crate) const JOURNAL_BUFFER_BYTES: usize = 131_072;
+pub(crate) const SNAPSHOT_CHUNK_BYTES: usize = 1 << 20;
 /// With `sync = interval`, the journal is forced to the disk this long after the first entry that is not there.
 pub(crate) const SYNC_INTERVAL: Duration = Duration::from_secs(1);
 /// After a failure to write state, until it is tried again; doubled each time.

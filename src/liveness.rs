@@ -25,7 +25,7 @@ impl Liveness {
     }
 
     /// The role has made progress.
-    pub(crate) fn beat(&self) {
+    pub(crate) fn heartbeat(&self) {
         self.beat.store(self.born.elapsed().as_millis() as u64, Ordering::Relaxed);
     }
 

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded, never, select, tick, unbounded};
 use sd_notify::NotifyState;
@@ -30,7 +30,7 @@ use crate::http::routes::Site;
 use crate::http::server::{Server, Shared};
 use crate::http::worker;
 use crate::journal::disk::RealDisk;
-use crate::journal::{Journal, Snapshotter};
+use crate::journal::{Journal, Snapshotter, Writer};
 use crate::limits;
 use crate::liveness::Liveness;
 use crate::metrics::Metrics;
@@ -68,8 +68,8 @@ struct Roles {
     hearts: Vec<Liveness>,
     ended: (Sender<Ended>, Receiver<Ended>),
     feed: Option<JoinHandle<()>>,
-    /// Ends with the feed, once the state is written.
-    saver: Option<JoinHandle<()>>,
+    /// They end with the feed, once the state is written.
+    journal_threads: Vec<JoinHandle<()>>,
     http_threads: Vec<JoinHandle<()>>,
     /// What the start has told systemd; a reload says it again.
     status: String,
@@ -128,7 +128,7 @@ impl Roles {
         let passed = activation::take()?;
         passed.overrides(&settings).iter().for_each(|warning| log::warn!("{warning}"));
         // First of all: another exporter that has the state has the sockets, too.
-        let (journal, saver, state) = open_state(&settings, &loaded.catalogs)?;
+        let (journal, writers, state) = open_state(&settings, &loaded.catalogs)?;
         let where_state_is = state_shown(&settings, journal.as_ref());
         let feed_socket = feed_socket(&settings, passed.events)?;
         let feed_path = feed_socket_path(&feed_socket);
@@ -153,9 +153,9 @@ impl Roles {
             FeedParts {
                 socket: feed_socket,
                 control: control_receiver,
-                telemetry: Arc::clone(&telemetry),
+                metrics: Arc::clone(&telemetry),
                 wanted_names,
-                heart: feed_heart.clone(),
+                liveness: feed_heart.clone(),
                 connections_max: shares.feed,
             },
             state,
@@ -176,14 +176,18 @@ impl Roles {
         )
         .map_err(|error| fault("HTTP cannot be polled", &error))?;
 
-        let saver = saver.map(|saver| {
+        let mut journal_threads = Vec::new();
+        if let Some((writer, snapshotter)) = writers {
             let control = control.clone();
-            spawn(&ended.0, "saver", move || {
-                saver.run(|| control.nudge());
+            journal_threads.push(spawn(&ended.0, "journal", move || {
+                writer.run(|| control.nudge());
                 Ok(())
-            })
-        });
-        let saver = saver.transpose()?;
+            })?);
+            journal_threads.push(spawn(&ended.0, "snapshotter", move || {
+                snapshotter.run();
+                Ok(())
+            })?);
+        }
         let ready = Arc::new(AtomicBool::new(false));
         let feed = spawn(&ended.0, "feed", move || feed.run())?;
         let mut http_threads = vec![spawn(&ended.0, "http", move || server.run())?];
@@ -225,7 +229,7 @@ impl Roles {
             hearts,
             ended,
             feed: Some(feed),
-            saver,
+            journal_threads,
             http_threads,
             status,
         };
@@ -305,6 +309,18 @@ impl Roles {
         self.control.send(Control::Reload(Box::new(reload)));
     }
 
+    /// Waits for the journal's threads a bounded time: a disk that does not answer must not keep the process.
+    fn join_journal(&mut self) {
+        let until = Instant::now() + limits::JOURNAL_JOIN_MAX;
+        while self.journal_threads.iter().any(|thread| !thread.is_finished()) {
+            if Instant::now() >= until {
+                log::error!("the disk of the state does not answer: stopping without it");
+                return;
+            }
+            thread::park_timeout(Duration::from_millis(1));
+        }
+    }
+
     /// No new connections, what has arrived is applied, responses under way are sent.
     fn stop(&mut self) -> Result<(), String> {
         log::info!("stopping");
@@ -316,23 +332,28 @@ impl Roles {
         }
         self.http.stop.store(true, Ordering::Relaxed);
         self.http.wake();
-        for thread in self.http_threads.drain(..).chain(self.saver.take()) {
+        for thread in self.http_threads.drain(..) {
             let _ = thread.join();
         }
+        self.join_journal();
         result
     }
 }
+
+/// What writes the journal.
+type JournalThreads = (Writer, Snapshotter);
 
 /// The state of a former process, and the journal that keeps it; an empty one where there is no directory for it.
 fn open_state(
     settings: &Settings,
     catalogs: &Catalogs,
-) -> Result<(Option<Journal>, Option<Snapshotter>, State), String> {
+) -> Result<(Option<Journal>, Option<JournalThreads>, State), String> {
     let Some(directory) = &settings.state_directory else {
         return Ok((None, None, State::new(catalogs.clone())));
     };
-    let (journal, saver, state) = Journal::open(directory, settings.sync, Arc::new(RealDisk), catalogs)?;
-    Ok((Some(journal), Some(saver), state))
+    let (journal, writer, snapshotter, state) =
+        Journal::open(directory, settings.sync, Arc::new(RealDisk), catalogs)?;
+    Ok((Some(journal), Some((writer, snapshotter)), state))
 }
 
 /// Where state is, for the log.

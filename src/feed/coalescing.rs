@@ -1,28 +1,28 @@
-//! When to rest. Waking up costs more than an event, so when little arrives the feed rests for a few milliseconds after each
-//! batch and lets lines gather. When much arrives it never rests: a producer's socket holds only some 280 short lines.
+//! When to let lines gather. A wake-up costs more than an event, so when little arrives the feed waits a few milliseconds
+//! after each batch. When much arrives it never waits: a producer's socket holds only some 280 short lines.
 
 use std::time::{Duration, Instant};
 
-/// How long a rest is; also the most that it delays an event.
-const REST: Duration = Duration::from_millis(10);
+/// How long lines gather; also the most that it delays an event.
+const DELAY: Duration = Duration::from_millis(10);
 /// Over this much time the rate is measured.
 const WINDOW: Duration = Duration::from_millis(10);
-/// Bytes in a window from which on there is no rest; far below what a socket holds during one.
+/// From this many bytes in a window on there is no delay; far fewer than sockets hold meanwhile.
 const WINDOW_BYTES_BUSY: usize = 16_384;
 
-pub(super) struct Pace {
+pub(super) struct Coalescing {
     window_began: Instant,
     window_bytes: usize,
     busy: bool,
 }
 
-impl Pace {
+impl Coalescing {
     pub(super) fn new(now: Instant) -> Self {
-        Pace { window_began: now, window_bytes: 0, busy: false }
+        Coalescing { window_began: now, window_bytes: 0, busy: false }
     }
 
-    /// A round has read so many bytes. Says how long to rest.
-    pub(super) fn rest(&mut self, bytes: usize, now: Instant) -> Option<Duration> {
+    /// A round has read so many bytes. Returns how long lines should gather.
+    pub(super) fn delay(&mut self, bytes: usize, now: Instant) -> Option<Duration> {
         if bytes == 0 {
             return None;
         }
@@ -35,7 +35,7 @@ impl Pace {
             self.window_began = now;
             self.window_bytes = 0;
         }
-        (!self.busy).then_some(REST)
+        (!self.busy).then_some(DELAY)
     }
 }
 
@@ -44,18 +44,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_rests_when_little_arrives_and_never_when_much_does() {
+    fn it_waits_when_little_arrives_and_never_when_much_does() {
         let start = Instant::now();
         let at = |milliseconds| start + Duration::from_millis(milliseconds);
-        let mut pace = Pace::new(start);
-        assert_eq!(pace.rest(100, at(0)), Some(REST));
-        assert_eq!(pace.rest(0, at(1)), None);
-        assert_eq!(pace.rest(20_000, at(6)), None);
-        assert_eq!(pace.rest(100, at(7)), None, "the rest of that window");
+        let mut coalescing = Coalescing::new(start);
+        assert_eq!(coalescing.delay(100, at(0)), Some(DELAY));
+        assert_eq!(coalescing.delay(0, at(1)), None);
+        assert_eq!(coalescing.delay(20_000, at(6)), None);
+        assert_eq!(coalescing.delay(100, at(7)), None, "the remainder of that window");
         for step in 8..60 {
-            assert_eq!(pace.rest(2_000, at(step)), None, "a flood in small reads, at {step}");
+            assert_eq!(coalescing.delay(2_000, at(step)), None, "a flood in small reads, at {step}");
         }
-        pace.rest(100, at(80));
-        assert_eq!(pace.rest(100, at(100)), Some(REST));
+        coalescing.delay(100, at(80));
+        assert_eq!(coalescing.delay(100, at(100)), Some(DELAY));
     }
 }

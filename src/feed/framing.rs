@@ -1,14 +1,8 @@
-//! One producer's connection: bytes in, whole lines out. Holds at most one unfinished line.
+//! Bytes in, whole lines out. Holds at most one unfinished line.
 
 use std::io::{self, Read};
-use std::os::unix::net::UnixStream;
-use std::sync::Arc;
 
-use nix::sys::epoll::EpollFlags;
-
-use super::outbox::Replies;
 use crate::limits;
-use crate::state::sessions::{SessionId, SessionName};
 
 /// What one read brought.
 pub(super) enum Batch<'a> {
@@ -28,94 +22,9 @@ pub(super) struct Lines<'a> {
     pub(super) block: &'a [u8],
 }
 
-/// What kind of conversation a connection holds. Its first line decides.
-pub(super) enum Talk {
-    /// Nothing has been said yet.
-    Unknown,
-    /// Events, and no replies.
-    Plain,
-    /// A session.
-    Session(Box<Conversation>),
-}
-
-/// A session on its connection.
-pub(super) struct Conversation {
-    pub(super) id: SessionId,
-    pub(super) name: Arc<SessionName>,
-    /// How far it had come when it said hello.
-    pub(super) begun: u64,
-    /// The latest acknowledgement; `None`: not even the hello has been answered.
-    pub(super) acked: Option<u64>,
-    pub(super) replies: Replies,
-    /// The latest acknowledgement that was written whole.
-    pub(super) delivered: Option<u64>,
-    /// How many bytes of replies are counted among those of all sessions.
-    pub(super) replies_counted: usize,
-    /// It is on the list of those that wait for an acknowledgement.
-    pub(super) awaits: bool,
-    pub(super) bye: Bye,
-    /// What is polled for.
-    pub(super) polled: EpollFlags,
-}
-
-/// Whether a session ends in good order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Bye {
-    No,
-    /// Nothing more is read from it.
-    Said,
-    /// Its last acknowledgement was given.
-    Answered,
-}
-
-impl Conversation {
-    /// A session whose hello has just been read. Nothing of it is polled for but input.
-    pub(super) fn new(id: SessionId, name: Arc<SessionName>, begun: u64) -> Self {
-        let (replies, polled) = (Replies::default(), EpollFlags::EPOLLIN);
-        Conversation {
-            id,
-            name,
-            begun,
-            acked: None,
-            delivered: None,
-            replies,
-            replies_counted: 0,
-            awaits: false,
-            bye: Bye::No,
-            polled,
-        }
-    }
-
-    /// Whether there is something to acknowledge, having come so far.
-    pub(super) fn is_owed(&self, position: u64) -> bool {
-        self.acked != Some(position) || self.bye == Bye::Said
-    }
-
-    /// Acknowledges all lines up to this one, in steps that are not too long.
-    pub(super) fn acknowledge(&mut self, position: u64) {
-        let mut acked = self.acked.unwrap_or_else(|| {
-            self.replies.greet(self.begun);
-            self.begun
-        });
-        let repeated = self.bye == Bye::Said && acked == position;
-        while acked < position || repeated {
-            acked = position.min(acked + limits::ACK_LINES_MAX);
-            self.replies.acknowledge(acked);
-            if acked == position {
-                break;
-            }
-        }
-        self.acked = Some(position);
-        if self.bye == Bye::Said {
-            self.bye = Bye::Answered;
-        }
-    }
-}
-
-/// A producer's connection.
-pub(super) struct Connection {
-    pub(super) stream: UnixStream,
-    pub(super) talk: Talk,
+/// The unfinished line of one connection.
+#[derive(Default)]
+pub(super) struct Framing {
     /// The beginning of a line whose end has not arrived.
     partial: Vec<u8>,
     /// Within a line that is too long, which is passed over until its end.
@@ -127,11 +36,7 @@ pub(super) struct Connection {
 /// Bytes that a connection may keep between two lines without giving them back.
 const PARTIAL_KEPT_BYTES: usize = 1_024;
 
-impl Connection {
-    pub(super) fn new(stream: UnixStream) -> Self {
-        Connection { stream, talk: Talk::Unknown, partial: Vec::new(), skipping: false, skipped: Vec::new() }
-    }
-
+impl Framing {
     /// The beginning of a line whose end has not arrived.
     pub(super) fn unfinished(&self) -> &[u8] {
         &self.partial
@@ -142,22 +47,19 @@ impl Connection {
         (!self.skipped.is_empty()).then(|| std::mem::take(&mut self.skipped))
     }
 
-    /// The session that it is, if it is one.
-    pub(super) fn session(&mut self) -> Option<&mut Conversation> {
-        match &mut self.talk {
-            Talk::Session(conversation) => Some(conversation),
-            Talk::Unknown | Talk::Plain => None,
-        }
-    }
-
     /// Reads once, into a buffer that all connections share.
-    pub(super) fn read<'a>(&mut self, buffer: &'a mut Vec<u8>, line_max: usize) -> Batch<'a> {
+    pub(super) fn read<'a>(
+        &mut self,
+        mut stream: impl Read,
+        buffer: &'a mut Vec<u8>,
+        line_max: usize,
+    ) -> Batch<'a> {
         let kept = self.partial.len();
         if buffer.len() < kept + limits::BATCH_BYTES {
             buffer.resize(kept + limits::BATCH_BYTES, 0);
         }
         buffer[..kept].copy_from_slice(&self.partial);
-        let end = match self.stream.read(&mut buffer[kept..kept + limits::BATCH_BYTES]) {
+        let end = match stream.read(&mut buffer[kept..kept + limits::BATCH_BYTES]) {
             Ok(0) => return Batch::End,
             Ok(count) => kept + count,
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
@@ -203,14 +105,15 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use std::io::Write;
+    use std::os::unix::net::UnixStream;
 
     /// Feeds the pieces one read at a time and shows what comes out.
     fn read_all(pieces: &[&[u8]], line_max: usize) -> Vec<String> {
         let (mut writer, reader) = UnixStream::pair().unwrap();
         reader.set_nonblocking(true).unwrap();
-        let (mut connection, mut buffer, mut out) = (Connection::new(reader), Vec::new(), Vec::new());
-        let mut read = |connection: &mut Connection, out: &mut Vec<String>| loop {
-            match connection.read(&mut buffer, line_max) {
+        let (mut framing, mut buffer, mut out) = (Framing::default(), Vec::new(), Vec::new());
+        let mut read = |framing: &mut Framing, out: &mut Vec<String>| loop {
+            match framing.read(&reader, &mut buffer, line_max) {
                 Batch::Nothing => return,
                 Batch::Lines(lines) => {
                     out.extend(lines.too_long.map(|_| "too long".to_owned()));
@@ -220,17 +123,17 @@ mod tests {
                     }
                 }
                 Batch::End => {
-                    out.push(format!("end:{}", String::from_utf8_lossy(connection.unfinished())));
+                    out.push(format!("end:{}", String::from_utf8_lossy(framing.unfinished())));
                     return;
                 }
             }
         };
         for piece in pieces {
             writer.write_all(piece).unwrap();
-            read(&mut connection, &mut out);
+            read(&mut framing, &mut out);
         }
         drop(writer);
-        read(&mut connection, &mut out);
+        read(&mut framing, &mut out);
         out
     }
 

@@ -5,7 +5,7 @@
 
 use std::fs::{self, DirBuilder, File};
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -17,6 +17,7 @@ use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, UnixAddr, getsoc
 use nix::sys::time::{TimeVal, TimeValLike};
 use nix::unistd::{AccessFlags, Gid, eaccess};
 
+use crate::accept;
 use crate::limits;
 
 /// The directory that systemd makes, or root.
@@ -41,6 +42,20 @@ impl FeedSocket {
         let shown = path
             .map_or("a socket from systemd".to_owned(), |path| format!("{} (from systemd)", path.display()));
         Ok(FeedSocket { listener, file: None, shown })
+    }
+}
+
+impl accept::Listener for FeedSocket {
+    type Connection = UnixStream;
+
+    fn accept(&self) -> io::Result<UnixStream> {
+        self.listener.accept().map(|(stream, _)| stream)
+    }
+}
+
+impl AsFd for FeedSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.listener.as_fd()
     }
 }
 

@@ -1,21 +1,20 @@
-//! What a session is answered: acknowledgements and rejections, as far as the producer reads them.
+//! The replies of one session that its producer has not read yet.
 //!
-//! An acknowledgement covers all before it, so only the newest has to wait. Rejections wait in a buffer; when it is full
-//! nothing more is read from that producer, and when it stays so they are dropped, since they are counted and
-//! logged in any case. Nobody else waits.
+//! An acknowledgement covers all before it, so only the newest has to wait. Rejections wait in a buffer. When it is full,
+//! nothing more is read from that producer; when it stays full, they are dropped: they are counted and logged in any case.
+//! No other producer waits.
 
 use std::io::{self, Write};
-use std::os::unix::net::UnixStream;
 use std::time::Instant;
 
 use crate::limits;
 use crate::protocol::rejection::Rejection;
 
-/// Replies of one session. The default has none.
-#[derive(Default)]
-pub(super) struct Replies {
+/// Replies of one session.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
     text: Vec<u8>,
-    /// How many bytes of `text` are on their way.
+    /// How many bytes of `text` are sent.
     sent: usize,
     /// Since when the producer has not read.
     stuck_since: Option<Instant>,
@@ -23,8 +22,8 @@ pub(super) struct Replies {
     muted: bool,
 }
 
-impl Replies {
-    /// Tells of a rejection. Without a number it concerns the connection itself.
+impl Outbox {
+    /// Tells of a rejection. Number 0 concerns the connection itself.
     pub(super) fn reject(&mut self, number: u64, rejection: &Rejection) {
         if !self.muted {
             let detail = serde_json::to_string(&rejection.detail).expect("a string is always JSON");
@@ -45,18 +44,18 @@ impl Replies {
         self.text.extend_from_slice(format!("{{\"ack\":{number}}}\n").as_bytes());
     }
 
-    /// Whether something waits for the producer.
-    pub(super) fn are_waiting(&self) -> bool {
-        !self.text.is_empty()
+    /// Whether the producer has taken all replies.
+    pub(super) fn is_empty(&self) -> bool {
+        self.text.is_empty()
     }
 
     /// Whether so much waits that nothing more should be read.
-    pub(super) fn are_too_many(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         self.text.len() - self.sent > limits::REPLY_BYTES_MAX
     }
 
-    /// Sends what the producer takes. An error means that it is gone.
-    pub(super) fn send(&mut self, mut stream: &UnixStream, now: Instant) -> io::Result<()> {
+    /// Sends what the producer takes. An error means that it takes no more.
+    pub(super) fn send(&mut self, mut stream: impl Write, now: Instant) -> io::Result<()> {
         while self.sent < self.text.len() {
             match stream.write(&self.text[self.sent..]) {
                 Ok(count) => {
@@ -69,7 +68,10 @@ impl Replies {
                     return Ok(());
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+                Err(error) => {
+                    *self = Outbox { muted: true, ..Outbox::default() };
+                    return Err(error);
+                }
             }
         }
         self.text = Vec::new();
@@ -77,15 +79,10 @@ impl Replies {
         Ok(())
     }
 
-    /// Drops all that waits: nobody will read it.
-    pub(super) fn discard(&mut self) {
-        *self = Replies { muted: true, ..Replies::default() };
-    }
-
-    /// Drops what waits if the producer has not read for too long. Says whether that is so.
-    pub(super) fn mute(&mut self, now: Instant) -> bool {
-        let stuck = self.stuck_since.is_some_and(|since| now - since >= limits::REPLY_PATIENCE);
-        if stuck && self.are_too_many() {
+    /// Drops what waits if the producer has not read for too long. Returns whether that is so.
+    pub(super) fn expire(&mut self, now: Instant) -> bool {
+        let stuck = self.stuck_since.is_some_and(|since| now - since >= limits::REPLY_TIMEOUT);
+        if stuck && self.is_full() {
             self.shed();
         }
         stuck
@@ -100,7 +97,7 @@ impl Replies {
         self.muted = true;
     }
 
-    /// How much memory they take.
+    /// How much memory the replies take.
     pub(super) fn bytes(&self) -> usize {
         self.text.capacity()
     }
@@ -111,31 +108,32 @@ mod tests {
     use super::*;
     use crate::protocol::rejection::Reason;
     use std::io::Read;
+    use std::os::unix::net::UnixStream;
 
     #[test]
     fn a_producer_that_does_not_read_loses_rejections_but_no_acknowledgement() {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         ours.set_nonblocking(true).unwrap();
-        let (mut replies, start) = (Replies::default(), Instant::now());
+        let (mut outbox, start) = (Outbox::default(), Instant::now());
         let rejection = Rejection::new(Reason::NotOpen, "no open \"x\"");
         let mut number = 0;
-        while !replies.are_too_many() {
+        while !outbox.is_full() {
             number += 1;
-            replies.reject(number, &rejection);
-            replies.send(&ours, start).unwrap();
+            outbox.reject(number, &rejection);
+            outbox.send(&ours, start).unwrap();
         }
-        assert!(!replies.mute(start), "not yet");
-        assert!(replies.mute(start + limits::REPLY_PATIENCE));
-        assert!(!replies.are_too_many());
-        replies.reject(number + 1, &rejection);
-        replies.acknowledge(number + 1);
+        assert!(!outbox.expire(start), "not yet");
+        assert!(outbox.expire(start + limits::REPLY_TIMEOUT));
+        assert!(!outbox.is_full());
+        outbox.reject(number + 1, &rejection);
+        outbox.acknowledge(number + 1);
         let mut read = Vec::new();
         let mut chunk = [0; 4_096];
         loop {
-            replies.send(&ours, start).unwrap();
+            outbox.send(&ours, start).unwrap();
             let count = theirs.read(&mut chunk).unwrap();
             read.extend_from_slice(&chunk[..count]);
-            if !replies.are_waiting() && read.ends_with(format!("{{\"ack\":{}}}\n", number + 1).as_bytes()) {
+            if outbox.is_empty() && read.ends_with(format!("{{\"ack\":{}}}\n", number + 1).as_bytes()) {
                 break;
             }
         }

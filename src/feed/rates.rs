@@ -6,17 +6,17 @@ use std::time::Instant;
 use crate::limits;
 
 /// Lines of each stretch of time, the latest last.
-pub(super) struct History {
+pub(super) struct LineRates {
     stretches: VecDeque<u64>,
     /// The total when the present stretch began.
     total: u64,
     began: Instant,
 }
 
-impl History {
+impl LineRates {
     /// `total` is the number of lines so far.
     pub(super) fn new(total: u64, now: Instant) -> Self {
-        History { stretches: VecDeque::new(), total, began: now }
+        LineRates { stretches: VecDeque::new(), total, began: now }
     }
 
     /// Whether the present stretch is over, so that [`Self::note`] has something to do.
@@ -53,15 +53,15 @@ mod tests {
     fn each_stretch_has_its_lines_and_silence_has_none() {
         let start = Instant::now();
         let after = |stretches: f64| start + limits::HISTORY_STRETCH.mul_f64(stretches);
-        let mut history = History::new(1_000, start);
-        assert!(!history.is_due(after(0.9)));
-        history.note(1_050, after(1.0));
-        history.note(1_050, after(3.0));
-        history.note(1_060, after(4.5));
-        let rates = history.rates();
-        assert_eq!(rates.len(), limits::HISTORY_STRETCHES);
-        assert_eq!(rates[rates.len() - 5..], [0.0, 5.0, 0.0, 0.0, 1.0]);
-        history.note(1_060, after(1_000.0));
-        assert!(history.rates().iter().all(|rate| *rate == 0.0));
+        let mut rates = LineRates::new(1_000, start);
+        assert!(!rates.is_due(after(0.9)));
+        rates.note(1_050, after(1.0));
+        rates.note(1_050, after(3.0));
+        rates.note(1_060, after(4.5));
+        let found = rates.rates();
+        assert_eq!(found.len(), limits::HISTORY_STRETCHES);
+        assert_eq!(found[found.len() - 5..], [0.0, 5.0, 0.0, 0.0, 1.0]);
+        rates.note(1_060, after(1_000.0));
+        assert!(rates.rates().iter().all(|rate| *rate == 0.0));
     }
 }

@@ -10,7 +10,7 @@ use crate::protocol::rejection::{Reason, Rejection};
 
 /// Counts by reason and event. Bounded, since only events of catalogs have entries of their own.
 #[derive(Default)]
-pub(super) struct Rejections {
+pub(super) struct RejectionLog {
     counts: BTreeMap<(&'static str, String), Count>,
     summary_due: Option<Instant>,
     latest: BTreeMap<&'static str, Latest>,
@@ -40,7 +40,7 @@ struct Count {
     since_summary: u64,
 }
 
-impl Rejections {
+impl RejectionLog {
     /// Logs a rejection, or keeps it for the next summary.
     pub(super) fn note(&mut self, rejection: &Rejection, line: &[u8], now: Instant) {
         let latest = self.latest.entry(rejection.reason.name()).or_default();

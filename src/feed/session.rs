@@ -1,287 +1,318 @@
-//! Conversations: producers that began with a hello, and are told how far their lines have come.
+//! A reliable session on its connection: when a producer gets which acknowledgement, and how the session ends. Pure: the
+//! event loop turns what happens into inputs and carries the actions out. How far a session has come is kept in `state`.
 //!
-//! Who has come how far is `state`'s, who is there is `attendance`'s, what waits to be read is `replies`'. Here these
-//! meet: a session begins, is acknowledged as soon as the journal holds its lines, and ends, in good order or not.
+//! | state | input | next state | actions |
+//! |---|---|---|---|
+//! | Greeting | applied | Greeting | – |
+//! | Greeting | durable | Open | acknowledge the position of the hello, then all that is durable |
+//! | Open | applied | Open | – |
+//! | Open | durable | Open | acknowledge, unless earlier replies are still unread |
+//! | Greeting, Open | bye | Closing | – |
+//! | Closing | durable | Flushing | acknowledge the last line, even where that has been done |
+//! | Flushing | sent | Ended | forget the session, close the connection |
+//! | any but Ended | send failed | the same; Closing, Flushing: Ended | Closing, Flushing: disconnect, close |
+//! | any but Ended | hung up | Ended | forget where it has said bye and has read that all is durable, else disconnect; close |
+//!
+//! Nothing is acknowledged before the journal says that it is durable. An acknowledgement covers all lines before it, so one
+//! that has to wait for a producer that does not read is made up for by the next.
 
-use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::time::Instant;
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::epoll::{EpollEvent, EpollFlags};
-
-use super::expiry::Due;
-use super::framing::{Bye, Connection, Conversation, Talk};
-use super::outbox::Replies;
-use super::{Feed, Turn};
-use crate::clock;
-use crate::journal::Journal;
+use super::outbox::Outbox;
+use crate::journal::Lsn;
 use crate::limits;
-use crate::protocol::control_line::{ControlLine, Hello};
-use crate::protocol::rejection::Rejection;
-use crate::state;
-use crate::state::record::{Position, Record};
-use crate::state::sessions::{Session, SessionId, SessionName};
+use crate::state::sessions::{SessionId, SessionName};
 
-impl Feed {
-    /// Finds out from the first line what a connection will be. Returns the lines that are left of the block; an error
-    /// means that the connection has to end.
-    pub(super) fn begin<'a>(
-        &mut self,
-        index: usize,
-        connection: &mut Connection,
-        block: &'a [u8],
-        at: f64,
-    ) -> Result<&'a [u8], ()> {
-        connection.talk = Talk::Plain;
-        let mut rest = block;
-        for line in block.split_inclusive(|&byte| byte == b'\n') {
-            rest = &rest[line.len()..];
-            if !state::is_blank(line) {
-                let greeting = (line.len() <= self.max_line + 2)
-                    .then(|| std::str::from_utf8(line).ok())
-                    .flatten()
-                    .filter(|line| line.contains("hello") || line.contains('\\'))
-                    .and_then(|line| ControlLine::read(line.trim_end_matches(['\r', '\n'])));
-                return match greeting {
-                    Some(Ok(ControlLine::Hello(hello))) => {
-                        self.begin_session(index, connection, &hello, at);
-                        Ok(rest)
-                    }
-                    Some(Err(rejection)) => {
-                        self.reject(connection, &rejection, line);
-                        tell(connection, &rejection);
-                        Err(())
-                    }
-                    Some(Ok(ControlLine::Bye)) | None => Ok(block),
-                };
-            }
+/// Where a session stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// Its hello has been applied and not answered yet.
+    Greeting,
+    Open,
+    /// It has said bye; nothing more is read from it.
+    Closing,
+    /// Its last acknowledgement waits to be read.
+    Flushing,
+    Ended,
+}
+
+/// What happens to a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Input {
+    /// Its lines up to this position were applied or rejected, the last of them by the record of this LSN.
+    Applied { position: u64, lsn: Lsn },
+    /// The same, and the last line was a bye.
+    Bye { position: u64, lsn: Lsn },
+    /// All records up to this one are durable.
+    Durable(Lsn),
+    /// The producer has taken all replies.
+    Sent,
+    /// The producer takes no more replies.
+    SendFailed,
+    /// The connection has ended.
+    HungUp,
+}
+
+/// What the event loop has to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Action {
+    /// Acknowledge all lines up to this one.
+    Acknowledge(u64),
+    /// Answer the hello with this position, before any other reply.
+    Greet(u64),
+    /// The session is over: its position is kept no longer.
+    Forget,
+    /// The session may come back.
+    Disconnect,
+    Close,
+}
+
+/// A session and what decides about its next acknowledgement.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) id: SessionId,
+    pub(super) name: Arc<SessionName>,
+    pub(super) outbox: Outbox,
+    /// Whether it is on the event loop's list of those that wait for the journal.
+    pub(super) is_listed: bool,
+    /// Bytes of its replies that the event loop has counted.
+    pub(super) counted_bytes: usize,
+    state: State,
+    /// How far it had come when it said hello.
+    begun: u64,
+    position: u64,
+    lsn: Lsn,
+    /// The position and record of the next acknowledgement.
+    awaited: Option<(u64, Lsn)>,
+    /// The latest acknowledgement.
+    acked: Option<u64>,
+    /// The latest acknowledgement that the producer has taken whole.
+    delivered: Option<u64>,
+}
+
+impl Session {
+    /// A session whose hello has been applied by the record of this LSN.
+    pub(super) fn new(id: SessionId, name: Arc<SessionName>, position: u64, lsn: Lsn) -> Self {
+        Session {
+            id,
+            name,
+            outbox: Outbox::default(),
+            is_listed: false,
+            counted_bytes: 0,
+            state: State::Greeting,
+            begun: position,
+            position,
+            lsn,
+            awaited: Some((position, lsn)),
+            acked: None,
+            delivered: None,
         }
-        Ok(block)
     }
 
-    fn begin_session(&mut self, index: usize, connection: &mut Connection, hello: &Hello, at: f64) {
-        let Hello { producer, instance, owner } = hello;
-        // What was written before counts before: by this run on another connection, or by runs that have ended.
-        let known = self.state.sessions.find(producer, instance);
-        match known.and_then(|id| self.attendance.connection(id)) {
-            Some(other) => self.hear_out(other),
-            None if *owner => self.ended_runs(producer).into_iter().for_each(|run| self.hear_out(run)),
-            None => {}
+    pub(super) fn reads(&self) -> bool {
+        matches!(self.state, State::Greeting | State::Open)
+    }
+
+    /// Whether its hello has been answered, so that other replies may be sent.
+    pub(super) fn is_greeted(&self) -> bool {
+        self.acked.is_some()
+    }
+
+    /// Whether it waits for the journal.
+    pub(super) fn awaits(&self) -> bool {
+        self.awaited.is_some() && (!self.is_greeted() || self.outbox.is_empty())
+    }
+
+    /// Takes one input, and puts replies into the outbox. What is left to do is returned.
+    pub(super) fn take(&mut self, input: Input) -> Vec<Action> {
+        let mut actions = self.step(input, self.outbox.is_empty());
+        actions.retain(|action| match action {
+            Action::Acknowledge(position) => {
+                self.outbox.acknowledge(*position);
+                false
+            }
+            Action::Greet(position) => {
+                self.outbox.greet(*position);
+                false
+            }
+            Action::Forget | Action::Disconnect | Action::Close => true,
+        });
+        actions
+    }
+
+    /// The table above. `is_read`: no reply waits to be read.
+    fn step(&mut self, input: Input, is_read: bool) -> Vec<Action> {
+        match (self.state, input) {
+            (State::Ended, _) => Vec::new(),
+            (_, Input::HungUp) => self.end(),
+            (State::Closing | State::Flushing, Input::SendFailed) => self.end(),
+            (_, Input::SendFailed) => Vec::new(),
+            (State::Greeting | State::Open, Input::Applied { position, lsn }) => {
+                self.applied(position, lsn);
+                Vec::new()
+            }
+            (State::Greeting | State::Open, Input::Bye { position, lsn }) => {
+                self.applied(position, lsn);
+                self.state = State::Closing;
+                // The last line is acknowledged once more, so that the producer knows that the bye was read.
+                self.awaited.get_or_insert((position, lsn));
+                Vec::new()
+            }
+            (State::Greeting | State::Open | State::Closing, Input::Durable(durable)) => {
+                self.durable(durable, is_read)
+            }
+            (state, Input::Sent) => {
+                self.delivered = self.acked;
+                if state == State::Flushing { self.end() } else { Vec::new() }
+            }
+            (State::Closing | State::Flushing, Input::Applied { .. } | Input::Bye { .. })
+            | (State::Flushing, Input::Durable(_)) => Vec::new(),
         }
-        if known.is_none() {
-            self.make_room(at);
+    }
+
+    fn applied(&mut self, position: u64, lsn: Lsn) {
+        (self.position, self.lsn) = (position, lsn);
+        if self.acked != Some(position) {
+            self.awaited.get_or_insert((position, lsn));
         }
-        self.record_own(
-            &Record::Hello { at, producer, instance, owner: *owner, uid: None },
-            &format!("producer {producer}: "),
-        );
-        let Some(id) = self.state.sessions.find(producer, instance) else { return };
-        let Some(session) = self.state.sessions.get(id) else { return };
-        let conversation = Conversation::new(id, Arc::clone(&session.name), session.position);
-        connection.talk = Talk::Session(Box::new(conversation));
-        let taken_over = self.attendance.connection(id);
-        self.attendance.arrive(id, index);
-        if let Some(other) = taken_over.filter(|other| *other != index)
-            && let Some(connection) = self.connections[other].take()
+    }
+
+    fn durable(&mut self, durable: Lsn, is_read: bool) -> Vec<Action> {
+        let mut actions = Vec::new();
+        while let Some((position, lsn)) = self.awaited
+            && lsn <= durable
+            && (is_read || !self.is_greeted())
         {
-            log::info!(
-                "producer {producer}: instance {instance} has connected again, its former connection is closed"
-            );
-            self.end(other, connection);
-        }
-    }
-
-    /// Reads what a connection has written so far, and its end if that has come.
-    fn hear_out(&mut self, index: usize) {
-        let mut batches = limits::TAKE_OVER_BATCHES_MAX;
-        while batches > 0 && self.serve(index, EpollFlags::EPOLLIN) {
-            batches -= 1;
-        }
-    }
-
-    /// The connections of a producer's runs whose other end is closed, though that may not have been read yet.
-    fn ended_runs(&self, producer: &str) -> Vec<usize> {
-        let runs = self.state.sessions.iter().filter(|(_, run)| run.owner && run.name.producer == producer);
-        let connected = runs.filter_map(|(id, _)| self.attendance.connection(id));
-        let found: Vec<(usize, &Connection)> =
-            connected.filter_map(|index| Some((index, self.connections[index].as_ref()?))).collect();
-        let mut polled: Vec<PollFd<'_>> =
-            found.iter().map(|(_, run)| PollFd::new(run.stream.as_fd(), PollFlags::empty())).collect();
-        if let Err(error) = poll(&mut polled, PollTimeout::ZERO) {
-            log::error!("the runs of producer {producer} cannot be polled: {error}");
-            return Vec::new();
-        }
-        let ended = found.iter().zip(&polled).filter(|(_, polled)| polled.any().unwrap_or(true));
-        ended.map(|((index, _), _)| *index).collect()
-    }
-
-    /// Forgets a session if there are too many: one of those away that would lose least, and of these the one away for
-    /// longest.
-    fn make_room(&mut self, at: f64) {
-        if self.state.sessions.len() < limits::SESSIONS_MAX {
-            return;
-        }
-        let sessions = &self.state.sessions;
-        let loss = |id| sessions.get(id).map(|session| (session.may_own(), session.position > 0));
-        if let Some(id) = self.attendance.most_dispensable(loss) {
-            self.abandon(id, at);
-            self.forget(id);
-        }
-    }
-
-    /// Does what is due for those who stay away.
-    pub(super) fn give_up(&mut self, now: Instant) {
-        for due in self.attendance.due(now) {
-            match due {
-                Due::Abandon(id) => self.abandon(id, clock::unix_seconds()),
-                Due::Forget(id) => self.forget(id),
+            let mut acked = self.acked.unwrap_or_else(|| {
+                actions.push(Action::Greet(self.begun));
+                self.begun
+            });
+            let is_last = self.state == State::Closing && position == self.position;
+            if is_last && acked == position {
+                actions.push(Action::Acknowledge(position));
+            }
+            // In steps: a producer frees what it keeps as they come.
+            while acked < position {
+                acked = position.min(acked + limits::ACK_LINES_MAX);
+                actions.push(Action::Acknowledge(acked));
+            }
+            self.acked = Some(acked);
+            self.awaited = None;
+            if is_last {
+                self.state = State::Flushing;
+            } else if self.state == State::Closing || acked < self.position {
+                self.awaited = Some((self.position, self.lsn));
+            }
+            if self.state == State::Greeting {
+                self.state = State::Open;
             }
         }
+        actions
     }
 
-    fn abandon(&mut self, id: SessionId, at: f64) {
-        let is_due = |session: &&Session| !session.has_expired() && (session.owner || session.may_own());
-        let Some(session) = self.state.sessions.get(id).filter(is_due) else { return };
-        let name = Arc::clone(&session.name);
-        let SessionName { producer, instance } = &*name;
-        self.record_own(&Record::Abandoned { at, producer, instance }, &format!("producer {producer}: "));
-        log::info!("producer {producer}: instance {instance} has ended, what it may have open is abandoned");
-    }
-
-    /// A session's connection has ended before its session has.
-    pub(super) fn leave(&mut self, id: SessionId) {
-        self.attendance.leave(id, self.grace, Instant::now());
-        let Some(session) = self.state.sessions.get(id) else { return };
-        let name = Arc::clone(&session.name);
-        let SessionName { producer, instance } = &*name;
-        self.record_own(&Record::Disconnected { producer, instance }, "");
-    }
-
-    pub(super) fn forget(&mut self, id: SessionId) {
-        self.attendance.forget(id);
-        let Some(session) = self.state.sessions.get(id) else { return };
-        let name = Arc::clone(&session.name);
-        let SessionName { producer, instance } = &*name;
-        self.record_own(&Record::Forgotten { producer, instance }, "");
-    }
-
-    /// Where the next line of a session stands.
-    pub(super) fn place<'a>(&self, id: SessionId, name: &'a SessionName) -> Position<'a> {
-        let position = self.state.sessions.get(id).map_or(0, |session| session.position);
-        Position { producer: &name.producer, instance: &name.instance, line: position + 1 }
-    }
-
-    /// Whether the sessions that wait should get their acknowledgements before others have their turn.
-    pub(super) fn should_settle(&self) -> bool {
-        let costs = self.journal.as_ref().is_some_and(Journal::confirming_takes_long);
-        !costs || self.unconfirmed_since.elapsed() >= limits::ACK_GATHER_MAX
-    }
-
-    /// Acknowledges what the journal holds, to all who wait for it.
-    pub(super) fn settle(&mut self) {
-        if self.unconfirmed.is_empty() || self.journal.as_mut().is_some_and(|journal| !journal.confirm()) {
-            // Who comes and goes while nothing is confirmed must not make it longer and longer.
-            if self.unconfirmed.len() > 2 * self.connections.len() {
-                self.unconfirmed.sort_unstable();
-                self.unconfirmed.dedup();
-            }
-            return;
-        }
-        for index in std::mem::take(&mut self.unconfirmed) {
-            let Some(mut connection) = self.connections.get_mut(index).and_then(Option::take) else {
-                continue;
-            };
-            let mut turn = Turn::Wait;
-            if let Some(session) = connection.session()
-                && std::mem::take(&mut session.awaits)
-            {
-                // One that does not read has to wait: an acknowledgement covers all before it.
-                if session.acked.is_none() || !session.replies.are_waiting() {
-                    let known = self.state.sessions.get(session.id);
-                    session.acknowledge(known.map_or(0, |known| known.position));
-                }
-                turn = self.converse(index, &mut connection, turn);
-            }
-            self.put_back(index, connection, turn);
-        }
-    }
-
-    /// Sends what a session takes of its replies, and sees what it waits for.
-    pub(super) fn converse(&mut self, index: usize, connection: &mut Connection, turn: Turn) -> Turn {
-        let Connection { stream, talk: Talk::Session(session), .. } = connection else { return turn };
-        let before = session.replies_counted;
-        // Rejections wait until the hello has its answer.
-        if session.acked.is_some() && session.replies.send(stream, Instant::now()).is_err() {
-            session.replies.discard();
-            if session.bye != Bye::No {
-                return Turn::End;
-            }
-        }
-        let waiting = session.replies.are_waiting();
-        if !waiting {
-            session.delivered = session.acked;
-        }
-        // Together they must not fill memory: who has most of it waiting at that moment loses rejections at once.
-        if self.replies_bytes - before + session.replies.bytes() > limits::REPLIES_BYTES_ALL_MAX {
-            session.replies.shed();
-        }
-        session.replies_counted = session.replies.bytes();
-        self.replies_bytes = self.replies_bytes - before + session.replies_counted;
-        if session.bye == Bye::Answered && !waiting {
-            // It can know now that all is done: nobody will ask for its position.
-            let id = session.id;
-            self.forget(id);
-            return Turn::End;
-        }
-        let position = self.state.sessions.get(session.id).map_or(0, |known| known.position);
-        if session.is_owed(position) && !(session.acked.is_some() && waiting) && !session.awaits {
-            session.awaits = true;
-            if self.unconfirmed.is_empty() {
-                self.unconfirmed_since = Instant::now();
-            }
-            self.unconfirmed.push(index);
-        }
-        let mut wanted = EpollFlags::empty();
-        wanted.set(EpollFlags::EPOLLOUT, waiting && session.acked.is_some());
-        wanted.set(EpollFlags::EPOLLIN, session.bye == Bye::No && !session.replies.are_too_many());
-        if wanted != session.polled {
-            if let Err(error) = self.epoll.modify(&*stream, &mut EpollEvent::new(wanted, index as u64)) {
-                log::error!("a producer cannot be polled: {error}");
-                return Turn::End;
-            }
-            session.polled = wanted;
-            if session.bye == Bye::No && !wanted.contains(EpollFlags::EPOLLIN) {
-                self.paused.push(index);
-            }
-        }
-        if wanted.contains(EpollFlags::EPOLLIN) { turn } else { Turn::Wait }
-    }
-
-    /// Goes on with those that have not read their replies for too long; they lose some of them.
-    pub(super) fn unpause(&mut self, now: Instant) {
-        for index in std::mem::take(&mut self.paused) {
-            let Some(mut connection) = self.connections.get_mut(index).and_then(Option::take) else {
-                continue;
-            };
-            let mut turn = Turn::Wait;
-            if let Some(session) = connection.session()
-                && !session.polled.contains(EpollFlags::EPOLLIN)
-            {
-                if session.replies.mute(now) {
-                    turn = self.converse(index, &mut connection, turn);
-                } else {
-                    self.paused.push(index);
-                }
-            }
-            self.put_back(index, connection, turn);
-        }
+    fn end(&mut self) -> Vec<Action> {
+        let has_said_bye = matches!(self.state, State::Closing | State::Flushing);
+        let is_over = has_said_bye && self.delivered == Some(self.position);
+        self.state = State::Ended;
+        self.awaited = None;
+        vec![if is_over { Action::Forget } else { Action::Disconnect }, Action::Close]
     }
 }
 
-/// Tells a producer why its hello was not taken, as far as it listens.
-fn tell(connection: &Connection, rejection: &Rejection) {
-    let mut replies = Replies::default();
-    replies.reject(0, rejection);
-    let _ = replies.send(&connection.stream, Instant::now());
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn session(position: u64, lsn: Lsn) -> Session {
+        let name = SessionName { producer: "p".to_owned(), instance: "i".to_owned() };
+        Session::new(1, Arc::new(name), position, lsn)
+    }
+
+    #[test]
+    fn a_session_from_its_hello_to_its_end() {
+        let mut session = session(7, 1);
+        assert_eq!(session.step(Input::Durable(0), true), []);
+        assert_eq!(session.step(Input::Applied { position: 9, lsn: 2 }, true), []);
+        assert_eq!(session.step(Input::Durable(1), true), [Action::Greet(7)]);
+        assert_eq!(session.step(Input::Durable(2), true), [Action::Acknowledge(9)]);
+        session.step(Input::Sent, true);
+        session.step(Input::Bye { position: 9, lsn: 3 }, true);
+        assert_eq!(session.step(Input::Durable(3), true), [Action::Acknowledge(9)], "once more");
+        assert_eq!(session.step(Input::Sent, true), [Action::Forget, Action::Close]);
+    }
+
+    #[test]
+    fn a_hello_with_all_lines_and_a_bye_in_one_write_is_answered_in_order() {
+        let mut session = session(0, 1);
+        session.step(Input::Bye { position: 2, lsn: 2 }, true);
+        assert_eq!(session.step(Input::Durable(2), true), [Action::Greet(0), Action::Acknowledge(2)]);
+        assert_eq!(session.step(Input::HungUp, true), [Action::Disconnect, Action::Close], "nobody read it");
+    }
+
+    fn inputs() -> impl Strategy<Value = Vec<(u8, u8, bool)>> {
+        prop::collection::vec((0_u8..6, any::<u8>(), any::<bool>()), 1..60)
+    }
+
+    proptest! {
+        #[test]
+        fn acknowledgements_rise_behind_what_is_durable_and_every_session_ends(
+            begun in 0_u64..3_000, inputs in inputs(),
+        ) {
+            let mut session = session(begun, 1);
+            let (mut position, mut lsn, mut durable) = (begun, 1, 0);
+            // By LSN, the position that its record has reached.
+            let mut reached = vec![begun, begun];
+            let (mut acks, mut greeted, mut said_bye, mut last_acks) = (begun, false, false, 0);
+            let mut ended = false;
+            for (kind, number, is_read) in inputs {
+                let input = match kind {
+                    0 | 1 if !said_bye => {
+                        position += u64::from(number) * 10;
+                        lsn += 1;
+                        reached.push(position);
+                        said_bye = kind == 1 && number % 8 == 0;
+                        if said_bye { Input::Bye { position, lsn } } else { Input::Applied { position, lsn } }
+                    }
+                    2 | 3 => {
+                        durable = (durable + u64::from(number % 4)).min(lsn);
+                        Input::Durable(durable)
+                    }
+                    4 => Input::Sent,
+                    5 if number % 16 == 0 => Input::HungUp,
+                    _ => Input::SendFailed,
+                };
+                for action in session.step(input, is_read) {
+                    prop_assert!(!ended, "nothing happens after the end");
+                    match action {
+                        Action::Greet(number) => {
+                            prop_assert!(!greeted && number == begun);
+                            prop_assert!(durable >= 1, "the hello is not durable");
+                            greeted = true;
+                        }
+                        Action::Acknowledge(number) => {
+                            prop_assert!(greeted);
+                            prop_assert!(number <= reached[durable as usize], "before it is durable");
+                            prop_assert!(number - acks <= limits::ACK_LINES_MAX);
+                            if number == acks {
+                                last_acks += 1;
+                                prop_assert!(said_bye && last_acks == 1, "acknowledged twice");
+                            }
+                            prop_assert!(number >= acks, "an acknowledgement went back");
+                            acks = number;
+                        }
+                        Action::Forget => prop_assert!(said_bye && acks == position),
+                        Action::Disconnect => {}
+                        Action::Close => ended = true,
+                    }
+                }
+            }
+            // The way out, whatever has happened: a bye that is answered and read, or a connection that ends.
+            session.step(Input::Bye { position, lsn: lsn + 1 }, true);
+            session.step(Input::Durable(lsn + 1), true);
+            session.step(Input::Durable(lsn + 1), true);
+            session.step(Input::Sent, true);
+            prop_assert_eq!(session.state, State::Ended);
+        }
+    }
 }

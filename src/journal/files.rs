@@ -130,6 +130,11 @@ pub(crate) fn probe(directory: &Path) -> Result<(), Unusable> {
     if let Err(errno) = eaccess(directory, AccessFlags::R_OK | AccessFlags::W_OK | AccessFlags::X_OK) {
         return fail(format!("{errno}; expected a directory that this user can write"));
     }
+    if let Ok(listing) = list(directory)
+        && let Err(Unrecoverable::Newer(fault)) = listing.refuse_newer(directory)
+    {
+        return Err(Unusable::Fault(fault));
+    }
     match File::open(directory.join("lock")).map(|file| Flock::lock(file, FlockArg::LockSharedNonblock)) {
         Ok(Err((_, Errno::EWOULDBLOCK))) => Err(Unusable::Locked(format!(
             "{}: another exporter uses this directory; give each its own ([state] directory)",

@@ -1,495 +1,294 @@
-//! The journal: every entry on the disk before it is applied, so that what was acknowledged outlives a `kill -9`.
+//! The journal: what was acknowledged outlives a `kill -9`.
 //!
-//! A state directory holds journals and snapshots (`files`), both made of frames (`frame`): a journal's payloads are
-//! entries, a snapshot's are pieces of an image. When the journal has become long a new one is begun, and the state at
-//! that point goes to the `saver`, a thread of its own, which writes the snapshot. `recover` reads all that at start.
+//! The feed appends records and hands them over in blocks. A thread of its own (`writer`) writes them to the state directory,
+//! so the feed never waits for a disk; how far the blocks are written and durable, the feed reads from [`Journal`]. `machine`
+//! decides what a block, a failure or a snapshot leads to. A second thread (`snapshotter`) writes snapshots and syncs once a second.
+//! `recover` reads all of it at a start; `files` knows the directory, `format` what stands in the files.
 //!
-//! What cannot be written does not stop anything. From then on memory is ahead of the disk: nothing is appended, sessions get no
-//! acknowledgements, and from time to time a new journal is begun whose entries count only together with a snapshot of all
-//! that memory holds. When that snapshot is there, state is durable again.
+//! What cannot be written stops nothing. Memory is then ahead of the disk: blocks are dropped, sessions wait for their
+//! acknowledgements, and once a snapshot of all that memory holds is written, state is durable again. A disk that does not answer
+//! leads to the same as soon as the blocks on their way fill their queue.
 
 pub(crate) mod disk;
 mod files;
+mod machine;
 mod recover;
 mod snapshotter;
+mod writer;
 
 #[cfg(test)]
 mod tests;
 
-use std::fs::File;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::collections::VecDeque;
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use nix::fcntl::Flock;
 
 pub(crate) use files::{Unusable, probe};
 pub(crate) use snapshotter::Snapshotter;
+pub(crate) use writer::Writer;
 
 use crate::catalog::Catalogs;
 use crate::config::Sync;
-use crate::format::v1::{Follows, JournalStart};
-use crate::format::{self, frame};
+use crate::format::frame;
 use crate::limits;
-use crate::liveness::Liveness;
 use crate::state::State;
 use crate::state::record::Record;
-use disk::{Disk, DiskFile, write_all};
-use files::Locked;
-use recover::{Recovered, Unrecoverable};
-use snapshotter::{Job, Report, Save, Unsynced};
+use disk::Disk;
+use machine::Image;
+
+/// A position in the sequence of all records that this process has appended: how many came before and with it.
+pub(crate) type Lsn = u64;
+
+/// What the feed hands to the writer.
+enum Order {
+    /// Whole frames; the last of them is this record.
+    Block {
+        frames: Vec<u8>,
+        lsn: Lsn,
+    },
+    /// Records up to this one were dropped, since the queue was full.
+    Gap {
+        lsn: Lsn,
+    },
+    /// The state as it is behind all blocks so far; `last`: at a clean stop.
+    Image {
+        image: Image,
+        last: bool,
+    },
+    /// The state that was offered is in force.
+    Adopted,
+    Sync(Sync),
+}
+
+/// What the writer tells the feed beside its progress.
+enum Report {
+    /// State was found after the start, when the directory could be read at last.
+    Recovered(Box<State>),
+    /// The last image is saved, or cannot be.
+    Finished,
+}
+
+/// How far the writer is. Written by the writer, read by the feed.
+#[derive(Default)]
+struct Progress {
+    /// Records that were written, or dropped.
+    written: AtomicU64,
+    /// Records that are as durable as `[state] sync` asks for.
+    durable: AtomicU64,
+    /// Bytes of blocks in the queue.
+    queued_bytes: AtomicUsize,
+    wants_image: AtomicBool,
+    /// The feed wants to be woken when there is progress.
+    is_awaited: AtomicBool,
+    /// The newest snapshot holds everything.
+    is_saved: AtomicBool,
+    figures: Figures,
+}
+
+/// What is shown of the journal.
+#[derive(Default)]
+struct Figures {
+    is_durable: AtomicBool,
+    bytes: AtomicU64,
+    errors: AtomicU64,
+    /// Unix seconds as the bits of an `f64`.
+    snapshot_at: AtomicU64,
+}
 
 /// The feed's end of the journal.
 pub(crate) struct Journal {
-    directory: PathBuf,
-    /// The catalogs at the start.
-    catalogs: Catalogs,
-    disk: Arc<dyn Disk>,
-    sync: Sync,
-    lock: Option<Flock<File>>,
-    /// Whether what the directory holds has been read. Until then nothing may be written there.
-    was_read: bool,
-    /// When it was last seen that the directory is still there.
-    seen_at: Instant,
-    /// What is appended to; none while nothing can be written.
-    segment: Option<Segment>,
-    /// Whether the disk holds all that memory does.
-    durable: bool,
-    /// The number of the next journal.
-    generation: u64,
-    /// Bytes and number of the journals before this one that no snapshot has replaced yet.
-    closed_bytes: u64,
-    closed: usize,
-    /// The snapshot that is being written.
-    saving: Option<u64>,
-    jobs: Sender<Job>,
+    orders: Sender<Order>,
     reports: Receiver<Report>,
-    /// Files to be set aside after the next snapshot.
-    aside: Vec<PathBuf>,
-    errors: u64,
-    /// Unix seconds; 0: never.
-    snapshot_at: f64,
-    snapshot_taken: Instant,
-    next_try: Option<Instant>,
-    pause: Duration,
-    buffer: Vec<u8>,
-}
-
-/// The journal that is appended to.
-struct Segment {
-    generation: u64,
-    file: Arc<dyn DiskFile>,
-    bytes: u64,
-    /// Of these, what is no entry.
-    head_bytes: u64,
-    /// Whether something was written since the latest sync.
-    dirty: Arc<AtomicBool>,
+    progress: Arc<Progress>,
+    /// Frames that have not been handed over.
+    block: Vec<u8>,
+    appended: Lsn,
+    /// Blocks that may not be written yet, and when they were handed over.
+    in_flight: VecDeque<(Lsn, Instant)>,
+    /// Records are dropped since the queue was full. A snapshot makes them good.
+    has_gap: bool,
 }
 
 impl Journal {
-    /// Takes the directory and what state it holds. Another exporter that uses it is the only error.
+    /// Takes the directory and the state that it holds. `catalogs` are those of this run. The error is a reason not to start:
+    /// another exporter uses the directory, or a newer one has written it.
     pub(crate) fn open(
         directory: &Path,
         sync: Sync,
         disk: Arc<dyn Disk>,
         catalogs: &Catalogs,
-    ) -> Result<(Self, Snapshotter, State), String> {
-        let (jobs, saver_jobs) = unbounded();
-        let (saver_reports, reports) = unbounded();
-        let saver = Snapshotter {
+    ) -> Result<(Self, Writer, Snapshotter, State), String> {
+        let (orders, writer_orders) = unbounded();
+        let (writer_reports, reports) = unbounded();
+        let (jobs, snapshotter_jobs) = unbounded();
+        let (snapshotter_done, done) = unbounded();
+        let progress = Arc::new(Progress::default());
+        let snapshotter = Snapshotter {
             directory: directory.to_owned(),
             disk: Arc::clone(&disk),
-            jobs: saver_jobs,
-            reports: saver_reports,
+            jobs: snapshotter_jobs,
+            done: snapshotter_done,
         };
-        let mut journal = Journal {
-            directory: directory.to_owned(),
-            catalogs: catalogs.clone(),
-            disk,
-            sync,
-            lock: None,
-            was_read: false,
-            seen_at: Instant::now(),
-            segment: None,
-            durable: false,
-            generation: 1,
-            closed_bytes: 0,
-            closed: 0,
-            saving: None,
+        let ends = writer::Ends {
+            orders: writer_orders,
+            reports: writer_reports,
             jobs,
+            done,
+            progress: Arc::clone(&progress),
+        };
+        let (writer, state) = Writer::open(directory, sync, disk, catalogs, ends)?;
+        let journal = Journal {
+            orders,
             reports,
-            aside: Vec::new(),
-            errors: 0,
-            snapshot_at: 0.0,
-            snapshot_taken: Instant::now(),
-            next_try: None,
-            pause: limits::JOURNAL_RETRY_FIRST,
-            buffer: Vec::new(),
+            progress,
+            block: Vec::new(),
+            appended: 0,
+            in_flight: VecDeque::new(),
+            has_gap: false,
         };
-        let read = journal.lock()?.map_err(Unrecoverable::from).and_then(|()| journal.read());
-        let state = match read {
-            Ok(recovered) => journal.go_on_from(recovered),
-            Err(Unrecoverable::Newer(error)) => return Err(error),
-            Err(Unrecoverable::Unreadable(error)) => {
-                journal.fail(&error);
-                State::new(catalogs.clone())
-            }
-        };
-        Ok((journal, saver, state))
+        Ok((journal, writer, snapshotter, state))
     }
 
-    /// Locks the directory. That it cannot be locked for now is not the outer error.
-    fn lock(&mut self) -> Result<io::Result<()>, String> {
-        if self.lock.as_ref().is_some_and(|lock| files::is_lock_of(lock, &self.directory)) {
-            return Ok(Ok(()));
-        }
-        self.lock = None;
-        if let Err(error) = self.disk.make_directory(&self.directory) {
-            return Ok(Err(error));
-        }
-        match files::lock(&self.directory) {
-            Ok(lock) => self.lock = Some(lock),
-            Err(Locked::Not(error)) => return Ok(Err(error)),
-            Err(Locked::Elsewhere) => {
-                return Err(format!(
-                    "{}: another exporter uses this directory; give each its own ([state] directory)",
-                    self.directory.display()
-                ));
-            }
-        }
-        // It may be another directory than before.
-        let listed = files::list(&self.directory);
-        Ok(listed.map(|listing| self.generation = self.generation.max(listing.newest() + 1)))
-    }
-
-    /// Reads what the directory holds.
-    fn read(&mut self) -> Result<Recovered, Unrecoverable> {
-        let mut recovered = recover::recover(&self.directory, &*self.disk, &self.catalogs)?;
-        self.was_read = true;
-        self.generation = recovered.generation;
-        self.aside = std::mem::take(&mut recovered.aside);
-        self.closed_bytes = recovered.journal_bytes;
-        self.closed = recovered.journals;
-        self.snapshot_at = recovered.snapshot_at;
-        Ok(recovered)
-    }
-
-    /// Begins the journal that goes on from what was read.
-    fn go_on_from(&mut self, recovered: Recovered) -> State {
-        // A chain that is broken needs a snapshot first, which is wanted as long as state is not durable.
-        if let Some(after) = recovered.after {
-            match self.begin(after) {
-                Ok(()) => self.durable = true,
-                Err(error) => self.fail(&error),
-            }
-        }
-        recovered.state
-    }
-
-    /// Sees to it that the directory is this process's own. If it could not be read at the start and turns out to hold
-    /// state, that is returned: it was acknowledged, what memory holds was not.
-    pub(crate) fn prepare(&mut self) -> Option<State> {
-        let locked = self.lock().unwrap_or_else(|elsewhere| Err(io::Error::other(elsewhere)));
-        if let Err(error) = locked {
-            self.fail(&error);
-            return None;
-        }
-        if self.was_read {
-            return None;
-        }
-        match self.read() {
-            // Where there is nothing, a snapshot of what memory holds has to come first.
-            Ok(recovered) => recovered.found.then(|| self.go_on_from(recovered)),
-            Err(Unrecoverable::Unreadable(error)) => {
-                self.fail(&error);
-                None
-            }
-            Err(Unrecoverable::Newer(error)) => {
-                self.fail(&io::Error::other(error));
-                None
-            }
-        }
-    }
-
-    /// Begins the next journal.
-    fn begin(&mut self, after: Follows) -> io::Result<()> {
-        let generation = self.generation;
-        let path = files::journal(&self.directory, generation);
-        let mut bytes = format::first_line("journal").into_bytes();
-        frame::push(&mut bytes, |out| format::put(out, &JournalStart { generation, follows: after }));
-        let make = || {
-            let file = self.disk.create(&path)?;
-            write_all(&*file, &bytes)?;
-            if self.sync == Sync::Always {
-                file.sync()?;
-                self.disk.sync_directory(&self.directory)?;
-            }
-            Ok(file)
-        };
-        let file = make().inspect_err(|_: &io::Error| {
-            let _ = self.disk.remove(&path);
-        })?;
-        if let Some(former) = self.segment.take() {
-            self.closed_bytes += former.bytes;
-            self.closed += 1;
-        }
-        self.segment = Some(Segment {
-            generation,
-            file: file.into(),
-            bytes: bytes.len() as u64,
-            head_bytes: bytes.len() as u64,
-            dirty: Arc::default(),
-        });
-        self.generation += 1;
-        Ok(())
-    }
-
-    /// Appends an entry. `heart` beats if that takes long.
-    pub(crate) fn append(&mut self, record: &Record<'_>, heart: &Liveness) {
-        if self.segment.is_none() {
+    /// Appends a record. It is on its way to the disk once it has been handed over.
+    pub(crate) fn append(&mut self, record: &Record<'_>) {
+        self.appended += 1;
+        if self.has_gap {
             return;
         }
-        let mut buffer = std::mem::take(&mut self.buffer);
-        buffer.clear();
-        frame::push(&mut buffer, |out| record.write(out));
-        if self.bytes() + buffer.len() as u64 > limits::JOURNAL_BYTES_MAX {
-            self.wait_for_saver(heart);
+        frame::push(&mut self.block, |out| record.write(out));
+        if self.block.len() >= limits::JOURNAL_BLOCK_BYTES {
+            self.hand_over();
         }
-        if self.bytes() + buffer.len() as u64 > limits::JOURNAL_BYTES_MAX {
-            self.fail(&io::Error::other("the journal is full, and no snapshot could replace it"));
-        } else if let Some(segment) = &mut self.segment {
-            match write_all(&*segment.file, &buffer) {
-                Ok(()) => {
-                    segment.bytes += buffer.len() as u64;
-                    if !segment.dirty.swap(true, Ordering::AcqRel) && self.sync == Sync::Interval {
-                        let _ = self.jobs.send(Job::Sync(segment.unsynced()));
-                    }
-                }
-                Err(error) => {
-                    // Half an entry is no entry, whether it can be cut off now or when it is read.
-                    let _ = segment.file.truncate(segment.bytes);
-                    self.fail(&error);
-                }
-            }
-        }
-        buffer.shrink_to(limits::JOURNAL_BUFFER_BYTES);
-        self.buffer = buffer;
     }
 
-    /// Whether all that was appended is as durable as was asked for. Forces it to the disk first, with `sync = always`.
-    pub(crate) fn confirm(&mut self) -> bool {
-        if let Some(segment) = &self.segment
-            && self.sync == Sync::Always
-            && segment.dirty.swap(false, Ordering::AcqRel)
-            && let Err(error) = segment.file.sync()
-        {
-            self.fail(&error);
+    /// Hands the records so far to the writer. Done once for all that one turn of the feed has appended.
+    pub(crate) fn hand_over(&mut self) {
+        if self.block.is_empty() {
+            return;
         }
-        self.durable
-    }
-
-    /// Whether [`Self::confirm`] has to wait for the disk, so that it pays to ask once for several.
-    pub(crate) fn confirming_takes_long(&self) -> bool {
-        self.sync == Sync::Always && self.durable
-    }
-
-    /// Memory is ahead of the disk from here on.
-    fn fail(&mut self, error: &io::Error) {
-        self.errors += 1;
-        if self.durable || self.next_try.is_none() {
+        let frames = std::mem::take(&mut self.block);
+        let (bytes, lsn) = (frames.len(), self.appended);
+        let queued = self.progress.queued_bytes.fetch_add(bytes, Ordering::AcqRel);
+        if queued > 0 && queued + bytes > limits::JOURNAL_QUEUE_BYTES_MAX {
+            self.progress.queued_bytes.fetch_sub(bytes, Ordering::AcqRel);
+            self.has_gap = true;
+            self.send(Order::Gap { lsn });
             log::error!(
-                "{}: state cannot be written: {error}; going on in memory, sessions wait for their acknowledgements",
-                self.directory.display()
+                "the disk of the state does not answer: going on in memory, without acknowledgements"
             );
         } else {
-            log::debug!("{}: state still cannot be written: {error}", self.directory.display());
-        }
-        if let Some(former) = self.segment.take() {
-            if self.durable {
-                self.closed_bytes += former.bytes;
-                self.closed += 1;
-            } else {
-                // Without its snapshot it is worth nothing, and may take the room that is missing.
-                let _ = self.disk.remove(&files::journal(&self.directory, former.generation));
-            }
-        }
-        self.durable = false;
-        self.retry_later();
-    }
-
-    fn retry_later(&mut self) {
-        self.next_try = Some(Instant::now() + self.pause);
-        self.pause = (self.pause * 2).min(limits::JOURNAL_RETRY_MAX);
-    }
-
-    /// Takes in what the saver has done, and looks from time to time whether the directory is still there.
-    pub(crate) fn collect(&mut self, now: Instant) {
-        if now.duration_since(self.seen_at) >= limits::SYNC_INTERVAL {
-            self.seen_at = now;
-            let path =
-                self.segment.as_ref().map(|segment| files::journal(&self.directory, segment.generation));
-            if let Some(Err(error)) = path.map(std::fs::metadata) {
-                self.fail(&error);
-            }
-        }
-        while let Ok(report) = self.reports.try_recv() {
-            self.take(report);
+            self.in_flight.push_back((lsn, Instant::now()));
+            self.send(Order::Block { frames, lsn });
         }
     }
 
-    fn take(&mut self, report: Report) {
-        match report {
-            // What was not forced there may be anywhere: only a snapshot of memory is good now.
-            Report::SyncFailed(error) => self.fail(&error),
-            Report::Saved { generation, at, result: Ok(()) } => {
-                self.saving = None;
-                self.snapshot_at = at;
-                (self.closed_bytes, self.closed) = (0, 0);
-                self.aside.clear();
-                let whole = self.segment.as_ref().is_some_and(|segment| segment.generation >= generation);
-                if whole && !std::mem::replace(&mut self.durable, true) {
-                    log::info!("{}: state is durable again", self.directory.display());
-                }
-                if whole {
-                    self.next_try = None;
-                    self.pause = limits::JOURNAL_RETRY_FIRST;
-                }
-            }
-            Report::Saved { result: Err(error), .. } => {
-                self.saving = None;
-                if self.durable {
-                    // The journals are whole: nothing is lost but time at the next start.
-                    self.errors += 1;
-                    log::error!("{}: a snapshot cannot be written: {error}", self.directory.display());
-                    self.retry_later();
-                } else {
-                    self.fail(&error);
-                }
-            }
-        }
+    fn send(&self, order: Order) {
+        // A writer that has ended has taken the process with it.
+        let _ = self.orders.send(order);
     }
 
-    fn wait_for_saver(&mut self, heart: &Liveness) {
-        let until = Instant::now() + limits::SNAPSHOT_PATIENCE;
-        while self.saving.is_some() && Instant::now() < until {
-            heart.beat();
-            if let Ok(report) = self.reports.recv_timeout(Duration::from_millis(100)) {
-                self.take(report);
-            }
-        }
+    /// The latest record.
+    pub(crate) fn appended(&self) -> Lsn {
+        self.appended
     }
 
-    /// Whether it is time for a snapshot.
-    pub(crate) fn wants_snapshot(&self, now: Instant) -> bool {
-        if self.saving.is_some() || self.next_try.is_some_and(|at| now < at) {
-            return false;
-        }
-        let written = self.closed > 0 || self.segment.as_ref().is_some_and(Segment::has_entries);
-        !self.durable
-            || self.bytes() >= limits::JOURNAL_BYTES_SNAPSHOT
-            || self.closed >= limits::JOURNALS_MAX
-            || (written && now.duration_since(self.snapshot_taken) >= limits::SNAPSHOT_EVERY)
+    /// The latest record that is durable, and all before it.
+    pub(crate) fn durable(&self) -> Lsn {
+        self.progress.durable.load(Ordering::Acquire)
     }
 
-    /// Whether it has become so long that a snapshot should not wait for anything else.
-    pub(crate) fn is_long(&self) -> bool {
-        self.bytes() >= limits::JOURNAL_BYTES_SNAPSHOT && self.segment.is_some() && self.saving.is_none()
+    /// Whether every record is written, or the disk has not answered for too long to wait for it.
+    pub(crate) fn is_written(&mut self, now: Instant) -> bool {
+        let written = self.progress.written.load(Ordering::Acquire);
+        while self.in_flight.front().is_some_and(|(lsn, _)| *lsn <= written) {
+            self.in_flight.pop_front();
+        }
+        let oldest = self.in_flight.front();
+        oldest.is_none_or(|(_, since)| now.duration_since(*since) >= limits::DISK_ANSWER_MAX)
     }
 
-    /// Begins a new journal and hands the state at this point to the saver. `at` is Unix seconds. [`Self::prepare`] goes
-    /// before.
-    pub(crate) fn snapshot(&mut self, at: f64, image: impl FnOnce() -> Vec<u8>) {
-        if self.lock.is_none() || !self.was_read {
-            return;
-        }
-        // What stands at the end of this journal is not confirmed by the next one.
-        if self.durable && !self.confirm() {
-            return;
-        }
-        let after = match &self.segment {
-            Some(segment) if self.durable => Follows::Journal(segment.bytes),
-            _ => Follows::Snapshot,
-        };
-        let generation = self.generation;
-        match self.begin(after) {
-            Ok(()) => self.save(generation, at, image()),
-            Err(error) if self.durable => {
-                // The former journal is still good.
-                self.errors += 1;
-                log::error!("{}: no new journal can be begun: {error}", self.directory.display());
-                self.retry_later();
-            }
-            Err(error) => self.fail(&error),
-        }
+    /// Asks to be woken at the next progress. What is there already has to be looked at after this.
+    pub(crate) fn await_progress(&self) {
+        self.progress.is_awaited.store(true, Ordering::SeqCst);
     }
 
-    fn save(&mut self, generation: u64, at: f64, image: Vec<u8>) {
-        let (sync, aside) = (self.sync != Sync::Never, self.aside.clone());
-        self.saving = Some(generation);
-        self.snapshot_taken = Instant::now();
-        let _ = self.jobs.send(Job::Save(Save { generation, at, image, sync, aside }));
+    /// Whether a snapshot should be taken now. Says so once.
+    pub(crate) fn wants_image(&self) -> bool {
+        self.progress.wants_image.swap(false, Ordering::AcqRel)
     }
 
-    /// At a clean stop: waits until a snapshot holds everything, or cannot.
-    pub(crate) fn finish(&mut self, at: f64, image: impl FnOnce() -> Vec<u8>, heart: &Liveness) {
-        self.wait_for_saver(heart);
-        let is_new = self.segment.as_ref().is_some_and(|segment| !segment.has_entries()) && self.closed == 0;
-        let can = self.lock.is_some() && self.was_read && self.saving.is_none();
-        if (self.durable && is_new) || !can {
-            return;
-        }
-        let generation = self.generation;
-        self.save(generation, at, image());
-        self.wait_for_saver(heart);
+    /// Hands over an image of the state as it is now.
+    pub(crate) fn snapshot(&mut self, bytes: Vec<u8>, taken_at: f64) {
+        self.hand_over();
+        self.has_gap = false;
+        self.send(Order::Image { image: Image { bytes, taken_at }, last: false });
     }
 
-    /// Goes on with another setting.
+    /// State that was found after the start; it was acknowledged, what memory holds was not. [`Self::adopted`] has to follow.
+    pub(crate) fn recovered(&self) -> Option<State> {
+        self.reports.try_iter().find_map(|report| match report {
+            Report::Recovered(state) => Some(*state),
+            Report::Finished => None,
+        })
+    }
+
+    /// The recovered state is in force. What was appended before belongs to another.
+    pub(crate) fn adopted(&mut self) {
+        self.block.clear();
+        self.has_gap = false;
+        self.send(Order::Adopted);
+    }
+
+    /// Changes when what was written is forced to the disk.
     pub(crate) fn set_sync(&mut self, sync: Sync) {
-        let changed = std::mem::replace(&mut self.sync, sync) != sync;
-        let Some(segment) = self.segment.as_ref().filter(|_| changed) else { return };
-        match sync {
-            Sync::Never => {}
-            Sync::Interval => drop(self.jobs.send(Job::Sync(segment.unsynced()))),
-            Sync::Always => {
-                // The saver may be at it just now: it is done once more before the next acknowledgement.
-                segment.dirty.store(true, Ordering::Release);
-                if let Err(error) = self.disk.sync_directory(&self.directory) {
-                    self.fail(&error);
-                }
+        self.hand_over();
+        self.send(Order::Sync(sync));
+    }
+
+    /// At a clean stop: saves the state, and waits for that a bounded time. `alive` is called while it waits.
+    pub(crate) fn finish(&mut self, taken_at: f64, image: impl FnOnce() -> Vec<u8>, alive: impl Fn()) {
+        let until = Instant::now() + limits::JOURNAL_FINISH_MAX;
+        self.hand_over();
+        while self.progress.written.load(Ordering::Acquire) < self.appended && Instant::now() < until {
+            alive();
+            std::thread::park_timeout(Duration::from_millis(1));
+        }
+        if self.progress.is_saved.load(Ordering::Acquire) && !self.has_gap {
+            return;
+        }
+        self.send(Order::Image { image: Image { bytes: image(), taken_at }, last: true });
+        while Instant::now() < until {
+            alive();
+            match self.reports.recv_timeout(Duration::from_millis(100)) {
+                Ok(Report::Finished) | Err(crossbeam_channel::RecvTimeoutError::Disconnected) => return,
+                Ok(Report::Recovered(_)) | Err(crossbeam_channel::RecvTimeoutError::Timeout) => {}
             }
         }
+        log::error!("the state could not be saved in time: what was acknowledged is in the journal");
     }
 
     /// Bytes that a start would have to read beside the newest snapshot.
     pub(crate) fn bytes(&self) -> u64 {
-        self.closed_bytes + self.segment.as_ref().map_or(0, |segment| segment.bytes)
+        self.progress.figures.bytes.load(Ordering::Relaxed)
     }
 
     /// How often something could not be written.
     pub(crate) fn errors(&self) -> u64 {
-        self.errors
+        self.progress.figures.errors.load(Ordering::Relaxed)
     }
 
     /// When the newest snapshot was taken, Unix seconds; 0: never.
     pub(crate) fn snapshot_at(&self) -> f64 {
-        self.snapshot_at
+        f64::from_bits(self.progress.figures.snapshot_at.load(Ordering::Relaxed))
     }
 
-    /// Whether the disk holds all that memory does.
-    pub(crate) fn is_durable(&self) -> bool {
-        self.durable
-    }
-}
-
-impl Segment {
-    fn has_entries(&self) -> bool {
-        self.bytes > self.head_bytes
-    }
-
-    fn unsynced(&self) -> Unsynced {
-        Unsynced { generation: self.generation, file: Arc::clone(&self.file), dirty: Arc::clone(&self.dirty) }
+    /// Whether the disk holds all that memory does, but for what is on its way.
+    pub(crate) fn is_durable(&mut self, now: Instant) -> bool {
+        let is_stalled = !self.in_flight.is_empty() && self.is_written(now) && !self.in_flight.is_empty();
+        self.progress.figures.is_durable.load(Ordering::Acquire) && !self.has_gap && !is_stalled
     }
 }

@@ -1,5 +1,4 @@
-//! The saver: a thread that does what takes long, so that the feed need not wait: snapshots, and forcing the journal to
-//! the disk once a second.
+//! The snapshotter's thread: writes snapshots, and forces the journal to the disk once a second with `sync = interval`.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,14 +10,13 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use super::disk::{Disk, DiskFile, write_all};
 use super::files;
-use crate::format;
-use crate::format::frame;
+use super::machine::Image;
 use crate::format::v1::SnapshotStart;
+use crate::format::{self, frame};
 use crate::limits;
 
-/// What the saver is asked to do.
+/// What the snapshotter is asked to do.
 pub(super) enum Job {
-    /// Write a snapshot.
     Save(Save),
     /// Force a journal to the disk, at most once a second.
     Sync(Unsynced),
@@ -27,13 +25,11 @@ pub(super) enum Job {
 /// A snapshot to be written.
 pub(super) struct Save {
     pub(super) generation: u64,
-    /// Unix seconds.
-    pub(super) at: f64,
-    pub(super) image: Vec<u8>,
+    pub(super) image: Image,
     /// Whether to force it to the disk before it replaces anything.
     pub(super) sync: bool,
-    /// Files to be set aside once it is there.
-    pub(super) aside: Vec<PathBuf>,
+    /// Files to be set aside once it is written.
+    pub(super) quarantine: Vec<PathBuf>,
 }
 
 /// A journal with something in it that has not been forced to the disk.
@@ -45,25 +41,23 @@ pub(super) struct Unsynced {
     pub(super) dirty: Arc<AtomicBool>,
 }
 
-/// What came of it.
-pub(super) enum Report {
-    /// Of a snapshot.
-    Saved { generation: u64, at: f64, result: io::Result<()> },
-    /// A journal could not be forced to the disk.
-    SyncFailed(io::Error),
+/// What came of a job.
+pub(super) enum Done {
+    Saved { generation: u64, taken_at: f64, result: io::Result<()> },
+    SyncFailed { error: io::Error },
 }
 
-/// The thread's ends of the channels.
+/// The snapshotter's ends of its channels.
 pub(crate) struct Snapshotter {
     pub(super) directory: PathBuf,
     pub(super) disk: Arc<dyn Disk>,
     pub(super) jobs: Receiver<Job>,
-    pub(super) reports: Sender<Report>,
+    pub(super) done: Sender<Done>,
 }
 
 impl Snapshotter {
-    /// Runs until no more jobs can come. `nudge` is called after each report.
-    pub(crate) fn run(self, nudge: impl Fn()) {
+    /// Runs until the writer has ended.
+    pub(crate) fn run(self) {
         let mut due: Option<(Instant, Unsynced)> = None;
         // The journal whose name is known to be durable.
         let mut named = None;
@@ -73,32 +67,28 @@ impl Snapshotter {
                 None => self.jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
                 Some((at, _)) => self.jobs.recv_timeout(at.saturating_duration_since(Instant::now())),
             };
-            let report = match job {
+            let done = match job {
                 Ok(Job::Sync(unsynced)) => {
                     // Another journal has begun: the former one is not waited for.
                     let former = due.replace((Instant::now() + limits::SYNC_INTERVAL, unsynced));
                     former.and_then(|(_, former)| sync(&former))
                 }
-                Ok(Job::Save(save)) => {
-                    let result = self.save(&save);
-                    Some(Report::Saved { generation: save.generation, at: save.at, result })
-                }
+                Ok(Job::Save(save)) => Some(self.save(save)),
                 Err(RecvTimeoutError::Timeout) => due.take().and_then(|(_, unsynced)| sync(&unsynced)),
                 Err(RecvTimeoutError::Disconnected) => {
                     if let Some((_, unsynced)) = due {
-                        let _ = sync(&unsynced);
+                        sync(&unsynced);
                     }
                     return;
                 }
             };
-            if let Some(report) = report {
-                let _ = self.reports.send(report);
-                nudge();
+            if let Some(done) = done {
+                let _ = self.done.send(done);
             }
         }
     }
 
-    fn sync(&self, unsynced: &Unsynced, named: &mut Option<u64>) -> Option<Report> {
+    pub(super) fn sync(&self, unsynced: &Unsynced, named: &mut Option<u64>) -> Option<Done> {
         // Cleared first: what is written from here on asks for another sync.
         unsynced.dirty.store(false, Ordering::Release);
         let generation = unsynced.generation;
@@ -107,10 +97,15 @@ impl Snapshotter {
             result = self.disk.sync_directory(&self.directory);
             *named = Some(generation);
         }
-        result.err().map(Report::SyncFailed)
+        result.err().map(|error| Done::SyncFailed { error })
     }
 
-    fn save(&self, save: &Save) -> io::Result<()> {
+    pub(super) fn save(&self, save: Save) -> Done {
+        let result = self.try_to_save(&save);
+        Done::Saved { generation: save.generation, taken_at: save.image.taken_at, result }
+    }
+
+    fn try_to_save(&self, save: &Save) -> io::Result<()> {
         let path = files::snapshot(&self.directory, save.generation);
         let new = files::marked(&path, ".new");
         let written = self.write(&new, save).and_then(|()| self.disk.rename(&new, &path));
@@ -121,12 +116,12 @@ impl Snapshotter {
         if save.sync {
             self.disk.sync_directory(&self.directory)?;
         }
-        for path in &save.aside {
+        for path in &save.quarantine {
             if let Err(error) = self.disk.rename(path, &files::marked(path, ".damaged")) {
                 log::warn!("{}: cannot be set aside: {error}", path.display());
             }
         }
-        self.tidy();
+        self.prune();
         Ok(())
     }
 
@@ -134,13 +129,13 @@ impl Snapshotter {
         let file = self.disk.create(path)?;
         let begin = SnapshotStart {
             generation: save.generation,
-            taken_at: save.at,
-            image_bytes: save.image.len() as u64,
+            taken_at: save.image.taken_at,
+            image_bytes: save.image.bytes.len() as u64,
         };
         let mut bytes = format::first_line("snapshot").into_bytes();
         frame::push(&mut bytes, |out| format::put(out, &begin));
         write_all(&*file, &bytes)?;
-        for piece in save.image.chunks(limits::SNAPSHOT_PIECE_BYTES) {
+        for piece in save.image.bytes.chunks(limits::SNAPSHOT_CHUNK_BYTES) {
             bytes.clear();
             frame::push(&mut bytes, |out| out.extend_from_slice(piece));
             write_all(&*file, &bytes)?;
@@ -150,7 +145,7 @@ impl Snapshotter {
 
     /// Removes what two snapshots have made superfluous: the former one and its journals are kept, in case that the
     /// newest one cannot be read.
-    fn tidy(&self) {
+    fn prune(&self) {
         let Ok(listing) = files::list(&self.directory) else { return };
         let [.., kept, _] = listing.snapshots.as_slice() else { return };
         let old = |generation: &&u64| *generation < kept;

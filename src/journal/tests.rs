@@ -2,13 +2,16 @@
 //! before is there after a crash, what comes back is a state that there was, and once writing works again all is.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
 use std::sync::Mutex;
-use std::thread::{self, JoinHandle};
 
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 
-use super::disk::RealDisk;
+use super::disk::{DiskFile, RealDisk};
+use super::snapshotter::Job;
 use super::*;
 use crate::state::tests::{Life, Step, shown, steps};
 
@@ -190,46 +193,76 @@ fn script() -> Vec<(f64, Step)> {
 /// After how many steps a snapshot is taken.
 const SNAPSHOT_EVERY: usize = 5;
 
-/// A state, its journal, and all that the state has been.
+/// A state, its journal with both threads' work done in turn, and all that the state has been.
 struct Run {
     life: Life,
     journal: Journal,
-    saver: JoinHandle<()>,
-    heart: Liveness,
+    writer: Writer,
+    snapshotter: Snapshotter,
     history: Vec<String>,
-    /// The latest confirmed of these.
+    /// The latest of these that is durable.
     confirmed: Option<usize>,
+    /// Records by which each of them was reached.
+    reached: Vec<Lsn>,
 }
 
 impl Run {
     fn begin(directory: &Path, sync: Sync, disk: Arc<dyn Disk>) -> Self {
-        let (journal, saver, state) = Journal::open(directory, sync, disk, &Catalogs::default()).unwrap();
-        let saver = thread::spawn(move || saver.run(|| {}));
-        let mut run = Run {
-            life: Life::of(state),
-            journal,
-            saver,
-            heart: Liveness::new("test"),
-            history: Vec::new(),
-            confirmed: None,
-        };
-        run.history.push(shown(&mut run.life.state));
+        let (journal, writer, snapshotter, state) =
+            Journal::open(directory, sync, disk, &Catalogs::default()).unwrap();
+        let life = Life::of(state);
+        let (history, reached) = (Vec::new(), Vec::new());
+        let mut run = Run { life, journal, writer, snapshotter, history, confirmed: None, reached };
+        run.note();
         run
     }
 
-    fn step(&mut self, seconds: f64, step: &Step) {
-        let (journal, heart) = (&mut self.journal, &self.heart);
-        self.life.step(seconds, step, &mut |entry| journal.append(entry, heart));
+    /// Notes what the state is now.
+    fn note(&mut self) {
         self.history.push(shown(&mut self.life.state));
-        if self.journal.confirm() {
-            self.confirmed = Some(self.history.len() - 1);
+        self.reached.push(self.journal.appended());
+    }
+
+    /// Applies a step whose records are not handed over yet.
+    fn append(&mut self, seconds: f64, step: &Step) {
+        let journal = &mut self.journal;
+        self.life.step(seconds, step, &mut |record| journal.append(record));
+        self.note();
+    }
+
+    /// Lets the threads do what they have to.
+    fn work(&mut self) {
+        self.journal.hand_over();
+        self.writer.work();
+        if self.journal.progress.figures.is_durable.load(Ordering::Acquire) {
+            let durable = self.journal.durable();
+            let confirmed = self.reached.iter().rposition(|lsn| *lsn <= durable);
+            self.confirmed = self.confirmed.max(confirmed);
         }
     }
 
+    fn step(&mut self, seconds: f64, step: &Step) {
+        self.append(seconds, step);
+        self.work();
+    }
+
+    /// Writes what the snapshotter has been asked for; with `sync`, forces journals to the disk, too.
+    fn save(&mut self, sync: bool) {
+        while let Ok(job) = self.snapshotter.jobs.try_recv() {
+            let done = match job {
+                Job::Save(save) => Some(self.snapshotter.save(save)),
+                Job::Sync(unsynced) if sync => self.snapshotter.sync(&unsynced, &mut None),
+                Job::Sync(_) => None,
+            };
+            done.into_iter().for_each(|done| self.snapshotter.done.send(done).unwrap());
+        }
+        self.work();
+    }
+
     fn snapshot(&mut self) {
-        assert!(self.journal.prepare().is_none());
-        self.journal.snapshot(1e9, || self.life.state.write());
-        self.journal.wait_for_saver(&self.heart);
+        self.journal.snapshot(self.life.state.write(), 1e9);
+        self.work();
+        self.save(false);
     }
 
     fn play(&mut self, script: &[(f64, Step)]) {
@@ -242,14 +275,20 @@ impl Run {
         }
     }
 
+    fn is_durable(&mut self) -> bool {
+        self.work();
+        self.journal.is_durable(Instant::now())
+    }
+
     /// Lets retries come due until all is written.
     fn come_back(&mut self) {
         for _ in 0..10 {
-            self.journal.collect(Instant::now());
-            if self.journal.wants_snapshot(Instant::now() + Duration::from_secs(60)) {
+            self.writer.retry_now();
+            self.work();
+            if self.journal.wants_image() {
                 self.snapshot();
             }
-            if self.journal.is_durable() {
+            if self.is_durable() {
                 return;
             }
         }
@@ -258,8 +297,6 @@ impl Run {
 
     /// Ends as by `kill -9`.
     fn crash(self) -> (Vec<String>, Option<usize>) {
-        drop(self.journal);
-        self.saver.join().unwrap();
         (self.history, self.confirmed)
     }
 }
@@ -337,23 +374,16 @@ fn with_always_a_power_loss_takes_nothing_that_was_confirmed() {
 fn a_new_journal_confirms_what_stands_at_the_end_of_the_former() {
     let directory = tempfile::tempdir().unwrap();
     let disk = Arc::new(FaultyDisk::default());
-    // Its saver never runs: the snapshot that goes with the new journal is never written.
-    let opened = Journal::open(
-        directory.path(),
-        Sync::Always,
-        Arc::clone(&disk) as Arc<dyn Disk>,
-        &Catalogs::default(),
-    );
-    let (mut journal, saver, state) = opened.unwrap();
-    let (mut life, heart) = (Life::of(state), Liveness::new("test"));
-    for step in [Step::Configure(0), Step::Hello { session: 0, owner: true }] {
-        life.step(0.0, &step, &mut |entry| journal.append(entry, &heart));
-    }
-    journal.snapshot(1e9, || life.state.write());
-    assert!(journal.confirm());
-    drop((journal, saver));
+    let mut run = Run::begin(directory.path(), Sync::Always, Arc::clone(&disk) as Arc<dyn Disk>);
+    run.append(0.0, &Step::Configure(0));
+    run.append(0.0, &Step::Hello { session: 0, owner: true });
+    // The snapshot that goes with the new journal is never written.
+    run.journal.snapshot(run.life.state.write(), 1e9);
+    run.work();
+    assert_eq!(run.journal.durable(), run.journal.appended());
+    let (history, _) = run.crash();
     disk.lose_power();
-    assert_eq!(recovered(directory.path()), shown(&mut life.state));
+    assert_eq!(&recovered(directory.path()), history.last().unwrap());
 }
 
 #[test]
@@ -362,15 +392,16 @@ fn a_snapshot_begins_only_behind_what_is_confirmed() {
     let disk = Arc::new(FaultyDisk::default());
     let mut run = Run::begin(directory.path(), Sync::Always, Arc::clone(&disk) as Arc<dyn Disk>);
     run.step(0.0, &Step::Configure(0));
-    let (journal, heart) = (&mut run.journal, &run.heart);
-    let hello = Step::Hello { session: 0, owner: true };
-    run.life.step(0.0, &hello, &mut |entry| journal.append(entry, heart));
     disk.fail(0..usize::MAX, Fault::NotForced);
+    run.append(0.0, &Step::Hello { session: 0, owner: true });
     run.snapshot();
-    assert!(!run.journal.confirm(), "what could not be forced to the disk was confirmed");
+    assert!(
+        run.journal.durable() < run.journal.appended(),
+        "what could not be forced to the disk was confirmed"
+    );
     disk.heal();
     run.come_back();
-    assert!(run.journal.confirm());
+    assert_eq!(run.journal.durable(), run.journal.appended());
     run.crash();
 }
 
@@ -382,19 +413,79 @@ fn a_journal_that_cannot_be_forced_to_the_disk_is_replaced() {
     disk.fail(0..usize::MAX, Fault::NotForced);
     run.step(0.0, &Step::Configure(0));
     assert_eq!(run.confirmed, Some(1), "it is not waited for");
-    let until = Instant::now() + Duration::from_secs(20);
-    while run.journal.is_durable() {
-        assert!(Instant::now() < until, "the failure was not noticed");
-        if let Ok(report) = run.journal.reports.recv_timeout(Duration::from_secs(1)) {
-            run.journal.take(report);
-        }
-    }
+    run.save(true);
+    assert!(!run.is_durable(), "the failure was not noticed");
     assert_eq!(run.journal.errors(), 1);
     disk.heal();
     run.come_back();
     let (history, _) = run.crash();
     disk.lose_power();
     assert_eq!(&recovered(directory.path()), history.last().unwrap());
+}
+
+#[test]
+fn what_finds_the_queue_full_is_made_good_by_a_snapshot() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut run = Run::begin(directory.path(), Sync::Never, Arc::new(RealDisk));
+    run.step(0.0, &Step::Configure(0));
+    let line = format!("{{\"event\":\"t.none\",\"a\":\"{}\"}}\n", "x".repeat(60_000));
+    // The writer does not come to it: its disk does not answer.
+    while !run.journal.has_gap {
+        let record = Record::Lines { at: 1e9, position: None, block: line.as_bytes() };
+        run.journal.append(&record);
+        run.life.state.apply(&record, &mut |_| {}).unwrap();
+        run.journal.hand_over();
+    }
+    let now = Instant::now();
+    assert!(run.journal.progress.queued_bytes.load(Ordering::Acquire) <= limits::JOURNAL_QUEUE_BYTES_MAX);
+    assert!(!run.journal.is_written(now) && run.journal.is_written(now + limits::DISK_ANSWER_MAX));
+    assert!(run.journal.durable() < run.journal.appended());
+    run.come_back();
+    assert_eq!(run.journal.durable(), run.journal.appended());
+    run.note();
+    let (history, _) = run.crash();
+    assert_eq!(&recovered(directory.path()), history.last().unwrap());
+}
+
+#[test]
+fn state_that_can_be_read_only_later_is_offered_and_gone_on_from() {
+    let (directory, history) = crashed();
+    let elsewhere = directory.path().with_extension("elsewhere");
+    std::fs::rename(directory.path(), &elsewhere).unwrap();
+    // A file stands in its place: the directory cannot be made.
+    std::fs::write(directory.path(), "").unwrap();
+    let mut run = Run::begin(directory.path(), Sync::Never, Arc::new(RealDisk));
+    run.step(0.0, &Step::Configure(0));
+    assert!(!run.is_durable() && run.journal.durable() < run.journal.appended());
+    std::fs::remove_file(directory.path()).unwrap();
+    std::fs::rename(&elsewhere, directory.path()).unwrap();
+    run.writer.retry_now();
+    run.work();
+    let state = run.journal.recovered().expect("what was acknowledged is there");
+    run.life = Life::of(state);
+    assert_eq!(&shown(&mut run.life.state), history.last().unwrap());
+    run.step(0.0, &Step::Hello { session: 3, owner: true });
+    run.life = Life::of(State::read_v1(&run.life.state.write(), Catalogs::default(), &mut |_| {}).unwrap());
+    run.journal.adopted();
+    run.step(0.0, &Step::Hello { session: 2, owner: true });
+    assert!(run.is_durable());
+}
+
+#[test]
+fn a_newer_state_stops_the_start_and_is_not_touched() {
+    let (directory, _) = crashed();
+    let path = directory.path().join("journal.4");
+    let mut bytes = b"lifecycle-exporter journal 2\n".to_vec();
+    bytes.extend_from_slice(b"what a later version writes");
+    std::fs::write(&path, &bytes).unwrap();
+    let before = names(directory.path());
+    let opened = Journal::open(directory.path(), Sync::Never, Arc::new(RealDisk), &Catalogs::default());
+    let error = opened.err().unwrap();
+    for part in ["journal.4", "version 2", "at most 1", env!("CARGO_PKG_VERSION")] {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+    assert_eq!((names(directory.path()), std::fs::read(&path).unwrap()), (before, bytes));
+    assert!(matches!(probe(directory.path()), Err(Unusable::Fault(fault)) if fault == error));
 }
 
 /// A directory after the script, as a crash leaves it, and what the state was.
@@ -462,7 +553,7 @@ fn a_journal_damaged_within_is_set_aside_once_a_snapshot_holds_what_was_good() {
     std::fs::write(&path, bytes).unwrap();
     let mut run = Run::begin(directory.path(), Sync::Never, Arc::new(RealDisk));
     let text = shown(&mut run.life.state);
-    assert!(history.contains(&text) && !run.journal.is_durable());
+    assert!(history.contains(&text) && !run.is_durable());
     run.come_back();
     assert!(directory.path().join("journal.4.damaged").exists());
     run.crash();

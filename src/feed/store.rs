@@ -1,0 +1,274 @@
+//! The state with its journal: every change is appended to the journal and applied, in one order.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::rejection_log::RejectionLog;
+use crate::catalog::Catalogs;
+use crate::clock;
+use crate::engine::Rules;
+use crate::journal::{Journal, Lsn};
+use crate::protocol::rejection::Rejection;
+use crate::protocol::shorthand::EventSpec;
+use crate::scan::{ScanReport, ScanStatus};
+use crate::state::boot::Boot;
+use crate::state::record::{Position, Record};
+use crate::state::sessions::{Session, SessionId, SessionName};
+use crate::state::{Note, State};
+
+/// All that outlives a connection.
+pub(super) struct Store {
+    pub(super) state: State,
+    /// Where state outlives the process; `None` where it need not.
+    pub(super) journal: Option<Journal>,
+    pub(super) rejections: RejectionLog,
+}
+
+/// What came of lines of a session.
+pub(super) struct Applied {
+    /// The last of them was a bye.
+    pub(super) is_bye: bool,
+    /// How far the session has come.
+    pub(super) position: u64,
+    /// The record that has brought it there.
+    pub(super) lsn: Lsn,
+}
+
+impl Store {
+    pub(super) fn new(state: State, journal: Option<Journal>) -> Self {
+        Store { state, journal, rejections: RejectionLog::default() }
+    }
+
+    fn append(&mut self, record: &Record<'_>) {
+        if let Some(journal) = &mut self.journal {
+            journal.append(record);
+        }
+    }
+
+    /// The latest record; 0 where there is no journal.
+    pub(super) fn lsn(&self) -> Lsn {
+        self.journal.as_ref().map_or(0, Journal::appended)
+    }
+
+    /// The latest record that is durable. Without a journal every record is as durable as it gets.
+    pub(super) fn durable(&self) -> Lsn {
+        self.journal.as_ref().map_or(Lsn::MAX, Journal::durable)
+    }
+
+    /// Whether the journal holds every record, or cannot be waited for.
+    pub(super) fn is_written(&mut self, now: Instant) -> bool {
+        self.journal.as_mut().is_none_or(|journal| journal.is_written(now))
+    }
+
+    /// Asks the journal for a wake-up at its next progress.
+    pub(super) fn await_progress(&self) {
+        if let Some(journal) = &self.journal {
+            journal.await_progress();
+        }
+    }
+
+    /// Hands what was appended to the journal's thread.
+    pub(super) fn hand_over(&mut self) {
+        if let Some(journal) = &mut self.journal {
+            journal.hand_over();
+        }
+    }
+
+    /// Applies a record that does not come from a producer's lines. `about` begins a line in the log.
+    pub(super) fn record(&mut self, record: &Record<'_>, about: &str) {
+        self.append(record);
+        let applied = self.state.apply(record, &mut |note| match note {
+            Note::Rejected { rejection, .. } => log::warn!("{about}{rejection}"),
+            Note::Said(text) => log::warn!("{about}{text}"),
+        });
+        debug_assert!(applied.is_ok(), "{applied:?}");
+    }
+
+    /// How far a session has come.
+    pub(super) fn position(&self, id: SessionId) -> u64 {
+        self.state.sessions.get(id).map_or(0, |session| session.position)
+    }
+
+    /// Where the next line of a session stands.
+    fn next<'a>(&self, id: SessionId, name: &'a SessionName) -> Position<'a> {
+        let SessionName { producer, instance } = name;
+        Position { producer, instance, line: self.position(id) + 1 }
+    }
+
+    /// Applies whole lines that belong to no session.
+    pub(super) fn apply(&mut self, block: &[u8], at: f64) {
+        self.apply_lines(None, block, at, &mut |_, _| {});
+    }
+
+    /// Applies whole lines of a session. `rejected` gets the numbers of those that are rejected.
+    pub(super) fn apply_for(
+        &mut self,
+        id: SessionId,
+        name: &SessionName,
+        block: &[u8],
+        at: f64,
+        rejected: &mut dyn FnMut(u64, &Rejection),
+    ) -> Applied {
+        let is_bye = self.apply_lines(Some(self.next(id, name)), block, at, rejected);
+        Applied { is_bye, position: self.position(id), lsn: self.lsn() }
+    }
+
+    fn apply_lines(
+        &mut self,
+        position: Option<Position<'_>>,
+        block: &[u8],
+        at: f64,
+        rejected: &mut dyn FnMut(u64, &Rejection),
+    ) -> bool {
+        let record = Record::Lines { at, position, block };
+        self.append(&record);
+        let (rejections, mut now) = (&mut self.rejections, None);
+        let applied = self.state.apply(&record, &mut |note| match note {
+            Note::Rejected { number, rejection, line } => {
+                rejections.note(rejection, line, *now.get_or_insert_with(Instant::now));
+                if let Some(number) = number {
+                    rejected(number, rejection);
+                }
+            }
+            Note::Said(text) => log::warn!("{text}"),
+        });
+        applied.unwrap_or_else(|error| {
+            log::error!("lines do not fit the state: {}", error.0);
+            false
+        })
+    }
+
+    /// Counts a line that was rejected before it was whole, in its session if it has one.
+    pub(super) fn reject(
+        &mut self,
+        session: Option<(SessionId, &SessionName)>,
+        rejection: &Rejection,
+        line: &[u8],
+    ) -> Applied {
+        let position = session.map(|(id, name)| self.next(id, name));
+        self.record(&Record::Rejected { position, reason: Some(rejection.reason) }, "");
+        self.rejections.note(rejection, line, Instant::now());
+        let position = session.map_or(0, |(id, _)| self.position(id));
+        Applied { is_bye: false, position, lsn: self.lsn() }
+    }
+
+    /// A session has begun or come back. Returns its number and names.
+    pub(super) fn hello(
+        &mut self,
+        producer: &str,
+        instance: &str,
+        owner: bool,
+        uid: Option<u32>,
+        at: f64,
+    ) -> Option<(SessionId, Arc<SessionName>)> {
+        let record = Record::Hello { at, producer, instance, owner, uid };
+        self.record(&record, &format!("producer {producer}: "));
+        let id = self.state.sessions.find(producer, instance)?;
+        Some((id, Arc::clone(&self.state.sessions.get(id)?.name)))
+    }
+
+    /// The connection of a session has ended before its session has.
+    pub(super) fn disconnect(&mut self, id: SessionId) {
+        let Some(name) = self.name(id, |_| true) else { return };
+        let SessionName { producer, instance } = &*name;
+        self.record(&Record::Disconnected { producer, instance }, "");
+    }
+
+    /// Abandons what a session has open, unless that has been done.
+    pub(super) fn abandon(&mut self, id: SessionId, at: f64) {
+        let is_due = |session: &Session| !session.has_expired() && (session.owner || session.may_own());
+        let Some(name) = self.name(id, is_due) else { return };
+        let SessionName { producer, instance } = &*name;
+        self.record(&Record::Abandoned { at, producer, instance }, &format!("producer {producer}: "));
+        log::info!("producer {producer}: instance {instance} has ended; what it had open is abandoned");
+    }
+
+    /// The position of a session is kept no longer.
+    pub(super) fn forget(&mut self, id: SessionId) {
+        let Some(name) = self.name(id, |_| true) else { return };
+        let SessionName { producer, instance } = &*name;
+        self.record(&Record::Forgotten { producer, instance }, "");
+    }
+
+    fn name(&self, id: SessionId, is_wanted: impl Fn(&Session) -> bool) -> Option<Arc<SessionName>> {
+        let session = self.state.sessions.get(id).filter(|session| is_wanted(session))?;
+        Some(Arc::clone(&session.name))
+    }
+
+    /// Notes in which boot of the machine this process was started: what a former boot left open without a session ended with it.
+    pub(super) fn note_boot(&mut self) {
+        let (at, boot) = (clock::unix_seconds(), Boot::current());
+        self.record(&Record::Started { at, boot: Cow::Owned(boot) }, "");
+    }
+
+    /// Goes on with these catalogs and rules, unless they are in force already.
+    pub(super) fn configure(&mut self, catalogs: &Catalogs, rules: Rules) {
+        if self.state.is_configured(&catalogs.texts, &rules) {
+            return;
+        }
+        let at = clock::unix_seconds();
+        let texts = Cow::Borrowed(&*catalogs.texts);
+        self.append(&Record::Configured { at, rules: Cow::Borrowed(&rules), catalogs: texts });
+        for said in self.state.configure(catalogs, rules, at) {
+            log::warn!("{said}");
+        }
+    }
+
+    /// Applies the events that a directory scan causes.
+    pub(super) fn scanned(&mut self, report: &ScanReport) {
+        let system = report.system.as_deref();
+        let Some(events) = system.and_then(|system| self.state.engine.scan_events(system)) else { return };
+        let templates = match report.status {
+            ScanStatus::Succeeded => &events.succeeded,
+            ScanStatus::Partial => &events.partial,
+            ScanStatus::Failed => &events.failed,
+        };
+        for template in templates.clone() {
+            let words = template
+                .replace("{bytes}", &report.bytes.to_string())
+                .replace("{files}", &report.files.to_string())
+                .replace("{duration}", &report.duration_seconds.to_string());
+            let Ok(event) = EventSpec::parse(&words) else { continue };
+            let block = format!("{}\n", event.to_line());
+            let record = Record::Lines { at: report.ended, position: None, block: block.as_bytes() };
+            self.record(&record, &format!("[scan {}]: {words}: ", report.name));
+        }
+    }
+
+    /// Takes a snapshot if the journal asks for one.
+    pub(super) fn snapshot_if_wanted(&mut self) {
+        if let Some(journal) = &mut self.journal
+            && journal.wants_image()
+        {
+            journal.snapshot(self.state.write(), clock::unix_seconds());
+        }
+    }
+
+    /// Goes on from the state of a former run where that could be read only now: what was acknowledged is in it. Says whether it
+    /// has.
+    pub(super) fn adopt_recovered(&mut self) -> bool {
+        let Some(state) = self.journal.as_ref().and_then(Journal::recovered) else { return false };
+        log::warn!(
+            "the state of a former run can be read now: going on from it, without what came in since the start"
+        );
+        let former = std::mem::replace(&mut self.state, state);
+        if let Some(journal) = &mut self.journal {
+            journal.adopted();
+        }
+        self.note_boot();
+        match former.configuration() {
+            Ok((catalogs, rules)) => self.configure(&catalogs, rules),
+            Err(error) => log::error!("{error}"),
+        }
+        true
+    }
+
+    /// At a clean stop: saves the state, in a bounded time. `alive` is called while it waits.
+    pub(super) fn finish(&mut self, alive: impl Fn()) {
+        let state = &self.state;
+        if let Some(journal) = &mut self.journal {
+            journal.finish(clock::unix_seconds(), || state.write(), alive);
+        }
+    }
+}
