@@ -45,6 +45,7 @@ mod format;
 mod faults;
 mod liveness;
 mod special_bytes;
+mod accept;
 mod clock;
 mod limits;
 

@@ -150,13 +150,13 @@ impl Roles {
             Reload { settings: Arc::clone(&settings), catalogs: loaded.catalogs, peers: loaded.peers };
         let feed = Feed::new(
             FeedParts {
-                socket: feed_socket,
                 control: control_receiver,
                 telemetry: Arc::clone(&telemetry),
                 wanted_names,
                 heart: feed_heart.clone(),
                 connections_max: shares.feed,
             },
+            feed_socket,
             state,
             journal,
             &reload,

@@ -1,6 +1,7 @@
 //! Who may connect, and how many at once.
 
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Instant;
 
@@ -8,40 +9,32 @@ use nix::sys::epoll::{EpollEvent, EpollFlags};
 use nix::sys::socket::{getsockopt, sockopt};
 
 use super::framing::Connection;
+use super::listener::FeedSocket;
 use super::{Feed, LISTENER};
+use crate::accept::Listener;
 use crate::limits;
 use crate::metrics::{REFUSED_MAX_CONNECTIONS, REFUSED_PEER_CREDENTIALS};
 
-impl Feed {
-    pub(super) fn listen(&self, on: bool) {
-        let flags = if on { EpollFlags::EPOLLIN } else { EpollFlags::empty() };
-        if let Err(error) =
-            self.epoll.modify(&self.parts.socket.listener, &mut EpollEvent::new(flags, LISTENER))
-        {
-            log::error!("accepting producers cannot be switched: {error}");
-        }
-    }
+impl Listener for FeedSocket {
+    type Connection = UnixStream;
 
+    fn accept(&self) -> io::Result<UnixStream> {
+        self.listener.accept().map(|(stream, _)| stream)
+    }
+}
+
+impl AsFd for FeedSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.listener.as_fd()
+    }
+}
+
+impl Feed {
     /// Takes the connections that wait, a bounded number at a time.
     pub(super) fn accept(&mut self) {
-        for _ in 0..limits::POLL_EVENTS_MAX {
-            match self.parts.socket.listener.accept() {
-                Ok((stream, _)) => self.admit(stream),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted
-                    ) => {}
-                Err(error) => {
-                    if self.accept_paused_until.is_none() {
-                        log::error!("a producer cannot be accepted: {error}; trying again");
-                    }
-                    self.accept_paused_until = Some(Instant::now() + limits::ACCEPT_PAUSE);
-                    self.listen(false);
-                    return;
-                }
-            }
+        self.acceptor.begin_turn(LISTENER);
+        while let Ok(Some(stream)) = self.acceptor.next(&self.epoll, Instant::now()) {
+            self.admit(stream);
         }
     }
 

@@ -32,6 +32,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Sender;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
+use crate::accept::Acceptor;
 use crate::clock;
 use crate::journal::Journal;
 use crate::limits;
@@ -53,8 +54,6 @@ use rejection_log::Rejections;
 
 /// What the feed is made of.
 pub(crate) struct FeedParts {
-    /// Where producers connect.
-    pub(crate) socket: FeedSocket,
     /// Requests of other roles.
     pub(crate) control: ControlReceiver,
     /// Shared counters.
@@ -70,6 +69,8 @@ pub(crate) struct FeedParts {
 /// The feed's thread.
 pub(crate) struct Feed {
     parts: FeedParts,
+    /// Where producers connect.
+    acceptor: Acceptor<FeedSocket>,
     state: State,
     /// Where state outlives the process; none where it need not.
     journal: Option<Journal>,
@@ -98,7 +99,6 @@ pub(crate) struct Feed {
     history: History,
     began: Instant,
     refused_uids: HashSet<u32>,
-    accept_paused_until: Option<Instant>,
     full_logged: bool,
     pace: Pace,
     /// The size of the latest text of a scrape, and some more.
@@ -137,18 +137,20 @@ impl Feed {
     /// Makes the poll set. `reload` holds the settings to begin with; `state` is what the journal has kept.
     pub(crate) fn new(
         parts: FeedParts,
+        socket: FeedSocket,
         state: State,
         journal: Option<Journal>,
         reload: &Reload,
     ) -> io::Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
-        epoll.add(&parts.socket.listener, EpollEvent::new(EpollFlags::EPOLLIN, LISTENER))?;
+        let acceptor = Acceptor::new(&epoll, vec![socket], LISTENER, "producers")?;
         epoll.add(parts.control.wake.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, WAKE))?;
         let urgent = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         urgent.add(parts.control.wake.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, WAKE))?;
         let now = Instant::now();
         let mut feed = Feed {
             parts,
+            acceptor,
             state,
             journal,
             epoll,
@@ -171,7 +173,6 @@ impl Feed {
             history: History::new(0, now),
             began: now,
             refused_uids: HashSet::new(),
-            accept_paused_until: None,
             full_logged: false,
             pace: Pace::new(now),
             round_bytes: 0,
@@ -228,7 +229,7 @@ impl Feed {
 
     fn timeout(&self) -> EpollTimeout {
         let mut wait = limits::ROLE_IDLE_MAX;
-        if self.accept_paused_until.is_some() {
+        if self.acceptor.deadline().is_some() {
             wait = limits::ACCEPT_PAUSE;
         }
         if let Some(next) = self.attendance.next() {
@@ -244,10 +245,7 @@ impl Feed {
         self.round_bytes = 0;
         let woken = self.poll_once(timeout)?.1;
         let now = Instant::now();
-        if self.accept_paused_until.is_some_and(|until| now >= until) {
-            self.accept_paused_until = None;
-            self.listen(true);
-        }
+        self.acceptor.keep_deadline(&self.epoll, now);
         self.upkeep(now);
         if woken {
             return self.answer();

@@ -21,6 +21,7 @@ use super::access::{Access, AtAccept};
 use super::request::{self, Head, Request};
 use super::response::Response;
 use super::single_flight::Queue;
+use crate::accept::{Acceptor, OutOfResources};
 use crate::limits;
 use crate::liveness::Liveness;
 use crate::metrics::Metrics;
@@ -87,15 +88,12 @@ pub(crate) struct Server {
     shared: Arc<Shared>,
     telemetry: Arc<Metrics>,
     heart: Liveness,
-    listeners: Vec<TcpListener>,
+    acceptor: Acceptor<TcpListener>,
     epoll: Epoll,
     connections: Vec<Option<Connection>>,
     tenants: u32,
     connections_max: usize,
     done: Receiver<Done>,
-    /// All places are taken by requests that are about to be answered: newcomers wait in the kernel's queue.
-    full: bool,
-    accept_paused_until: Option<Instant>,
 }
 
 const WAKE: u64 = u64::MAX;
@@ -114,23 +112,21 @@ impl Server {
     ) -> io::Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         epoll.add(shared.wake.as_fd(), EpollEvent::new(READ, WAKE))?;
-        for (index, listener) in listeners.iter().enumerate() {
+        for listener in &listeners {
             listener.set_nonblocking(true)?;
-            epoll.add(listener, EpollEvent::new(READ, LISTENERS | index as u64))?;
         }
+        let acceptor = Acceptor::new(&epoll, listeners, LISTENERS, "HTTP clients")?;
         let connections = Vec::new();
         Ok(Server {
             shared,
             telemetry,
             heart,
-            listeners,
+            acceptor,
             epoll,
             connections,
             tenants: 0,
             connections_max,
             done,
-            full: false,
-            accept_paused_until: None,
         })
     }
 
@@ -142,7 +138,7 @@ impl Server {
             self.round().map_err(|error| format!("polling the HTTP clients failed: {error}"))?;
             if self.shared.stop.load(Ordering::Relaxed) {
                 let until = *stop_by.get_or_insert_with(|| {
-                    self.listen(false);
+                    self.acceptor.pause(&self.epoll);
                     Instant::now() + limits::DRAIN_MAX
                 });
                 let busy = self
@@ -170,7 +166,7 @@ impl Server {
                 WAKE => {
                     let _ = self.shared.wake.read();
                 }
-                data if data & LISTENERS != 0 => {}
+                data if self.acceptor.has_key(data) => {}
                 data => {
                     let token = Token { index: data as u32, tenant: (data >> 32) as u32 };
                     self.ready(token, event.events());
@@ -183,14 +179,13 @@ impl Server {
             }
         }
         for event in &events[..count] {
-            if event.data() != WAKE && event.data() & LISTENERS != 0 {
-                self.accept((event.data() & !LISTENERS) as usize);
+            if self.acceptor.has_key(event.data()) {
+                self.accept(event.data());
             }
         }
         self.keep_deadlines();
-        if self.full && !self.is_full_for_a_moment() && !self.shared.stop.load(Ordering::Relaxed) {
-            self.full = false;
-            self.listen(true);
+        if !self.is_full_for_a_moment() && !self.shared.stop.load(Ordering::Relaxed) {
+            self.acceptor.resume(&self.epoll);
         }
         Ok(())
     }
@@ -198,48 +193,24 @@ impl Server {
     fn timeout(&self) -> EpollTimeout {
         let now = Instant::now();
         let deadlines = self.connections.iter().flatten().map(|connection| connection.deadline);
-        let next = deadlines.chain(self.accept_paused_until).min();
+        let next = deadlines.chain(self.acceptor.deadline()).min();
         let wait = next.map_or(limits::ROLE_IDLE_MAX, |next| next.saturating_duration_since(now));
         // Rounded up, so that a deadline has passed when the poll ends.
         let wait = wait.min(limits::ROLE_IDLE_MAX) + Duration::from_millis(1);
         EpollTimeout::try_from(wait).unwrap_or(EpollTimeout::ZERO)
     }
 
-    fn listen(&self, on: bool) {
-        let flags = if on { READ } else { EpollFlags::empty() };
-        for (index, listener) in self.listeners.iter().enumerate() {
-            if let Err(error) =
-                self.epoll.modify(listener, &mut EpollEvent::new(flags, LISTENERS | index as u64))
-            {
-                log::error!("accepting HTTP clients cannot be switched: {error}");
-            }
-        }
-    }
-
-    fn accept(&mut self, index: usize) {
-        for _ in 0..limits::POLL_EVENTS_MAX {
+    fn accept(&mut self, key: u64) {
+        self.acceptor.begin_turn(key);
+        loop {
+            // All places are taken by requests that are about to be answered: newcomers wait in the kernel's queue.
             if self.is_full_for_a_moment() {
-                self.full = true;
-                self.listen(false);
-                return;
+                return self.acceptor.pause(&self.epoll);
             }
-            match self.listeners[index].accept() {
-                Ok((stream, address)) => self.admit(stream, address.ip()),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted
-                    ) => {}
-                Err(error) => {
-                    if self.accept_paused_until.is_none() {
-                        log::error!("an HTTP client cannot be accepted: {error}; trying again");
-                    }
-                    self.accept_paused_until = Some(Instant::now() + limits::ACCEPT_PAUSE);
-                    self.listen(false);
-                    self.make_room();
-                    return;
-                }
+            match self.acceptor.next(&self.epoll, Instant::now()) {
+                Ok(Some((stream, address))) => self.admit(stream, address.ip()),
+                Ok(None) => return,
+                Err(OutOfResources) => return self.make_room(),
             }
         }
     }
@@ -474,10 +445,7 @@ impl Server {
 
     fn keep_deadlines(&mut self) {
         let now = Instant::now();
-        if self.accept_paused_until.is_some_and(|until| now >= until) {
-            self.accept_paused_until = None;
-            self.listen(true);
-        }
+        self.acceptor.keep_deadline(&self.epoll, now);
         for index in 0..self.connections.len() {
             let Some(connection) = &self.connections[index] else { continue };
             if now < connection.deadline {
