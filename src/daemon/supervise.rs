@@ -25,7 +25,7 @@ use crate::feed::mailbox::{Control, ControlSender, Reload};
 use crate::feed::{Feed, FeedParts, listener, mailbox, peers};
 use crate::http::access::Access;
 use crate::http::listen;
-use crate::http::routes::Site;
+use crate::http::routes::Routes;
 use crate::http::server::{Server, Shared};
 use crate::http::worker;
 use crate::journal::disk::RealDisk;
@@ -187,7 +187,7 @@ impl Roles {
         let feed = spawn(&ended.0, "feed", move || feed.run())?;
         let mut http_threads = vec![spawn(&ended.0, "http", move || server.run())?];
         for heart in worker_hearts {
-            let site = Site {
+            let routes = Routes {
                 control: control.clone(),
                 telemetry: Arc::clone(&telemetry),
                 hearts: hearts.clone(),
@@ -196,7 +196,7 @@ impl Roles {
             };
             let (done, shared, heart) = (done_sender.clone(), Arc::clone(&shared), heart.clone());
             http_threads.push(spawn(&ended.0, heart.name(), move || {
-                worker::work(&site, &done, &shared, &heart);
+                worker::work(&routes, &done, &shared, &heart);
                 Ok(())
             })?);
         }

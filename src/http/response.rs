@@ -19,7 +19,7 @@ pub(super) struct Response {
 }
 
 /// What is said about a body.
-pub(super) struct About<'a> {
+pub(super) struct ResponseMeta<'a> {
     pub(super) status: u16,
     pub(super) content_type: &'a str,
     pub(super) headers: &'a [(&'a str, &'a str)],
@@ -30,19 +30,19 @@ pub(super) struct About<'a> {
 pub(super) const TEXT: &str = "text/plain; charset=utf-8";
 
 impl Response {
-    pub(super) fn new(about: &About<'_>, body: Vec<u8>) -> Self {
+    pub(super) fn new(meta: &ResponseMeta<'_>, body: Vec<u8>) -> Self {
         let fixed = [
             ("Server", "lifecycle-exporter"),
-            ("Content-Type", about.content_type),
+            ("Content-Type", meta.content_type),
             ("X-Content-Type-Options", "nosniff"),
             ("Cache-Control", "no-store"),
         ];
         let headers = fixed
             .iter()
-            .chain(about.headers)
+            .chain(meta.headers)
             .filter_map(|(name, value)| Header::from_bytes(*name, *value).ok());
         let printed = Printed::new(
-            StatusCode(about.status),
+            StatusCode(meta.status),
             headers.collect(),
             std::io::empty(),
             Some(body.len()),
@@ -52,17 +52,13 @@ impl Response {
         printed
             .raw_print(&mut head, HTTPVersion(1, 0), &[], true, None)
             .expect("writing to memory cannot fail");
-        Response {
-            status: about.status,
-            head,
-            body: Arc::new(if about.head_only { Vec::new() } else { body }),
-        }
+        Response { status: meta.status, head, body: Arc::new(if meta.head_only { Vec::new() } else { body }) }
     }
 
     /// A status with a line that says what it means.
     pub(super) fn plain(status: u16, text: &str) -> Self {
-        let about = About { status, content_type: TEXT, headers: &[], head_only: false };
-        Response::new(&about, format!("{text}\n").into_bytes())
+        let meta = ResponseMeta { status, content_type: TEXT, headers: &[], head_only: false };
+        Response::new(&meta, format!("{text}\n").into_bytes())
     }
 
     /// The refusal of a status.
@@ -87,9 +83,9 @@ mod tests {
 
     #[test]
     fn a_response_states_its_length_and_ends_with_the_connection() {
-        let about =
-            About { status: 200, content_type: "x/y", headers: &[("Allow", "GET")], head_only: false };
-        let response = Response::new(&about, vec![b'x'; 100_000]);
+        let meta =
+            ResponseMeta { status: 200, content_type: "x/y", headers: &[("Allow", "GET")], head_only: false };
+        let response = Response::new(&meta, vec![b'x'; 100_000]);
         let head = String::from_utf8(response.head).unwrap();
         assert!(head.starts_with("HTTP/1.0 200 OK\r\n") && head.ends_with("\r\n\r\n"), "{head}");
         assert!(head.contains("Content-Length: 100000\r\n") && head.contains("Allow: GET\r\n"), "{head}");

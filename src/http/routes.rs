@@ -10,7 +10,7 @@ use flate2::write::GzEncoder;
 
 use super::page;
 use super::request::{Method, Request};
-use super::response::{About, Response, TEXT};
+use super::response::{Response, ResponseMeta, TEXT};
 use super::server::Shared;
 use crate::feed::mailbox::{Control, ControlSender, Scrape};
 use crate::limits;
@@ -22,7 +22,7 @@ const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 const HTML_TYPE: &str = "text/html; charset=utf-8";
 
 /// What the workers serve from.
-pub(crate) struct Site {
+pub(crate) struct Routes {
     /// The way to the feed.
     pub(crate) control: ControlSender,
     /// Shared counters.
@@ -35,24 +35,24 @@ pub(crate) struct Site {
     pub(crate) shared: Arc<Shared>,
 }
 
-impl Site {
+impl Routes {
     /// Answers a request of an allowed client.
     pub(super) fn respond(&self, request: &Request) -> Response {
-        let answer: fn(&Site, &Request) -> Response = match request.path.as_str() {
-            "/metrics" => Site::metrics,
-            "/" => Site::page,
-            "/-/healthy" => Site::healthy,
-            "/-/ready" => Site::ready,
+        let answer: fn(&Routes, &Request) -> Response = match request.path.as_str() {
+            "/metrics" => Routes::metrics,
+            "/" => Routes::page,
+            "/-/healthy" => Routes::healthy,
+            "/-/ready" => Routes::ready,
             _ => return Response::plain(404, "404: not here; try /metrics"),
         };
         if request.method == Method::Other {
-            let about = About {
+            let meta = ResponseMeta {
                 status: 405,
                 content_type: TEXT,
                 headers: &[("Allow", "GET, HEAD")],
                 head_only: false,
             };
-            return Response::new(&about, b"405: GET and HEAD are served here\n".to_vec());
+            return Response::new(&meta, b"405: GET and HEAD are served here\n".to_vec());
         }
         answer(self, request)
     }
@@ -67,22 +67,22 @@ impl Site {
             Err(_) => return Response::plain(503, "503: the feed did not answer in time"),
         };
         let head_only = request.method == Method::Head;
-        let mut about = About {
+        let mut meta = ResponseMeta {
             status: 200,
             content_type: METRICS_TYPE,
             headers: &[("Vary", "Accept-Encoding")],
             head_only,
         };
         if !request.accepts_gzip {
-            return Response::new(&about, body);
+            return Response::new(&meta, body);
         }
         let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 8), Compression::fast());
         match encoder.write_all(&body).and_then(|()| encoder.finish()) {
             Ok(compressed) => {
-                about.headers = &[("Vary", "Accept-Encoding"), ("Content-Encoding", "gzip")];
-                Response::new(&about, compressed)
+                meta.headers = &[("Vary", "Accept-Encoding"), ("Content-Encoding", "gzip")];
+                Response::new(&meta, compressed)
             }
-            Err(_) => Response::new(&about, body),
+            Err(_) => Response::new(&meta, body),
         }
     }
 
@@ -92,15 +92,15 @@ impl Site {
         let status = answer.recv_timeout(limits::SCRAPE_WAIT_MAX).ok();
         let (allowed, proxies) = self.shared.access().lists();
         let is_configured = self.telemetry.reload_successful.get() == 1;
-        let known = page::About { allowed, proxies, is_configured, silent: self.silent() };
-        let page = page::page(status.as_ref(), &known);
-        let about = About {
+        let process = page::ProcessStatus { allowed, proxies, is_configured, silent: self.silent() };
+        let page = page::page(status.as_ref(), &process);
+        let meta = ResponseMeta {
             status: if status.is_some() { 200 } else { 503 },
             content_type: HTML_TYPE,
             headers: &[("Content-Security-Policy", &page.policy), ("Referrer-Policy", "no-referrer")],
             head_only: request.method == Method::Head,
         };
-        Response::new(&about, page.html.into_bytes())
+        Response::new(&meta, page.html.into_bytes())
     }
 
     /// The roles that make no progress.
@@ -126,6 +126,7 @@ impl Site {
 }
 
 fn text_response(status: u16, text: String, request: &Request) -> Response {
-    let about = About { status, content_type: TEXT, headers: &[], head_only: request.method == Method::Head };
-    Response::new(&about, text.into_bytes())
+    let meta =
+        ResponseMeta { status, content_type: TEXT, headers: &[], head_only: request.method == Method::Head };
+    Response::new(&meta, text.into_bytes())
 }

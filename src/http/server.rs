@@ -20,7 +20,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use super::access::{Access, AtAccept};
 use super::request::{self, Head, Request};
 use super::response::Response;
-use super::single_flight::Queue;
+use super::single_flight::SingleFlight;
 use crate::accept::{Acceptor, OutOfResources};
 use crate::limits;
 use crate::liveness::Liveness;
@@ -34,14 +34,19 @@ pub(crate) struct Shared {
     pub(crate) stop: AtomicBool,
     wake: EventFd,
     /// Requests that wait for a worker.
-    pub(super) jobs: Queue<Request, Token>,
+    pub(super) calls: SingleFlight<Request, Token>,
 }
 
 impl Shared {
     /// To be shared.
     pub(crate) fn new(access: Access) -> io::Result<Self> {
         let wake = EventFd::from_value_and_flags(0, EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)?;
-        Ok(Shared { access: RwLock::new(access), stop: AtomicBool::new(false), wake, jobs: Queue::new() })
+        Ok(Shared {
+            access: RwLock::new(access),
+            stop: AtomicBool::new(false),
+            wake,
+            calls: SingleFlight::new(),
+        })
     }
 
     /// Lets the polling thread look up.
@@ -60,11 +65,11 @@ pub(crate) struct Done {
     pub(super) response: Response,
 }
 
-/// A connection's place, and which of its tenants.
+/// A connection's place, and which of its generations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Token {
     index: u32,
-    tenant: u32,
+    generation: u32,
 }
 
 enum Phase {
@@ -77,7 +82,7 @@ enum Phase {
 struct Connection {
     stream: TcpStream,
     peer: IpAddr,
-    tenant: u32,
+    generation: u32,
     phase: Phase,
     since: Instant,
     deadline: Instant,
@@ -91,7 +96,7 @@ pub(crate) struct Server {
     acceptor: Acceptor<TcpListener>,
     epoll: Epoll,
     connections: Vec<Option<Connection>>,
-    tenants: u32,
+    latest_generation: u32,
     connections_max: usize,
     done: Receiver<Done>,
 }
@@ -124,7 +129,7 @@ impl Server {
             acceptor,
             epoll,
             connections,
-            tenants: 0,
+            latest_generation: 0,
             connections_max,
             done,
         })
@@ -168,13 +173,13 @@ impl Server {
                 }
                 data if self.acceptor.has_key(data) => {}
                 data => {
-                    let token = Token { index: data as u32, tenant: (data >> 32) as u32 };
+                    let token = Token { index: data as u32, generation: (data >> 32) as u32 };
                     self.ready(token, event.events());
                 }
             }
         }
         while let Ok(done) = self.done.try_recv() {
-            if self.tenant(done.place).is_some_and(|connection| matches!(connection.phase, Phase::Working)) {
+            if self.current(done.place).is_some_and(|connection| matches!(connection.phase, Phase::Working)) {
                 self.send(done.place, done.response);
             }
         }
@@ -241,11 +246,11 @@ impl Server {
             }
         }
         let now = Instant::now();
-        self.tenants = self.tenants.wrapping_add(1) & (u32::MAX >> 1);
+        self.latest_generation = self.latest_generation.wrapping_add(1) & (u32::MAX >> 1);
         let connection = Connection {
             stream,
             peer,
-            tenant: self.tenants,
+            generation: self.latest_generation,
             phase: Phase::Head(Vec::new()),
             since: now,
             deadline: now + limits::HTTP_HEAD_TIME_MAX,
@@ -254,7 +259,7 @@ impl Server {
             self.connections.push(None);
             self.connections.len() - 1
         });
-        let token = Token { index: index as u32, tenant: connection.tenant };
+        let token = Token { index: index as u32, generation: connection.generation };
         if self.epoll.add(&connection.stream, EpollEvent::new(READ, token.data())).is_err() {
             return;
         }
@@ -285,7 +290,7 @@ impl Server {
             Some(connection) => match &connection.phase {
                 Phase::Head(bytes) => Some((
                     (!bytes.is_empty(), connection.since),
-                    Token { index: index as u32, tenant: connection.tenant },
+                    Token { index: index as u32, generation: connection.generation },
                 )),
                 _ => None,
             },
@@ -294,19 +299,19 @@ impl Server {
         waiting.min_by_key(|(rank, _)| *rank).map(|(_, token)| token)
     }
 
-    fn tenant(&mut self, token: Token) -> Option<&mut Connection> {
+    fn current(&mut self, token: Token) -> Option<&mut Connection> {
         let connection = self.connections.get_mut(token.index as usize)?.as_mut()?;
-        (connection.tenant == token.tenant).then_some(connection)
+        (connection.generation == token.generation).then_some(connection)
     }
 
     fn close(&mut self, token: Token) {
-        if self.tenant(token).is_some() {
+        if self.current(token).is_some() {
             self.connections[token.index as usize] = None;
         }
     }
 
     fn ready(&mut self, token: Token, flags: EpollFlags) {
-        let Some(connection) = self.tenant(token) else { return };
+        let Some(connection) = self.current(token) else { return };
         match connection.phase {
             Phase::Head(_) => self.read_head(token),
             Phase::Sending { .. } => self.continue_sending(token),
@@ -320,7 +325,7 @@ impl Server {
 
     fn read_head(&mut self, token: Token) {
         let access = self.shared.access();
-        let Some(connection) = self.tenant(token) else { return };
+        let Some(connection) = self.current(token) else { return };
         let Phase::Head(bytes) = &mut connection.phase else { return };
         let mut chunk = [0; limits::HTTP_HEAD_BYTES_MAX];
         let room = limits::HTTP_HEAD_BYTES_MAX - bytes.len();
@@ -354,13 +359,13 @@ impl Server {
     }
 
     fn hand_over(&mut self, token: Token, request: Request) {
-        let Some(connection) = self.tenant(token) else { return };
+        let Some(connection) = self.current(token) else { return };
         connection.phase = Phase::Working;
         connection.deadline = Instant::now() + limits::HTTP_RESPONSE_TIME_MAX;
         self.interest(token, EpollFlags::empty());
         // Who asks is settled, so it must not keep equal requests apart.
         let request = Request { forwarded: Vec::new(), ..request };
-        self.shared.jobs.join(request, token);
+        self.shared.calls.submit(request, token);
     }
 
     fn interest(&mut self, token: Token, flags: EpollFlags) {
@@ -378,14 +383,14 @@ impl Server {
 
     fn send(&mut self, token: Token, response: Response) {
         self.telemetry.count_response(response.status);
-        let Some(connection) = self.tenant(token) else { return };
+        let Some(connection) = self.current(token) else { return };
         connection.phase = Phase::Sending { response, sent: 0 };
         connection.deadline = Instant::now() + limits::HTTP_RESPONSE_TIME_MAX;
         self.continue_sending(token);
     }
 
     fn continue_sending(&mut self, token: Token) {
-        let Some(connection) = self.tenant(token) else { return };
+        let Some(connection) = self.current(token) else { return };
         let Phase::Sending { response, sent } = &mut connection.phase else { return };
         loop {
             let head = &response.head[(*sent).min(response.head.len())..];
@@ -416,7 +421,7 @@ impl Server {
     }
 
     fn drain(&mut self, token: Token) {
-        let Some(connection) = self.tenant(token) else { return };
+        let Some(connection) = self.current(token) else { return };
         let Phase::Lingering { drained } = &mut connection.phase else { return };
         let mut waste = [0; 8_192];
         loop {
@@ -451,7 +456,7 @@ impl Server {
             if now < connection.deadline {
                 continue;
             }
-            let token = Token { index: index as u32, tenant: connection.tenant };
+            let token = Token { index: index as u32, generation: connection.generation };
             match connection.phase {
                 Phase::Head(_) => self.refuse(token, 408),
                 Phase::Working => self.refuse(token, 503),
@@ -463,6 +468,6 @@ impl Server {
 
 impl Token {
     fn data(self) -> u64 {
-        u64::from(self.tenant) << 32 | u64::from(self.index)
+        u64::from(self.generation) << 32 | u64::from(self.index)
     }
 }

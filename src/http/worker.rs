@@ -4,17 +4,17 @@ use std::sync::atomic::Ordering;
 
 use crossbeam_channel::Sender;
 
-use super::routes::Site;
+use super::routes::Routes;
 use super::server::{Done, Shared};
 use crate::limits;
 use crate::liveness::Liveness;
 
 /// Runs until the process stops.
-pub(crate) fn work(site: &Site, done: &Sender<Done>, shared: &Shared, heart: &Liveness) {
+pub(crate) fn work(routes: &Routes, done: &Sender<Done>, shared: &Shared, heart: &Liveness) {
     while !shared.stop.load(Ordering::Relaxed) {
         heart.heartbeat();
-        let Some((request, places)) = shared.jobs.take(limits::ROLE_IDLE_MAX / 4) else { continue };
-        let response = site.respond(&request);
+        let Some((request, places)) = shared.calls.next_call(limits::ROLE_IDLE_MAX / 4) else { continue };
+        let response = routes.respond(&request);
         for place in places {
             if done.send(Done { place, response: response.clone() }).is_err() {
                 return;

@@ -17,7 +17,7 @@ use crate::feed::status::Status;
 use crate::metrics;
 
 /// What the page shows that the feed does not know.
-pub(super) struct About {
+pub(super) struct ProcessStatus {
     /// Who may look, as configured.
     pub(super) allowed: String,
     /// Whose `X-Forwarded-For` is believed.
@@ -38,7 +38,7 @@ pub(super) struct Page {
 }
 
 /// Makes the page. Without a status the feed did not answer in time.
-pub(super) fn page(status: Option<&Status>, about: &About) -> Page {
+pub(super) fn page(status: Option<&Status>, process: &ProcessStatus) -> Page {
     let nonce = nonce();
     let policy = format!(
         "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'; img-src data:; \
@@ -58,7 +58,7 @@ pub(super) fn page(status: Option<&Status>, about: &About) -> Page {
             body {
                 header {
                     h1 { "lifecycle-exporter" }
-                    (verdict(status, about))
+                    (verdict(status, process))
                     nav aria-label="Endpoints" {
                         a href="/metrics" { "Metrics" }
                         a href="/-/healthy" { "Healthy" }
@@ -67,7 +67,7 @@ pub(super) fn page(status: Option<&Status>, about: &About) -> Page {
                     }
                 }
                 main id="status" {
-                    @if let Some(status) = status { (parts::cards(status, about)) }
+                    @if let Some(status) = status { (parts::cards(status, process)) }
                     @else { section.wide { h2 { "Feed" } p.bad { "It did not answer in time." } } }
                 }
                 (foot(status))
@@ -79,10 +79,10 @@ pub(super) fn page(status: Option<&Status>, about: &About) -> Page {
 }
 
 /// Whether anything wants a person's attention, in a few words.
-fn verdict(status: Option<&Status>, about: &About) -> Markup {
+fn verdict(status: Option<&Status>, process: &ProcessStatus) -> Markup {
     let mut faults: Vec<String> =
-        about.silent.iter().map(|role| format!("{role} makes no progress")).collect();
-    if !about.is_configured {
+        process.silent.iter().map(|role| format!("{role} makes no progress")).collect();
+    if !process.is_configured {
         faults.push("the configuration on disk is faulty".to_owned());
     }
     match status {

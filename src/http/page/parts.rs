@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::About;
+use super::ProcessStatus;
 use super::words::{ago, bytes, count, duration, rate};
 use crate::feed::status::{
     EntityStatus, JournalStatus, ProducerStatus, RejectionStatus, Status, SystemStatus,
@@ -11,7 +11,7 @@ use crate::limits;
 use crate::scan::ScanState;
 
 /// All of them.
-pub(super) fn cards(status: &Status, about: &About) -> Markup {
+pub(super) fn cards(status: &Status, process: &ProcessStatus) -> Markup {
     html! {
         (feed(status))
         (open(status))
@@ -19,7 +19,7 @@ pub(super) fn cards(status: &Status, about: &About) -> Markup {
         (producers(&status.producers, status.producers_more))
         (state(status.journal.as_ref(), status.now))
         (scans(status))
-        (access(about))
+        (access(process))
     }
 }
 
@@ -232,13 +232,13 @@ fn beginning(list: &str) -> String {
 }
 
 /// Who may look?
-fn access(about: &About) -> Markup {
+fn access(process: &ProcessStatus) -> Markup {
     html! {
         section {
             h2 { "Access" }
-            p { "Allowed: " code { (beginning(&about.allowed)) } }
-            p { "Proxies whose word is taken: " code { (beginning(&about.proxies)) } }
-            @if !about.is_configured {
+            p { "Allowed: " code { (beginning(&process.allowed)) } }
+            p { "Proxies whose word is taken: " code { (beginning(&process.proxies)) } }
+            @if !process.is_configured {
                 p.bad { "The configuration on disk is faulty; the former one is in force. The log says why." }
             }
         }
