@@ -24,9 +24,10 @@ use crate::feed::listener::FeedSocket;
 use crate::feed::mailbox::{Control, ControlSender, Reload};
 use crate::feed::{Feed, FeedParts, listener, mailbox, peers};
 use crate::http::access::Access;
+use crate::http::handle::ServerHandle;
 use crate::http::listen;
 use crate::http::routes::Routes;
-use crate::http::server::{Server, Shared};
+use crate::http::server::Server;
 use crate::http::worker;
 use crate::journal::disk::RealDisk;
 use crate::journal::{Journal, Snapshotter};
@@ -61,7 +62,7 @@ struct Roles {
     overrides: Overrides,
     settings: Arc<Settings>,
     control: ControlSender,
-    http: Arc<Shared>,
+    http: Arc<ServerHandle>,
     scans: Sender<Vec<ScanSettings>>,
     telemetry: Arc<Metrics>,
     hearts: Vec<Liveness>,
@@ -163,14 +164,15 @@ impl Roles {
         )
         .map_err(|error| fault("the feed cannot be polled", &error))?;
 
-        let shared = Arc::new(Shared::new(Access::from(&*settings)).map_err(|error| fault("http", &error))?);
-        let (done_sender, done) = unbounded();
+        let http =
+            Arc::new(ServerHandle::new(Access::from(&*settings)).map_err(|error| fault("http", &error))?);
+        let (answer_sender, answers) = unbounded();
         let server = Server::new(
             listeners,
-            Arc::clone(&shared),
+            Arc::clone(&http),
             Arc::clone(&telemetry),
             http_heart.clone(),
-            done,
+            answers,
             shares.http,
         )
         .map_err(|error| fault("HTTP cannot be polled", &error))?;
@@ -189,14 +191,14 @@ impl Roles {
         for heart in worker_hearts {
             let routes = Routes {
                 control: control.clone(),
-                telemetry: Arc::clone(&telemetry),
-                hearts: hearts.clone(),
-                ready: Arc::clone(&ready),
-                shared: Arc::clone(&shared),
+                metrics: Arc::clone(&telemetry),
+                roles: hearts.clone(),
+                is_ready: Arc::clone(&ready),
+                server: Arc::clone(&http),
             };
-            let (done, shared, heart) = (done_sender.clone(), Arc::clone(&shared), heart.clone());
+            let (answers, http, heart) = (answer_sender.clone(), Arc::clone(&http), heart.clone());
             http_threads.push(spawn(&ended.0, heart.name(), move || {
-                worker::work(&routes, &done, &shared, &heart);
+                worker::run(&routes, &answers, &http, &heart);
                 Ok(())
             })?);
         }
@@ -218,7 +220,7 @@ impl Roles {
             overrides,
             settings,
             control,
-            http: shared,
+            http,
             scans,
             telemetry,
             hearts,
@@ -297,7 +299,7 @@ impl Roles {
             log::warn!("{setting} has changed, which takes a restart");
         }
         log::set_max_level(new.log_level);
-        *self.http.access.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Access::from(&*new);
+        self.http.replace_access(Access::from(&*new));
         let _ = self.scans.send(new.scans.clone());
         self.settings = Arc::clone(&new);
         let reload = Reload { settings: new, catalogs: loaded.catalogs, peers: loaded.peers };
@@ -313,8 +315,7 @@ impl Roles {
         if let Some(feed) = self.feed.take() {
             result = feed.join().map_err(|_| "the feed panicked while stopping".to_owned());
         }
-        self.http.stop.store(true, Ordering::Relaxed);
-        self.http.wake();
+        self.http.stop();
         for thread in self.http_threads.drain(..).chain(self.saver.take()) {
             let _ = thread.join();
         }
