@@ -1,4 +1,5 @@
-//! Liveness of the roles: each one sends a heartbeat as it makes progress, so that others can tell whether it is alive.
+//! Liveness of the roles: each one sends a heartbeat as it makes progress, so that others can tell whether it
+//! is alive.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

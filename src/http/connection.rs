@@ -24,8 +24,8 @@
 //! Every other input leaves the state as it is and causes no action.
 //!
 //! A connection lingers because closing a socket with unread bytes resets the connection, which can destroy a
-//! response that the client has not read yet. So the server closes its own half first, and then discards what the
-//! client still sends, up to a bound.
+//! response that the client has not read yet. So the server closes its own half first, and then discards what
+//! the client still sends, up to a bound.
 //!
 //! This module reads no clock and touches no socket: `server` does, and carries out the actions in order.
 
@@ -210,8 +210,8 @@ impl State {
         matches!(self, State::AwaitingResponse { .. } | State::Writing { .. })
     }
 
-    /// Of the connections that can be evicted, the one with the lowest rank goes first: one that has not sent a
-    /// single byte, then the one that has waited longest.
+    /// Of the connections that can be evicted, the one with the lowest rank goes first: one that has not sent
+    /// a single byte, then the one that has waited longest.
     pub(super) fn eviction_rank(&self) -> Option<(bool, Instant)> {
         match self {
             State::ReadingHead { head, deadline } => Some((!head.is_empty(), *deadline)),
@@ -248,7 +248,8 @@ fn received(
     };
     match request::parse(&head) {
         Parsed::Incomplete => (State::ReadingHead { head, deadline }, vec![]),
-        // The client behind a trusted proxy is unknown, so only a proxy that is allowed itself learns the reason.
+        // The client behind a trusted proxy is unknown, so only a proxy that is allowed itself learns the
+        // reason.
         Parsed::Invalid(_) if !is_allowed(&[]) => refuse(Refusal::Denied, context),
         Parsed::Invalid(refusal) => refuse(refusal, context),
         Parsed::Complete(request) if !is_allowed(&request.forwarded) => refuse(Refusal::Denied, context),

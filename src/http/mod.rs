@@ -8,8 +8,8 @@
 //!              └──────────── answers, a wake-up ───────┘
 //! ```
 //!
-//! `connection` is the state machine of one connection; it parses with `request` and decides with `access`. `slots`
-//! holds the connections, `handle` what the threads share.
+//! `connection` is the state machine of one connection; it parses with `request` and decides with `access`.
+//! `slots` holds the connections, `handle` what the threads share.
 
 pub(crate) mod access;
 mod connection;

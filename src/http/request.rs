@@ -1,4 +1,5 @@
-//! Request heads: bytes in, a small request or a refusal out. Bodies are never read, so a request with one is refused.
+//! Request heads: bytes in, a small request or a refusal out. Bodies are never read, so a request with one is
+//! refused.
 
 use super::response::Refusal;
 use crate::limits;
@@ -14,7 +15,7 @@ pub(super) struct Request {
     pub(super) accepts_gzip: bool,
     /// The `X-Forwarded-For` headers, in order.
     pub(super) forwarded: Vec<String>,
-    /// Set if no client may have an answer to this.
+    /// Why the request is refused, whichever client sent it.
     pub(super) refusal: Option<Refusal>,
 }
 
@@ -109,7 +110,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn whole(text: &str) -> Request {
+    fn complete(text: &str) -> Request {
         match parse(text.as_bytes()) {
             Parsed::Complete(request) => request,
             other => panic!("{text:?}: {other:?}"),
@@ -118,7 +119,7 @@ mod tests {
 
     #[test]
     fn requests() {
-        let request = whole(
+        let request = complete(
             "GET /metrics?system=a&x=1&system=b HTTP/1.1\r\nHost: x\r\naccept-encoding: br, GZIP;q=0.5\r\n\
              x-forwarded-for: 1.2.3.4\r\nX-Forwarded-For: 5.6.7.8\r\nContent-Length: 0\r\n\r\n",
         );
@@ -133,8 +134,8 @@ mod tests {
                 refusal: None,
             }
         );
-        assert_eq!(whole("HEAD http://host:1/?q HTTP/1.0\r\n\r\n").path, "/");
-        assert!(!whole("GET / HTTP/1.1\r\nAccept-Encoding: gzip;q=0, identity\r\n\r\n").accepts_gzip);
+        assert_eq!(complete("HEAD http://host:1/?q HTTP/1.0\r\n\r\n").path, "/");
+        assert!(!complete("GET / HTTP/1.1\r\nAccept-Encoding: gzip;q=0, identity\r\n\r\n").accepts_gzip);
     }
 
     #[test]
@@ -151,7 +152,7 @@ mod tests {
         ];
         for (header, refusal) in cases {
             assert_eq!(
-                whole(&format!("POST / HTTP/1.1\r\n{header}\r\n\r\n")).refusal,
+                complete(&format!("POST / HTTP/1.1\r\n{header}\r\n\r\n")).refusal,
                 Some(refusal),
                 "{header}"
             );
@@ -159,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_request_is_refused() {
+    fn malformed_requests_are_refused() {
         let long = format!("GET /{} HTTP/1.1\r\n", "x".repeat(9_000));
         let many = format!("GET / HTTP/1.1\r\n{}", "a: b\r\n".repeat(200));
         let cases = [

@@ -1,9 +1,9 @@
 //! Responses as they are sent.
 //!
-//! `tiny_http` prints the head, as HTTP/1.0: that announces the length, never uses chunks, and the connection ends
-//! with the response by definition. The body is sent from where it is, without a copy. The rest of `tiny_http` is not
-//! used, because its server must not face a network: a large `Content-Length` aborts the process, nothing has a
-//! time-out or a bound, and an accept error ends it.
+//! `tiny_http` prints the head, as HTTP/1.0: that announces the length, never uses chunks, and the connection
+//! ends with the response by definition. The body is sent from where it is, without a copy. The rest of
+//! `tiny_http` is not used, because its server must not face a network: a large `Content-Length` aborts the
+//! process, nothing has a time-out or a bound, and an accept error ends it.
 
 use std::sync::Arc;
 

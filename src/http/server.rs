@@ -1,9 +1,9 @@
-//! The event loop of the HTTP server: it accepts connections, turns what happens to their sockets into inputs of
-//! their state machines (`connection`), and carries out the resulting actions.
+//! The event loop of the HTTP server: it accepts connections, turns what happens to their sockets into inputs
+//! of their state machines (`connection`), and carries out the resulting actions.
 //!
 //! It waits in one place only, the poll, and never for a client or a worker. When all slots are taken, the
-//! connection that has kept the server waiting longest for a request gives way, so that idle clients cannot keep a
-//! scraper out.
+//! connection that has kept the server waiting longest for a request gives way, so that idle clients cannot
+//! keep a scraper out.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice, Read, Write};
@@ -40,7 +40,7 @@ pub(crate) struct Server {
     slots: Slots,
     slots_max: usize,
     answers: Receiver<Answer>,
-    /// A copy, renewed after each poll.
+    /// Copied from the handle after each poll.
     access: Access,
 }
 
@@ -63,8 +63,7 @@ impl Server {
         Ok(Server { handle, metrics, liveness, epoll, acceptor, slots, slots_max, answers, access })
     }
 
-    /// Runs until [`ServerHandle::stop`], and then until the requests already received are answered, for a
-    /// bounded time.
+    /// Runs until [`ServerHandle::stop`], and then until no response is owed any more, for a bounded time.
     pub(crate) fn run(mut self) -> Result<(), String> {
         let mut stop_by: Option<Instant> = None;
         loop {
@@ -116,7 +115,8 @@ impl Server {
     fn timeout(&self) -> EpollTimeout {
         let next = self.slots.next_deadline().into_iter().chain(self.acceptor.deadline()).min();
         let wait = next.map_or(limits::ROLE_IDLE_MAX, |next| next.saturating_duration_since(Instant::now()));
-        // The kernel counts whole milliseconds; rounded up, so that the deadline has passed when the poll ends.
+        // The kernel counts whole milliseconds; rounded up, so that the deadline has passed when the poll
+        // ends.
         let wait = wait.min(limits::ROLE_IDLE_MAX) + Duration::from_millis(1);
         EpollTimeout::try_from(wait).unwrap_or(EpollTimeout::ZERO)
     }
@@ -128,8 +128,6 @@ impl Server {
             self.input(token, Input::DeadlinePassed);
         }
     }
-
-    // Accepting.
 
     fn accept(&mut self, key: u64) {
         self.acceptor.begin_turn(key);
@@ -145,8 +143,8 @@ impl Server {
         }
     }
 
-    /// No slot is free or can be freed now, but one will be as soon as a worker answers: until then new connections
-    /// wait in the kernel's queue.
+    /// No slot is free or can be freed now, but one will be as soon as a worker answers: until then new
+    /// connections wait in the kernel's queue.
     fn is_full(&self) -> bool {
         self.slots.serving() >= self.slots_max
             && self.slots.eviction_candidate().is_none()
@@ -187,8 +185,6 @@ impl Server {
             self.input(candidate, Input::Aborted);
         }
     }
-
-    // Connections.
 
     /// The poll has reported a connection's socket.
     fn ready(&mut self, token: Token) {

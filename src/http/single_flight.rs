@@ -1,7 +1,7 @@
 //! Single flight: equal requests that wait for a worker are one call, whose response they share.
 //!
-//! Unlike other implementations, a request does not join a call that a worker has already begun: that response
-//! might lack what happened before the request was made.
+//! Unlike other implementations, a request does not join a call that a worker has already begun: that
+//! response might lack what happened before the request was made.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, PoisonError};

@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use super::connection::State;
 
-/// A connection of the past must not be taken for the one that has its slot now, so each has a generation, too.
+/// Identifies a connection. The generation tells it apart from earlier ones in the same slot, whose answers
+/// may still be on their way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Token {
     index: u32,

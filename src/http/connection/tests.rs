@@ -272,15 +272,15 @@ fn a_head_is_bounded_and_so_is_what_comes_after_the_response() {
 #[test]
 fn whoever_has_sent_nothing_is_evicted_first_then_the_oldest() {
     let started = Instant::now();
-    let rank = |bytes: &[u8], age: u64| {
+    let rank = |bytes: &[u8], second: u64| {
         let mut client = Client::new("127.0.0.1");
-        client.state = State::new(started - Duration::from_secs(age));
+        client.state = State::new(started + Duration::from_secs(second));
         if !bytes.is_empty() {
             client.step(Input::Received(bytes));
         }
         client.state.eviction_rank()
     };
-    let ranks = [rank(b"", 2), rank(b"", 1), rank(b"GET", 3), rank(b"GET", 1)];
+    let ranks = [rank(b"", 3), rank(b"", 4), rank(b"GET", 1), rank(b"GET", 2)];
     assert!(ranks.is_sorted() && ranks[0].is_some(), "{ranks:?}");
     assert_eq!(rank(REQUEST, 9), None);
 }

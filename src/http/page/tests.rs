@@ -18,7 +18,7 @@ fn process() -> ProcessStatus {
 /// Text that would be harmful if it were markup.
 const HOSTILE: &str = "</code><script>alert(1)</script>\"' onload=x ";
 
-/// As much as the feed tells at most with the built-in systems, all of it in this text.
+/// The largest status that the feed sends with the built-in systems, with this text in every place.
 fn large(text: &str) -> Status {
     let long = |chars| text.chars().cycle().take(chars).collect::<String>();
     let value = long(limits::STATUS_VALUE_CHARS_MAX);
@@ -93,7 +93,7 @@ fn the_page_is_small_and_asks_for_nothing_from_elsewhere() {
 }
 
 #[test]
-fn what_wants_attention_is_said_first() {
+fn what_needs_attention_comes_first() {
     let said = |change: fn(&mut Status, &mut ProcessStatus)| {
         let (mut status, mut process) = (large(HOSTILE), process());
         change(&mut status, &mut process);
