@@ -1,9 +1,9 @@
 //! Accepting connections: the part that an HTTP server and the feed have in common.
 //!
-//! A listener must survive every error of `accept`. The usual one is a process out of file descriptors: the kernel
-//! then reports the listener as ready again and again, so an [`Acceptor`] stops polling for
-//! [`limits::ACCEPT_PAUSE`] instead of spinning, and resumes on its own. Its owner can stop the polling, too, while
-//! it has no room for another connection: clients then wait in the kernel's queue.
+//! A listener must survive every error of `accept`. The usual one is a process out of file descriptors: the
+//! kernel then reports the listener as ready again and again, so an [`Acceptor`] stops polling for
+//! [`limits::ACCEPT_PAUSE`] instead of spinning, and resumes on its own. Its owner can stop the polling, too,
+//! while it has no room for another connection: clients then wait in the kernel's queue.
 //!
 //! This module decides nothing about a connection, and closes none.
 
@@ -85,7 +85,8 @@ impl<L: Listener> Acceptor<L> {
         key.checked_sub(self.first_key).is_some_and(|index| index < self.listeners.len() as u64)
     }
 
-    /// Begins the turn of one listener: [`next`](Self::next) then returns a bounded number of its connections.
+    /// Begins the turn of one listener: [`next`](Self::next) then returns a bounded number of its
+    /// connections.
     pub(crate) fn begin_turn(&mut self, key: u64) {
         let index = key.saturating_sub(self.first_key) as usize;
         self.turn = Turn { index, calls_left: limits::POLL_EVENTS_MAX };

@@ -25,9 +25,10 @@ use crate::feed::listener::FeedSocket;
 use crate::feed::mailbox::{Control, ControlSender, Reload};
 use crate::feed::{Feed, FeedParts, listener, mailbox, peers};
 use crate::http::access::Access;
+use crate::http::handle::ServerHandle;
 use crate::http::listen;
-use crate::http::routes::Site;
-use crate::http::server::{Server, Shared};
+use crate::http::routes::Routes;
+use crate::http::server::Server;
 use crate::http::worker;
 use crate::journal::disk::RealDisk;
 use crate::journal::{Journal, Snapshotter, Writer};
@@ -62,7 +63,7 @@ struct Roles {
     overrides: Overrides,
     settings: Arc<Settings>,
     control: ControlSender,
-    http: Arc<Shared>,
+    http: Arc<ServerHandle>,
     scans: Sender<Vec<ScanSettings>>,
     telemetry: Arc<Metrics>,
     hearts: Vec<Liveness>,
@@ -164,14 +165,15 @@ impl Roles {
         )
         .map_err(|error| fault("the feed cannot be polled", &error))?;
 
-        let shared = Arc::new(Shared::new(Access::from(&*settings)).map_err(|error| fault("http", &error))?);
-        let (done_sender, done) = unbounded();
+        let http =
+            Arc::new(ServerHandle::new(Access::from(&*settings)).map_err(|error| fault("http", &error))?);
+        let (answer_sender, answers) = unbounded();
         let server = Server::new(
             listeners,
-            Arc::clone(&shared),
+            Arc::clone(&http),
             Arc::clone(&telemetry),
             http_heart.clone(),
-            done,
+            answers,
             shares.http,
         )
         .map_err(|error| fault("HTTP cannot be polled", &error))?;
@@ -192,16 +194,16 @@ impl Roles {
         let feed = spawn(&ended.0, "feed", move || feed.run())?;
         let mut http_threads = vec![spawn(&ended.0, "http", move || server.run())?];
         for heart in worker_hearts {
-            let site = Site {
+            let routes = Routes {
                 control: control.clone(),
-                telemetry: Arc::clone(&telemetry),
-                hearts: hearts.clone(),
-                ready: Arc::clone(&ready),
-                shared: Arc::clone(&shared),
+                metrics: Arc::clone(&telemetry),
+                roles: hearts.clone(),
+                is_ready: Arc::clone(&ready),
+                server: Arc::clone(&http),
             };
-            let (done, shared, heart) = (done_sender.clone(), Arc::clone(&shared), heart.clone());
+            let (answers, http, heart) = (answer_sender.clone(), Arc::clone(&http), heart.clone());
             http_threads.push(spawn(&ended.0, heart.name(), move || {
-                worker::work(&site, &done, &shared, &heart);
+                worker::run(&routes, &answers, &http, &heart);
                 Ok(())
             })?);
         }
@@ -223,7 +225,7 @@ impl Roles {
             overrides,
             settings,
             control,
-            http: shared,
+            http,
             scans,
             telemetry,
             hearts,
@@ -302,7 +304,7 @@ impl Roles {
             log::warn!("{setting} has changed, which takes a restart");
         }
         log::set_max_level(new.log_level);
-        *self.http.access.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Access::from(&*new);
+        self.http.replace_access(Access::from(&*new));
         let _ = self.scans.send(new.scans.clone());
         self.settings = Arc::clone(&new);
         let reload = Reload { settings: new, catalogs: loaded.catalogs, peers: loaded.peers };
@@ -330,8 +332,7 @@ impl Roles {
         if let Some(feed) = self.feed.take() {
             result = feed.join().map_err(|_| "the feed panicked while stopping".to_owned());
         }
-        self.http.stop.store(true, Ordering::Relaxed);
-        self.http.wake();
+        self.http.stop();
         for thread in self.http_threads.drain(..) {
             let _ = thread.join();
         }

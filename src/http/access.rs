@@ -1,36 +1,36 @@
-//! Who may look: the decision, and why. Pure, so that `check --client` says exactly what the server does.
+//! Access control: the decision, and why. It does no I/O, so that `check --client` reports exactly what the
+//! server does.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::config::{Networks, Settings};
 
-/// The two lists that decide.
 #[derive(Debug, Clone)]
 pub(crate) struct Access {
+    /// `[stats] allowed_ips`.
     allowed: Networks,
+    /// `[app] trustedproxies`.
     proxies: Networks,
 }
 
-/// What is decided when a connection has come in, before a byte is read.
+/// The decision about a new connection, before a byte of it is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AtAccept {
-    /// Its request will be read.
     Read,
-    /// It is told so, and nothing of it is read.
+    /// It gets a 403, and nothing that it sends is parsed.
     Deny,
 }
 
-/// What is decided once the request's head is known.
+/// The decision about a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Verdict {
-    /// Whose request it is.
+    /// Who sent the request, perhaps through proxies.
     pub(crate) client: IpAddr,
-    /// Whether it is answered.
     pub(crate) allowed: bool,
-    /// How the client was found.
+    /// How `client` was determined.
     via: Via,
-    /// The entry of the allow list that lets it in.
+    /// The entry of the allow list that contains the client.
     network: Option<String>,
 }
 
@@ -47,7 +47,8 @@ impl From<&Settings> for Access {
 }
 
 impl Access {
-    /// A denied address is heard only if it is a trusted proxy, which speaks for others.
+    /// The request of an address that is not allowed is read only from a trusted proxy, which may forward for
+    /// others.
     pub(crate) fn at_accept(&self, peer: IpAddr) -> AtAccept {
         if self.allowed.contains(peer) || self.proxies.contains(peer) {
             AtAccept::Read
@@ -56,12 +57,12 @@ impl Access {
         }
     }
 
-    /// Both lists for people: who may look, and whose `X-Forwarded-For` is believed.
+    /// The allowed networks and the trusted proxies, as text.
     pub(super) fn lists(&self) -> (String, String) {
         (self.allowed.to_string(), self.proxies.to_string())
     }
 
-    /// Decides for a connection from `peer` with these `X-Forwarded-For` headers, in their order.
+    /// Decides about a request from `peer` with these `X-Forwarded-For` headers, in the order of the request.
     pub(crate) fn decide<'a>(&self, peer: IpAddr, forwarded: impl IntoIterator<Item = &'a str>) -> Verdict {
         let peer = peer.to_canonical();
         let mut client = peer;
@@ -82,7 +83,7 @@ impl Access {
     }
 }
 
-/// An address with or without brackets and port.
+/// Parses an address with or without brackets and port.
 fn parse_entry(entry: &str) -> Option<IpAddr> {
     let entry = entry.trim();
     let bare = entry.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
@@ -100,13 +101,13 @@ impl fmt::Display for Verdict {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let via = match self.via {
             Via::Connection => "the address of the connection",
-            Via::Forwarded => "from X-Forwarded-For of a trusted proxy",
+            Via::Forwarded => "from the X-Forwarded-For header of a trusted proxy",
         };
         match &self.network {
             Some(network) => {
                 write!(out, "allowed: {} ({via}) is in {network} of [stats] allowed_ips", self.client)
             }
-            None => write!(out, "denied: {} ({via}) is in no entry of [stats] allowed_ips", self.client),
+            None => write!(out, "denied: {} ({via}) is not in [stats] allowed_ips", self.client),
         }
     }
 }
@@ -136,9 +137,9 @@ mod tests {
         }
     }
 
-    /// Every shape of `X-Forwarded-For`: headers in, client out. The proxies are 10.0.0.0/8 and `fd00::/8`.
+    /// Every form of `X-Forwarded-For`: headers in, client out. The proxies are 10.0.0.0/8 and `fd00::/8`.
     #[test]
-    fn the_client_is_the_right_most_entry_that_is_no_proxy() {
+    fn the_client_is_the_right_most_entry_that_is_not_a_proxy() {
         let access = access("203.0.113.0/24, 2001:db8::/32", "10.0.0.0/8, fd00::/8");
         let cases: &[(&str, &[&str], &str)] = &[
             ("10.0.0.1", &[], "10.0.0.1"),

@@ -1,19 +1,15 @@
-//! Listening TCP sockets.
+//! Binding of the listening TCP sockets.
 
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
-use std::os::fd::AsRawFd;
 
-use nix::sys::socket::{
-    AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, SockaddrIn6, bind, listen, setsockopt, socket,
-    sockopt,
-};
+use socket2::{Domain, Socket, Type};
 
-/// Connections that the kernel keeps for us.
+/// Connections that the kernel queues until they are accepted.
 const BACKLOG: i32 = 1_024;
 
-/// An address that cannot be listened on.
+/// An address on which the exporter cannot listen.
 #[derive(Debug)]
 pub(crate) struct NotBound {
     address: SocketAddr,
@@ -21,7 +17,7 @@ pub(crate) struct NotBound {
 }
 
 impl NotBound {
-    /// Whether another process, or another address of the list, has it.
+    /// Whether another process, or another address of the list, uses this address.
     pub(crate) fn is_in_use(&self) -> bool {
         self.error.kind() == io::ErrorKind::AddrInUse
     }
@@ -34,7 +30,7 @@ impl fmt::Display for NotBound {
     }
 }
 
-/// Binds all addresses. The error names those that failed and what to do.
+/// Binds all addresses, or returns every one that failed.
 pub(crate) fn bind_all(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, Vec<NotBound>> {
     let (mut bound, mut failed) = (Vec::new(), Vec::new());
     for &address in addresses {
@@ -47,20 +43,44 @@ pub(crate) fn bind_all(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, Vec
     if failed.is_empty() { Ok(bound) } else { Err(failed) }
 }
 
-/// `[::]` takes IPv4 too, unless `0.0.0.0` is listened on beside it.
+/// `[::]` accepts IPv4 as well, which would conflict with `0.0.0.0` on the same port: then `v6_only` is set.
 fn bind_one(address: SocketAddr, v6_only: bool) -> io::Result<TcpListener> {
-    let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
-    let descriptor =
-        socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK, None)?;
-    setsockopt(&descriptor, sockopt::ReuseAddr, &true)?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.set_reuse_address(true)?;
     if address.is_ipv6() && v6_only {
-        setsockopt(&descriptor, sockopt::Ipv6V6Only, &true)?;
+        socket.set_only_v6(true)?;
     }
-    let raw = descriptor.as_raw_fd();
-    match address {
-        SocketAddr::V4(address) => bind(raw, &SockaddrIn::from(address))?,
-        SocketAddr::V6(address) => bind(raw, &SockaddrIn6::from(address))?,
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_unspecified_addresses_share_a_port() {
+        let v4 = bind_one("0.0.0.0:0".parse().unwrap(), false).unwrap();
+        let port = v4.local_addr().unwrap().port();
+        if let Err(error) = bind_one(format!("[::]:{port}").parse().unwrap(), true) {
+            assert_ne!(
+                error.kind(),
+                io::ErrorKind::AddrInUse,
+                "only a machine without IPv6 may fail: {error}"
+            );
+        }
     }
-    listen(&descriptor, Backlog::new(BACKLOG)?)?;
-    Ok(TcpListener::from(descriptor))
+
+    #[test]
+    fn every_address_that_fails_is_named() {
+        let taken = bind_all(&["127.0.0.1:0".parse().unwrap()]).unwrap();
+        let taken = taken[0].local_addr().unwrap();
+        // 192.0.2.0/24 is for documentation, and no machine's.
+        let elsewhere = "192.0.2.1:80".parse().unwrap();
+        let failed = bind_all(&[taken, elsewhere]).unwrap_err();
+        assert_eq!(failed.iter().map(|failed| failed.address).collect::<Vec<_>>(), [taken, elsewhere]);
+        assert_eq!(failed.iter().map(NotBound::is_in_use).collect::<Vec<_>>(), [true, false]);
+    }
 }

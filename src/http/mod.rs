@@ -1,10 +1,19 @@
-//! HTTP before hostile clients: one thread polls all connections, and a few workers make the responses.
+//! HTTP, built to face hostile clients.
 //!
-//! The polling thread (`server`) accepts, reads requests, sends responses and keeps every deadline. It never waits for a
-//! client or a worker. `request` parses, `access` decides who may ask, `routes` answers on a worker (`worker`), `page` is
-//! the status page. Equal requests that wait together share one response (`single_flight`).
+//! One thread (`server`) polls all connections and keeps every deadline. A few workers make the responses.
+//!
+//! ```text
+//!  accept ─▶ server ⇄ connection ─▶ single_flight ─▶ worker ─▶ routes ─▶ page
+//!              ▲                                       │
+//!              └──────────── answers, a wake-up ───────┘
+//! ```
+//!
+//! `connection` is the state machine of one connection; it parses with `request` and decides with `access`.
+//! `slots` holds the connections, `handle` what the threads share.
 
 pub(crate) mod access;
+mod connection;
+pub(crate) mod handle;
 pub(crate) mod listen;
 mod page;
 mod request;
@@ -12,4 +21,5 @@ mod response;
 pub(crate) mod routes;
 pub(crate) mod server;
 mod single_flight;
+mod slots;
 pub(crate) mod worker;

@@ -1,8 +1,10 @@
-//! Request heads: bytes in, a small request or a refusal out. Bodies are never read, so a request that has one is refused.
+//! Request heads: bytes in, a small request or a refusal out. Bodies are never read, so a request with one is
+//! refused.
 
+use super::response::Refusal;
 use crate::limits;
 
-/// What is needed of a request to answer it, and who asks.
+/// What a response depends on, and who asks.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Request {
     pub(super) method: Method,
@@ -13,11 +15,10 @@ pub(super) struct Request {
     pub(super) accepts_gzip: bool,
     /// The `X-Forwarded-For` headers, in order.
     pub(super) forwarded: Vec<String>,
-    /// The status to refuse it with, whoever asks.
-    pub(super) refusal: Option<u16>,
+    /// Why the request is refused, whichever client sent it.
+    pub(super) refusal: Option<Refusal>,
 }
 
-/// The methods that matter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Method {
     Get,
@@ -25,31 +26,27 @@ pub(super) enum Method {
     Other,
 }
 
-/// What the bytes so far are.
+/// The result of parsing the bytes received so far.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Head {
-    /// Not yet whole.
-    Partial,
-    /// Whole.
-    Whole(Request),
-    /// No request that could be understood: the status to answer with.
-    Refused(u16),
+pub(super) enum Parsed {
+    Incomplete,
+    Complete(Request),
+    Invalid(Refusal),
 }
 
-/// Reads the head of a request.
-pub(super) fn parse(bytes: &[u8]) -> Head {
+pub(super) fn parse(bytes: &[u8]) -> Parsed {
     let mut headers = [httparse::EMPTY_HEADER; limits::HTTP_HEADERS_MAX];
     let mut request = httparse::Request::new(&mut headers);
     match request.parse(bytes) {
         Ok(httparse::Status::Complete(length)) if length <= limits::HTTP_HEAD_BYTES_MAX => {}
-        Ok(httparse::Status::Complete(_)) => return Head::Refused(431),
+        Ok(httparse::Status::Complete(_)) => return Parsed::Invalid(Refusal::HeadTooLong),
         Ok(httparse::Status::Partial) if bytes.len() >= limits::HTTP_HEAD_BYTES_MAX => {
-            return Head::Refused(431);
+            return Parsed::Invalid(Refusal::HeadTooLong);
         }
-        Ok(httparse::Status::Partial) => return Head::Partial,
-        Err(httparse::Error::TooManyHeaders) => return Head::Refused(431),
-        Err(httparse::Error::Version) => return Head::Refused(505),
-        Err(_) => return Head::Refused(400),
+        Ok(httparse::Status::Partial) => return Parsed::Incomplete,
+        Err(httparse::Error::TooManyHeaders) => return Parsed::Invalid(Refusal::HeadTooLong),
+        Err(httparse::Error::Version) => return Parsed::Invalid(Refusal::UnknownVersion),
+        Err(_) => return Parsed::Invalid(Refusal::Malformed),
     }
     let target = request.path.unwrap_or_default();
     let (path, query) = split_target(target);
@@ -62,14 +59,14 @@ pub(super) fn parse(bytes: &[u8]) -> Head {
     };
     let lengths: Vec<String> = values("Content-Length").collect();
     let refusal = if values("Transfer-Encoding").next().is_some() {
-        Some(413)
+        Some(Refusal::HasBody)
     } else {
         match lengths.as_slice() {
             [] => None,
             [length] if !length.is_empty() && length.bytes().all(|byte| byte.is_ascii_digit()) => {
-                length.bytes().any(|byte| byte != b'0').then_some(413)
+                length.bytes().any(|byte| byte != b'0').then_some(Refusal::HasBody)
             }
-            _ => Some(400),
+            _ => Some(Refusal::Malformed),
         }
     };
     let method = match request.method {
@@ -78,7 +75,7 @@ pub(super) fn parse(bytes: &[u8]) -> Head {
         _ => Method::Other,
     };
     let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-    Head::Whole(Request {
+    Parsed::Complete(Request {
         method,
         path: path.to_owned(),
         systems: pairs.filter(|(name, _)| *name == "system").map(|(_, value)| value.to_owned()).collect(),
@@ -113,16 +110,16 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn whole(text: &str) -> Request {
+    fn complete(text: &str) -> Request {
         match parse(text.as_bytes()) {
-            Head::Whole(request) => request,
+            Parsed::Complete(request) => request,
             other => panic!("{text:?}: {other:?}"),
         }
     }
 
     #[test]
     fn requests() {
-        let request = whole(
+        let request = complete(
             "GET /metrics?system=a&x=1&system=b HTTP/1.1\r\nHost: x\r\naccept-encoding: br, GZIP;q=0.5\r\n\
              x-forwarded-for: 1.2.3.4\r\nX-Forwarded-For: 5.6.7.8\r\nContent-Length: 0\r\n\r\n",
         );
@@ -137,47 +134,47 @@ mod tests {
                 refusal: None,
             }
         );
-        assert_eq!(whole("HEAD http://host:1/?q HTTP/1.0\r\n\r\n").path, "/");
-        assert!(!whole("GET / HTTP/1.1\r\nAccept-Encoding: gzip;q=0, identity\r\n\r\n").accepts_gzip);
+        assert_eq!(complete("HEAD http://host:1/?q HTTP/1.0\r\n\r\n").path, "/");
+        assert!(!complete("GET / HTTP/1.1\r\nAccept-Encoding: gzip;q=0, identity\r\n\r\n").accepts_gzip);
     }
 
     #[test]
     fn bodies_are_refused() {
         let cases = [
-            ("Content-Length: 1", 413),
-            ("Content-Length: 1000000000000000000", 413),
-            ("Content-Length: 99999999999999999999999999", 413),
-            ("Transfer-Encoding: chunked", 413),
-            ("Content-Length: -1", 400),
-            ("Content-Length: +1", 400),
-            ("Content-Length:", 400),
-            ("Content-Length: 0\r\nContent-Length: 0", 400),
+            ("Content-Length: 1", Refusal::HasBody),
+            ("Content-Length: 1000000000000000000", Refusal::HasBody),
+            ("Content-Length: 99999999999999999999999999", Refusal::HasBody),
+            ("Transfer-Encoding: chunked", Refusal::HasBody),
+            ("Content-Length: -1", Refusal::Malformed),
+            ("Content-Length: +1", Refusal::Malformed),
+            ("Content-Length:", Refusal::Malformed),
+            ("Content-Length: 0\r\nContent-Length: 0", Refusal::Malformed),
         ];
-        for (header, status) in cases {
+        for (header, refusal) in cases {
             assert_eq!(
-                whole(&format!("POST / HTTP/1.1\r\n{header}\r\n\r\n")).refusal,
-                Some(status),
+                complete(&format!("POST / HTTP/1.1\r\n{header}\r\n\r\n")).refusal,
+                Some(refusal),
                 "{header}"
             );
         }
     }
 
     #[test]
-    fn what_is_no_request_is_refused() {
+    fn malformed_requests_are_refused() {
         let long = format!("GET /{} HTTP/1.1\r\n", "x".repeat(9_000));
         let many = format!("GET / HTTP/1.1\r\n{}", "a: b\r\n".repeat(200));
         let cases = [
-            ("\x16\x03\x01\x02\x00\x01", 400),
-            ("GET / HTTP/1.1\nBad Header: x\r\n\r\n", 400),
-            ("GET / HTTP/2.0\r\n\r\n", 505),
-            (long.as_str(), 431),
-            (many.as_str(), 431),
+            ("\x16\x03\x01\x02\x00\x01", Refusal::Malformed),
+            ("GET / HTTP/1.1\nBad Header: x\r\n\r\n", Refusal::Malformed),
+            ("GET / HTTP/2.0\r\n\r\n", Refusal::UnknownVersion),
+            (long.as_str(), Refusal::HeadTooLong),
+            (many.as_str(), Refusal::HeadTooLong),
         ];
-        for (text, status) in cases {
-            assert_eq!(parse(text.as_bytes()), Head::Refused(status), "{text:.40}");
+        for (text, refusal) in cases {
+            assert_eq!(parse(text.as_bytes()), Parsed::Invalid(refusal), "{text:.40}");
         }
         for partial in ["", "G", "GET / HTTP/1.1\r\n", "GET / HTTP/1.1\r\nHost: x\r\n"] {
-            assert_eq!(parse(partial.as_bytes()), Head::Partial);
+            assert_eq!(parse(partial.as_bytes()), Parsed::Incomplete);
         }
     }
 

@@ -1,48 +1,87 @@
-//! Responses as they go over the wire.
+//! Responses as they are sent.
 //!
-//! `tiny_http` prints them, as HTTP/1.0 and without the body: so it announces the length, never sends chunks,
-//! and the connection ends with the response by definition. The body is sent as it is, without a copy. The rest of
-//! `tiny_http` is not used, because its server must not face a network: a large `Content-Length` aborts the process,
-//! nothing has a time-out or a bound, and an accept error ends it.
+//! `tiny_http` prints the head, as HTTP/1.0: that announces the length, never uses chunks, and the connection
+//! ends with the response by definition. The body is sent from where it is, without a copy. The rest of
+//! `tiny_http` is not used, because its server must not face a network: a large `Content-Length` aborts the
+//! process, nothing has a time-out or a bound, and an accept error ends it.
 
 use std::sync::Arc;
 
 use tiny_http::{HTTPVersion, Header, Response as Printed, StatusCode};
 
-/// A response, ready to be sent: first the head, then the body.
+pub(super) const TEXT: &str = "text/plain; charset=utf-8";
+
 #[derive(Debug, Clone)]
 pub(super) struct Response {
     pub(super) status: u16,
-    pub(super) head: Vec<u8>,
-    /// Shared by all who asked for the same at the same time.
-    pub(super) body: Arc<Vec<u8>>,
+    head: Vec<u8>,
+    /// Shared by everyone who waited for the same call.
+    body: Arc<Vec<u8>>,
 }
 
-/// What is said about a body.
-pub(super) struct About<'a> {
+/// Everything about a response but its body.
+pub(super) struct ResponseMeta<'a> {
     pub(super) status: u16,
     pub(super) content_type: &'a str,
     pub(super) headers: &'a [(&'a str, &'a str)],
-    /// The client asked for the head alone.
+    /// The request was `HEAD`: the length of the body is sent, the body is not.
     pub(super) head_only: bool,
 }
 
-pub(super) const TEXT: &str = "text/plain; charset=utf-8";
+/// Why a connection gets a response without a worker having seen a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    Malformed,
+    Denied,
+    HeadTimeout,
+    HasBody,
+    HeadTooLong,
+    TooManyConnections,
+    ResponseTimeout,
+    UnknownVersion,
+}
+
+impl Refusal {
+    fn status(self) -> u16 {
+        match self {
+            Refusal::Malformed => 400,
+            Refusal::Denied => 403,
+            Refusal::HeadTimeout => 408,
+            Refusal::HasBody => 413,
+            Refusal::HeadTooLong => 431,
+            Refusal::TooManyConnections | Refusal::ResponseTimeout => 503,
+            Refusal::UnknownVersion => 505,
+        }
+    }
+
+    fn text(self) -> &'static str {
+        match self {
+            Refusal::Malformed => "malformed request",
+            Refusal::Denied => "this client's address is not in [stats] allowed_ips",
+            Refusal::HeadTimeout => "the request did not arrive in time",
+            Refusal::HasBody => "requests must not have a body",
+            Refusal::HeadTooLong => "the request head is too long",
+            Refusal::TooManyConnections => "too many connections; try again later",
+            Refusal::ResponseTimeout => "the response was not ready in time; try again later",
+            Refusal::UnknownVersion => "only HTTP/1.0 and HTTP/1.1 are supported",
+        }
+    }
+}
 
 impl Response {
-    pub(super) fn new(about: &About<'_>, body: Vec<u8>) -> Self {
+    pub(super) fn new(meta: &ResponseMeta<'_>, body: Vec<u8>) -> Self {
         let fixed = [
             ("Server", "lifecycle-exporter"),
-            ("Content-Type", about.content_type),
+            ("Content-Type", meta.content_type),
             ("X-Content-Type-Options", "nosniff"),
             ("Cache-Control", "no-store"),
         ];
         let headers = fixed
             .iter()
-            .chain(about.headers)
+            .chain(meta.headers)
             .filter_map(|(name, value)| Header::from_bytes(*name, *value).ok());
         let printed = Printed::new(
-            StatusCode(about.status),
+            StatusCode(meta.status),
             headers.collect(),
             std::io::empty(),
             Some(body.len()),
@@ -52,32 +91,29 @@ impl Response {
         printed
             .raw_print(&mut head, HTTPVersion(1, 0), &[], true, None)
             .expect("writing to memory cannot fail");
-        Response {
-            status: about.status,
-            head,
-            body: Arc::new(if about.head_only { Vec::new() } else { body }),
-        }
+        Response { status: meta.status, head, body: Arc::new(if meta.head_only { Vec::new() } else { body }) }
     }
 
-    /// A status with a line that says what it means.
+    /// A line of text after the status.
     pub(super) fn plain(status: u16, text: &str) -> Self {
-        let about = About { status, content_type: TEXT, headers: &[], head_only: false };
-        Response::new(&about, format!("{text}\n").into_bytes())
+        let meta = ResponseMeta { status, content_type: TEXT, headers: &[], head_only: false };
+        Response::new(&meta, format!("{status}: {text}\n").into_bytes())
     }
 
-    /// The refusal of a status.
-    pub(super) fn refusal(status: u16) -> Self {
-        let text = match status {
-            400 => "400: this is no request that can be understood",
-            403 => "403: this address is not allowed here ([stats] allowed_ips)",
-            408 => "408: the request did not arrive in time",
-            413 => "413: requests with a body are not taken here",
-            431 => "431: the request's head is too long",
-            503 => "503: too many connections at once, try again",
-            505 => "505: HTTP/1.0 and HTTP/1.1 are spoken here",
-            _ => "500: this went wrong here, see the log",
-        };
-        Response::plain(status, text)
+    pub(super) fn refusal(refusal: Refusal) -> Self {
+        Response::plain(refusal.status(), refusal.text())
+    }
+
+    /// Bytes of head and body together.
+    pub(super) fn length(&self) -> usize {
+        self.head.len() + self.body.len()
+    }
+
+    /// What is left of head and body after so many bytes.
+    pub(super) fn after(&self, written: usize) -> (&[u8], &[u8]) {
+        let in_head = written.min(self.head.len());
+        let in_body = (written - in_head).min(self.body.len());
+        (&self.head[in_head..], &self.body[in_body..])
     }
 }
 
@@ -87,13 +123,35 @@ mod tests {
 
     #[test]
     fn a_response_states_its_length_and_ends_with_the_connection() {
-        let about =
-            About { status: 200, content_type: "x/y", headers: &[("Allow", "GET")], head_only: false };
-        let response = Response::new(&about, vec![b'x'; 100_000]);
-        let head = String::from_utf8(response.head).unwrap();
+        let meta =
+            ResponseMeta { status: 200, content_type: "x/y", headers: &[("Allow", "GET")], head_only: false };
+        let response = Response::new(&meta, vec![b'x'; 100_000]);
+        let head = String::from_utf8(response.head.clone()).unwrap();
         assert!(head.starts_with("HTTP/1.0 200 OK\r\n") && head.ends_with("\r\n\r\n"), "{head}");
         assert!(head.contains("Content-Length: 100000\r\n") && head.contains("Allow: GET\r\n"), "{head}");
         assert!(!head.contains("chunked"), "{head}");
-        assert_eq!(response.body.len(), 100_000);
+        assert_eq!(response.length(), head.len() + 100_000);
+    }
+
+    #[test]
+    fn what_is_left_after_a_write_begins_in_head_or_body() {
+        let response = Response::plain(404, "x");
+        let head = response.head.len();
+        let left = |written| {
+            let (head, body) = response.after(written);
+            (head.len(), body.len())
+        };
+        assert_eq!(
+            [0, 1, head, head + 1, head + 7].map(left),
+            [(head, 7), (head - 1, 7), (0, 7), (0, 6), (0, 0)]
+        );
+    }
+
+    #[test]
+    fn a_response_to_head_has_no_body_but_its_length() {
+        let meta = ResponseMeta { status: 200, content_type: TEXT, headers: &[], head_only: true };
+        let response = Response::new(&meta, b"body".to_vec());
+        assert!(String::from_utf8_lossy(&response.head).contains("Content-Length: 4\r\n"));
+        assert!(response.body.is_empty());
     }
 }

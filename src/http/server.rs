@@ -1,500 +1,290 @@
-//! The polling thread.
+//! The event loop of the HTTP server: it accepts connections, turns what happens to their sockets into inputs
+//! of their state machines (`connection`), and carries out the resulting actions.
 //!
-//! A connection goes through four phases, each with an absolute deadline: its head is read, a worker makes the
-//! response, the response is sent, and what the client still sends is drained, because closing with unread bytes
-//! would reset the response away. A denied address goes to the last phase at once: its bytes are thrown away unparsed.
-//! When all places are taken, whoever has kept the server waiting longest for its head has to go, so that idle
-//! clients cannot keep a scraper out.
+//! It waits in one place only, the poll, and never for a client or a worker. When all slots are taken, the
+//! connection that has kept the server waiting longest for a request gives way, so that idle clients cannot
+//! keep a scraper out.
 
+use std::collections::VecDeque;
 use std::io::{self, IoSlice, Read, Write};
+use std::mem;
 use std::net::{IpAddr, Shutdown, TcpListener, TcpStream};
-use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
+use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
-use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use super::access::{Access, AtAccept};
-use super::request::{self, Head, Request};
-use super::response::Response;
-use super::single_flight::Queue;
+use super::connection::{Action, Context, Input, Interest, State};
+use super::handle::ServerHandle;
+use super::slots::{Slots, Token};
+use super::worker::Answer;
+use crate::accept::{Acceptor, OutOfResources};
 use crate::limits;
 use crate::liveness::Liveness;
 use crate::metrics::Metrics;
 
-/// What the polling thread shares with the process.
-pub(crate) struct Shared {
-    /// Replaced by a reload.
-    pub(crate) access: RwLock<Access>,
-    /// Set to end it.
-    pub(crate) stop: AtomicBool,
-    wake: EventFd,
-    /// Requests that wait for a worker.
-    pub(super) jobs: Queue<Request, Token>,
-}
-
-impl Shared {
-    /// To be shared.
-    pub(crate) fn new(access: Access) -> io::Result<Self> {
-        let wake = EventFd::from_value_and_flags(0, EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)?;
-        Ok(Shared { access: RwLock::new(access), stop: AtomicBool::new(false), wake, jobs: Queue::new() })
-    }
-
-    /// Lets the polling thread look up.
-    pub(crate) fn wake(&self) {
-        let _ = self.wake.write(1);
-    }
-
-    pub(super) fn access(&self) -> Access {
-        self.access.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
-    }
-}
-
-/// A response on its way back.
-pub(crate) struct Done {
-    pub(super) place: Token,
-    pub(super) response: Response,
-}
-
-/// A connection's place, and which of its tenants.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Token {
-    index: u32,
-    tenant: u32,
-}
-
-enum Phase {
-    Head(Vec<u8>),
-    Working,
-    Sending { response: Response, sent: usize },
-    Lingering { drained: usize },
-}
-
-struct Connection {
-    stream: TcpStream,
-    peer: IpAddr,
-    tenant: u32,
-    phase: Phase,
-    since: Instant,
-    deadline: Instant,
-}
-
-/// The polling thread.
-pub(crate) struct Server {
-    shared: Arc<Shared>,
-    telemetry: Arc<Metrics>,
-    heart: Liveness,
-    listeners: Vec<TcpListener>,
-    epoll: Epoll,
-    connections: Vec<Option<Connection>>,
-    tenants: u32,
-    connections_max: usize,
-    done: Receiver<Done>,
-    /// All places are taken by requests that are about to be answered: newcomers wait in the kernel's queue.
-    full: bool,
-    accept_paused_until: Option<Instant>,
-}
-
+/// The key of the wake-up among the events of the poll.
 const WAKE: u64 = u64::MAX;
+/// The key of the first listener.
 const LISTENERS: u64 = 1 << 63;
-const READ: EpollFlags = EpollFlags::EPOLLIN;
+
+pub(crate) struct Server {
+    handle: Arc<ServerHandle>,
+    metrics: Arc<Metrics>,
+    liveness: Liveness,
+    epoll: Epoll,
+    acceptor: Acceptor<TcpListener>,
+    slots: Slots,
+    slots_max: usize,
+    answers: Receiver<Answer>,
+    /// Copied from the handle after each poll.
+    access: Access,
+}
 
 impl Server {
-    /// Takes over listening sockets. At most `connections_max` connections are served at once.
     pub(crate) fn new(
         listeners: Vec<TcpListener>,
-        shared: Arc<Shared>,
-        telemetry: Arc<Metrics>,
-        heart: Liveness,
-        done: Receiver<Done>,
-        connections_max: usize,
+        handle: Arc<ServerHandle>,
+        metrics: Arc<Metrics>,
+        liveness: Liveness,
+        answers: Receiver<Answer>,
+        slots_max: usize,
     ) -> io::Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
-        epoll.add(shared.wake.as_fd(), EpollEvent::new(READ, WAKE))?;
-        for (index, listener) in listeners.iter().enumerate() {
+        epoll.add(handle.wake_descriptor(), EpollEvent::new(EpollFlags::EPOLLIN, WAKE))?;
+        for listener in &listeners {
             listener.set_nonblocking(true)?;
-            epoll.add(listener, EpollEvent::new(READ, LISTENERS | index as u64))?;
         }
-        let connections = Vec::new();
-        Ok(Server {
-            shared,
-            telemetry,
-            heart,
-            listeners,
-            epoll,
-            connections,
-            tenants: 0,
-            connections_max,
-            done,
-            full: false,
-            accept_paused_until: None,
-        })
+        let acceptor = Acceptor::new(&epoll, listeners, LISTENERS, "HTTP clients")?;
+        let (slots, access) = (Slots::default(), handle.access());
+        Ok(Server { handle, metrics, liveness, epoll, acceptor, slots, slots_max, answers, access })
     }
 
-    /// Runs until it is told to stop; responses under way are still sent, for a bounded time.
+    /// Runs until [`ServerHandle::stop`], and then until no response is owed any more, for a bounded time.
     pub(crate) fn run(mut self) -> Result<(), String> {
         let mut stop_by: Option<Instant> = None;
         loop {
-            self.heart.heartbeat();
+            self.liveness.heartbeat();
             self.round().map_err(|error| format!("polling the HTTP clients failed: {error}"))?;
-            if self.shared.stop.load(Ordering::Relaxed) {
-                let until = *stop_by.get_or_insert_with(|| {
-                    self.listen(false);
-                    Instant::now() + limits::DRAIN_MAX
-                });
-                let busy = self
-                    .connections
-                    .iter()
-                    .flatten()
-                    .any(|c| matches!(c.phase, Phase::Working | Phase::Sending { .. }));
-                if !busy || Instant::now() >= until {
+            if self.handle.is_stopping() {
+                self.acceptor.pause(&self.epoll);
+                let now = Instant::now();
+                let is_busy = self.slots.iter().any(|(_, state)| state.owes_response());
+                if !is_busy || now >= *stop_by.get_or_insert(now + limits::DRAIN_MAX) {
                     return Ok(());
                 }
             }
         }
     }
 
+    /// One poll, and everything that its events cause.
     fn round(&mut self) -> io::Result<()> {
         let mut events = [EpollEvent::empty(); limits::POLL_EVENTS_MAX];
         let count = match self.epoll.wait(&mut events, self.timeout()) {
             Ok(count) => count,
-            Err(nix::errno::Errno::EINTR) => 0,
+            Err(Errno::EINTR) => 0,
             Err(error) => return Err(error.into()),
         };
-        // Connections first: a listener's turn may give their places away.
+        self.access = self.handle.access();
+        // Connections first: a new one may evict another, whose request may have arrived.
         for event in &events[..count] {
             match event.data() {
-                WAKE => {
-                    let _ = self.shared.wake.read();
-                }
-                data if data & LISTENERS != 0 => {}
-                data => {
-                    let token = Token { index: data as u32, tenant: (data >> 32) as u32 };
-                    self.ready(token, event.events());
-                }
+                WAKE => self.handle.acknowledge_wake(),
+                key if self.acceptor.has_key(key) => {}
+                key => self.ready(Token::from_key(key)),
             }
         }
-        while let Ok(done) = self.done.try_recv() {
-            if self.tenant(done.place).is_some_and(|connection| matches!(connection.phase, Phase::Working)) {
-                self.send(done.place, done.response);
-            }
+        while let Ok(Answer { token, response }) = self.answers.try_recv() {
+            self.input(token, Input::Answered(response));
         }
         for event in &events[..count] {
-            if event.data() != WAKE && event.data() & LISTENERS != 0 {
-                self.accept((event.data() & !LISTENERS) as usize);
+            if self.acceptor.has_key(event.data()) {
+                self.accept(event.data());
             }
         }
         self.keep_deadlines();
-        if self.full && !self.is_full_for_a_moment() && !self.shared.stop.load(Ordering::Relaxed) {
-            self.full = false;
-            self.listen(true);
+        if !self.is_full() && !self.handle.is_stopping() {
+            self.acceptor.resume(&self.epoll);
         }
         Ok(())
     }
 
     fn timeout(&self) -> EpollTimeout {
-        let now = Instant::now();
-        let deadlines = self.connections.iter().flatten().map(|connection| connection.deadline);
-        let next = deadlines.chain(self.accept_paused_until).min();
-        let wait = next.map_or(limits::ROLE_IDLE_MAX, |next| next.saturating_duration_since(now));
-        // Rounded up, so that a deadline has passed when the poll ends.
+        let next = self.slots.next_deadline().into_iter().chain(self.acceptor.deadline()).min();
+        let wait = next.map_or(limits::ROLE_IDLE_MAX, |next| next.saturating_duration_since(Instant::now()));
+        // The kernel counts whole milliseconds; rounded up, so that the deadline has passed when the poll
+        // ends.
         let wait = wait.min(limits::ROLE_IDLE_MAX) + Duration::from_millis(1);
         EpollTimeout::try_from(wait).unwrap_or(EpollTimeout::ZERO)
     }
 
-    fn listen(&self, on: bool) {
-        let flags = if on { READ } else { EpollFlags::empty() };
-        for (index, listener) in self.listeners.iter().enumerate() {
-            if let Err(error) =
-                self.epoll.modify(listener, &mut EpollEvent::new(flags, LISTENERS | index as u64))
-            {
-                log::error!("accepting HTTP clients cannot be switched: {error}");
+    fn keep_deadlines(&mut self) {
+        let now = Instant::now();
+        self.acceptor.keep_deadline(&self.epoll, now);
+        for token in self.slots.overdue(now) {
+            self.input(token, Input::DeadlinePassed);
+        }
+    }
+
+    fn accept(&mut self, key: u64) {
+        self.acceptor.begin_turn(key);
+        loop {
+            if self.is_full() {
+                return self.acceptor.pause(&self.epoll);
+            }
+            match self.acceptor.next(&self.epoll, Instant::now()) {
+                Ok(Some((stream, address))) => self.admit(stream, address.ip()),
+                Ok(None) => return,
+                Err(OutOfResources) => return self.free_descriptors(),
             }
         }
     }
 
-    fn accept(&mut self, index: usize) {
-        for _ in 0..limits::POLL_EVENTS_MAX {
-            if self.is_full_for_a_moment() {
-                self.full = true;
-                self.listen(false);
-                return;
-            }
-            match self.listeners[index].accept() {
-                Ok((stream, address)) => self.admit(stream, address.ip()),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted
-                    ) => {}
-                Err(error) => {
-                    if self.accept_paused_until.is_none() {
-                        log::error!("an HTTP client cannot be accepted: {error}; trying again");
-                    }
-                    self.accept_paused_until = Some(Instant::now() + limits::ACCEPT_PAUSE);
-                    self.listen(false);
-                    self.make_room();
-                    return;
-                }
-            }
-        }
-    }
-
-    /// Out of descriptors: those that are only drained, or idle, are given up.
-    fn make_room(&mut self) {
-        for place in &mut self.connections {
-            if place.as_ref().is_some_and(|connection| matches!(connection.phase, Phase::Lingering { .. })) {
-                *place = None;
-            }
-        }
-        if let Some(idle) = self.longest_idle() {
-            self.refuse(idle, 503);
-            self.close(idle);
-        }
+    /// No slot is free or can be freed now, but one will be as soon as a worker answers: until then new
+    /// connections wait in the kernel's queue.
+    fn is_full(&self) -> bool {
+        self.slots.serving() >= self.slots_max
+            && self.slots.eviction_candidate().is_none()
+            && self.slots.iter().any(|(_, state)| matches!(state, State::AwaitingResponse { .. }))
     }
 
     fn admit(&mut self, stream: TcpStream, peer: IpAddr) {
         if stream.set_nonblocking(true).and_then(|()| stream.set_nodelay(true)).is_err() {
             return;
         }
-        let denied = self.shared.access().at_accept(peer) == AtAccept::Deny;
-        let mut refusal = denied.then_some(403);
-        if !denied && self.serving() >= self.connections_max {
-            match self.longest_idle() {
-                Some(idle) => self.refuse(idle, 503),
-                None => refusal = Some(503),
+        let mut refusal = None;
+        if self.access.at_accept(peer) == AtAccept::Deny {
+            refusal = Some(Input::Denied);
+        } else if self.slots.serving() >= self.slots_max {
+            match self.slots.eviction_candidate() {
+                Some(candidate) => self.input(candidate, Input::Evicted),
+                None => refusal = Some(Input::Evicted),
             }
         }
-        let now = Instant::now();
-        self.tenants = self.tenants.wrapping_add(1) & (u32::MAX >> 1);
-        let connection = Connection {
-            stream,
-            peer,
-            tenant: self.tenants,
-            phase: Phase::Head(Vec::new()),
-            since: now,
-            deadline: now + limits::HTTP_HEAD_TIME_MAX,
-        };
-        let index = self.connections.iter().position(Option::is_none).unwrap_or_else(|| {
-            self.connections.push(None);
-            self.connections.len() - 1
-        });
-        let token = Token { index: index as u32, tenant: connection.tenant };
-        if self.epoll.add(&connection.stream, EpollEvent::new(READ, token.data())).is_err() {
-            return;
+        let (token, slot) = self.slots.insert(stream, peer, State::new(Instant::now()));
+        if self.epoll.add(&slot.stream, event(token, slot.state.interest())).is_err() {
+            return self.slots.remove(token);
         }
-        self.connections[index] = Some(connection);
-        if let Some(status) = refusal {
-            self.refuse(token, status);
-        } else {
-            // Its request is often there already.
-            self.read_head(token);
+        match refusal {
+            Some(input) => self.input(token, input),
+            // The request has often arrived already.
+            None => self.carry_out(token, vec![Action::Read]),
         }
     }
 
-    /// Connections that count against the limit.
-    fn serving(&self) -> usize {
-        self.connections.iter().flatten().filter(|c| !matches!(c.phase, Phase::Lingering { .. })).count()
-    }
-
-    /// No place is free or can be freed, but one will be as soon as a worker is done.
-    fn is_full_for_a_moment(&self) -> bool {
-        self.serving() >= self.connections_max
-            && self.longest_idle().is_none()
-            && self.connections.iter().flatten().any(|connection| matches!(connection.phase, Phase::Working))
-    }
-
-    /// Whoever has kept us waiting longest for its head, those without a byte of it first.
-    fn longest_idle(&self) -> Option<Token> {
-        let waiting = self.connections.iter().enumerate().filter_map(|(index, place)| match place {
-            Some(connection) => match &connection.phase {
-                Phase::Head(bytes) => Some((
-                    (!bytes.is_empty(), connection.since),
-                    Token { index: index as u32, tenant: connection.tenant },
-                )),
-                _ => None,
-            },
-            None => None,
-        });
-        waiting.min_by_key(|(rank, _)| *rank).map(|(_, token)| token)
-    }
-
-    fn tenant(&mut self, token: Token) -> Option<&mut Connection> {
-        let connection = self.connections.get_mut(token.index as usize)?.as_mut()?;
-        (connection.tenant == token.tenant).then_some(connection)
-    }
-
-    fn close(&mut self, token: Token) {
-        if self.tenant(token).is_some() {
-            self.connections[token.index as usize] = None;
+    /// Closes every connection that only lingers, and the next one to be evicted.
+    fn free_descriptors(&mut self) {
+        for token in self.slots.lingering() {
+            self.input(token, Input::Aborted);
+        }
+        if let Some(candidate) = self.slots.eviction_candidate() {
+            self.input(candidate, Input::Evicted);
+            self.input(candidate, Input::Aborted);
         }
     }
 
-    fn ready(&mut self, token: Token, flags: EpollFlags) {
-        let Some(connection) = self.tenant(token) else { return };
-        match connection.phase {
-            Phase::Head(_) => self.read_head(token),
-            Phase::Sending { .. } => self.continue_sending(token),
-            Phase::Lingering { .. } => self.drain(token),
-            Phase::Working if flags.intersects(EpollFlags::EPOLLHUP | EpollFlags::EPOLLERR) => {
-                self.close(token);
-            }
-            Phase::Working => {}
+    /// The poll has reported a connection's socket.
+    fn ready(&mut self, token: Token) {
+        match self.slots.get(token).map(|slot| slot.state.interest()) {
+            Some(Interest::Readable) => self.carry_out(token, vec![Action::Read]),
+            Some(Interest::Writable) => self.carry_out(token, vec![Action::Write]),
+            Some(Interest::HangUp) => self.input(token, Input::HungUp),
+            None => {}
         }
     }
 
-    fn read_head(&mut self, token: Token) {
-        let access = self.shared.access();
-        let Some(connection) = self.tenant(token) else { return };
-        let Phase::Head(bytes) = &mut connection.phase else { return };
-        let mut chunk = [0; limits::HTTP_HEAD_BYTES_MAX];
-        let room = limits::HTTP_HEAD_BYTES_MAX - bytes.len();
-        match connection.stream.read(&mut chunk[..room]) {
-            Ok(0) => return self.close(token),
-            Ok(count) => bytes.extend_from_slice(&chunk[..count]),
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
-                return;
-            }
-            Err(_) => return self.close(token),
-        }
-        let parsed = request::parse(bytes);
-        let peer = connection.peer;
-        match parsed {
-            Head::Partial => {}
-            // Who asks is not known, so the proxy itself has to be allowed to be told more.
-            Head::Refused(status) => {
-                let allowed = access.decide(peer, []).allowed;
-                self.refuse(token, if allowed { status } else { 403 });
-            }
-            Head::Whole(request) => {
-                if !access.decide(peer, request.forwarded.iter().map(String::as_str)).allowed {
-                    self.refuse(token, 403);
-                } else if let Some(status) = request.refusal {
-                    self.refuse(token, status);
-                } else {
-                    self.hand_over(token, request);
+    fn input(&mut self, token: Token, input: Input<'_>) {
+        let actions = self.step(token, input);
+        self.carry_out(token, actions);
+    }
+
+    fn step(&mut self, token: Token, input: Input<'_>) -> Vec<Action> {
+        let Some(slot) = self.slots.get_mut(token) else { return vec![] };
+        let context = Context { now: Instant::now(), peer: slot.peer, access: &self.access };
+        let state = mem::replace(&mut slot.state, State::Closed);
+        let (state, actions) = state.step(input, &context);
+        slot.state = state;
+        actions
+    }
+
+    /// Carries out actions, and those that they lead to.
+    fn carry_out(&mut self, token: Token, actions: Vec<Action>) {
+        let mut buffer = [0; limits::HTTP_HEAD_BYTES_MAX];
+        let mut actions = VecDeque::from(actions);
+        while let Some(action) = actions.pop_front() {
+            let Some(slot) = self.slots.get(token) else { return };
+            let input = match action {
+                Action::Poll(interest) => {
+                    let modified = self.epoll.modify(&slot.stream, &mut event(token, interest));
+                    modified.err().map(|_| Input::Aborted)
                 }
-            }
-        }
-    }
-
-    fn hand_over(&mut self, token: Token, request: Request) {
-        let Some(connection) = self.tenant(token) else { return };
-        connection.phase = Phase::Working;
-        connection.deadline = Instant::now() + limits::HTTP_RESPONSE_TIME_MAX;
-        self.interest(token, EpollFlags::empty());
-        // Who asks is settled, so it must not keep equal requests apart.
-        let request = Request { forwarded: Vec::new(), ..request };
-        self.shared.jobs.join(request, token);
-    }
-
-    fn interest(&mut self, token: Token, flags: EpollFlags) {
-        let Some(connection) = self.connections.get(token.index as usize).and_then(Option::as_ref) else {
-            return;
-        };
-        if self.epoll.modify(&connection.stream, &mut EpollEvent::new(flags, token.data())).is_err() {
-            self.close(token);
-        }
-    }
-
-    fn refuse(&mut self, token: Token, status: u16) {
-        self.send(token, Response::refusal(status));
-    }
-
-    fn send(&mut self, token: Token, response: Response) {
-        self.telemetry.count_response(response.status);
-        let Some(connection) = self.tenant(token) else { return };
-        connection.phase = Phase::Sending { response, sent: 0 };
-        connection.deadline = Instant::now() + limits::HTTP_RESPONSE_TIME_MAX;
-        self.continue_sending(token);
-    }
-
-    fn continue_sending(&mut self, token: Token) {
-        let Some(connection) = self.tenant(token) else { return };
-        let Phase::Sending { response, sent } = &mut connection.phase else { return };
-        loop {
-            let head = &response.head[(*sent).min(response.head.len())..];
-            let body = &response.body[sent.saturating_sub(response.head.len())..];
-            if head.is_empty() && body.is_empty() {
-                break;
-            }
-            match connection.stream.write_vectored(&[IoSlice::new(head), IoSlice::new(body)]) {
-                Ok(0) => return self.close(token),
-                Ok(count) => *sent += count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return self.interest(token, EpollFlags::EPOLLOUT);
+                Action::Read => read(&slot.stream, &mut buffer),
+                Action::Write => Some(write(&slot.stream, &slot.state.unwritten())),
+                Action::ShutDownWrite => {
+                    slot.stream.shutdown(Shutdown::Write).err().map(|_| Input::WriteFailed)
                 }
-                Err(_) => return self.close(token),
+                Action::HandOver(request) => {
+                    self.handle.calls.submit(request, token);
+                    None
+                }
+                Action::CountStatus(status) => {
+                    self.metrics.count_response(status);
+                    None
+                }
+                Action::Close => {
+                    self.slots.remove(token);
+                    None
+                }
+            };
+            if let Some(input) = input {
+                actions.extend(self.step(token, input));
             }
         }
-        // Said by closing our half; what the client still sends must not reset the response away.
-        if connection.stream.shutdown(Shutdown::Write).is_err() {
-            return self.close(token);
-        }
-        connection.phase = Phase::Lingering { drained: 0 };
-        connection.since = Instant::now();
-        connection.deadline = connection.since + limits::HTTP_LINGER_TIME_MAX;
-        self.interest(token, READ);
-        self.drain(token);
-        self.bound_lingering();
-    }
-
-    fn drain(&mut self, token: Token) {
-        let Some(connection) = self.tenant(token) else { return };
-        let Phase::Lingering { drained } = &mut connection.phase else { return };
-        let mut waste = [0; 8_192];
-        loop {
-            match connection.stream.read(&mut waste) {
-                Ok(count) if count > 0 && *drained < limits::HTTP_LINGER_BYTES_MAX => *drained += count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                _ => return self.close(token),
-            }
-        }
-    }
-
-    fn bound_lingering(&mut self) {
-        let mut lingering: Vec<(Instant, usize)> = Vec::new();
-        for (index, place) in self.connections.iter().enumerate() {
-            if let Some(Connection { phase: Phase::Lingering { .. }, since, .. }) = place {
-                lingering.push((*since, index));
-            }
-        }
-        if lingering.len() > limits::HTTP_LINGERING_MAX
-            && let Some((_, oldest)) = lingering.into_iter().min()
-        {
-            self.connections[oldest] = None;
-        }
-    }
-
-    fn keep_deadlines(&mut self) {
-        let now = Instant::now();
-        if self.accept_paused_until.is_some_and(|until| now >= until) {
-            self.accept_paused_until = None;
-            self.listen(true);
-        }
-        for index in 0..self.connections.len() {
-            let Some(connection) = &self.connections[index] else { continue };
-            if now < connection.deadline {
-                continue;
-            }
-            let token = Token { index: index as u32, tenant: connection.tenant };
-            match connection.phase {
-                Phase::Head(_) => self.refuse(token, 408),
-                Phase::Working => self.refuse(token, 503),
-                Phase::Sending { .. } | Phase::Lingering { .. } => self.close(token),
-            }
+        if let Some(surplus) = self.slots.surplus_lingering(limits::HTTP_LINGERING_MAX) {
+            self.input(surplus, Input::Aborted);
         }
     }
 }
 
-impl Token {
-    fn data(self) -> u64 {
-        u64::from(self.tenant) << 32 | u64::from(self.index)
+/// What the poll reports of a connection, and by which key.
+fn event(token: Token, interest: Interest) -> EpollEvent {
+    let flags = match interest {
+        Interest::Readable => EpollFlags::EPOLLIN,
+        Interest::Writable => EpollFlags::EPOLLOUT,
+        Interest::HangUp => EpollFlags::empty(),
+    };
+    EpollEvent::new(flags, token.key())
+}
+
+/// Reads once. Nothing to read is no input.
+fn read<'a>(mut stream: &TcpStream, buffer: &'a mut [u8]) -> Option<Input<'a>> {
+    loop {
+        match stream.read(buffer) {
+            Ok(0) => return Some(Input::EndOfStream),
+            Ok(count) => return Some(Input::Received(&buffer[..count])),
+            Err(error) => match error.kind() {
+                io::ErrorKind::Interrupted => {}
+                io::ErrorKind::WouldBlock => return None,
+                _ => return Some(Input::ReadFailed),
+            },
+        }
+    }
+}
+
+/// Writes once.
+fn write(mut stream: &TcpStream, bytes: &[IoSlice<'_>]) -> Input<'static> {
+    loop {
+        match stream.write_vectored(bytes) {
+            Ok(0) => return Input::WriteFailed,
+            Ok(count) => return Input::Wrote(count),
+            Err(error) => match error.kind() {
+                io::ErrorKind::Interrupted => {}
+                io::ErrorKind::WouldBlock => return Input::WriteBlocked,
+                _ => return Input::WriteFailed,
+            },
+        }
     }
 }

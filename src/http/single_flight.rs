@@ -1,45 +1,39 @@
-//! Requests that wait for a worker. Equal ones wait together and share one response: its making begins after all of them
-//! have arrived, so each sees what it would have seen alone.
+//! Single flight: equal requests that wait for a worker are one call, whose response they share.
+//!
+//! Unlike other implementations, a request does not join a call that a worker has already begun: that
+//! response might lack what happened before the request was made.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
-
-/// A queue of keys, each with those who wait for it.
-pub(super) struct Queue<K, W> {
-    waiting: Mutex<VecDeque<(K, Vec<W>)>>,
-    /// One message for each key.
-    tickets: (Sender<()>, Receiver<()>),
+/// A queue of calls, each with those who wait for its result.
+pub(super) struct SingleFlight<K, W> {
+    calls: Mutex<VecDeque<(K, Vec<W>)>>,
+    added: Condvar,
 }
 
-impl<K: PartialEq, W> Queue<K, W> {
+impl<K: PartialEq, W> SingleFlight<K, W> {
     pub(super) fn new() -> Self {
-        Queue { waiting: Mutex::default(), tickets: unbounded() }
+        SingleFlight { calls: Mutex::default(), added: Condvar::new() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, VecDeque<(K, Vec<W>)>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Puts somebody into the queue.
-    pub(super) fn join(&self, key: K, who: W) {
-        let mut waiting = self.lock();
-        if let Some((_, others)) = waiting.iter_mut().find(|(other, _)| *other == key) {
-            others.push(who);
+    /// Adds a waiter to the call with this key, or a new call.
+    pub(super) fn submit(&self, key: K, waiter: W) {
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, waiters)) = calls.iter_mut().find(|(other, _)| *other == key) {
+            waiters.push(waiter);
         } else {
-            waiting.push_back((key, vec![who]));
-            let _ = self.tickets.0.send(());
+            calls.push_back((key, vec![waiter]));
+            self.added.notify_one();
         }
     }
 
-    /// Takes the first key and all who wait for it; nothing if none comes in time.
-    pub(super) fn take(&self, wait: Duration) -> Option<(K, Vec<W>)> {
-        match self.tickets.1.recv_timeout(wait) {
-            Ok(()) => self.lock().pop_front(),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-        }
+    /// Takes the oldest call and its waiters; `None` if there is none within `wait`.
+    pub(super) fn next_call(&self, wait: Duration) -> Option<(K, Vec<W>)> {
+        let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.added.wait_timeout_while(calls, wait, |calls| calls.is_empty());
+        waited.unwrap_or_else(PoisonError::into_inner).0.pop_front()
     }
 }
 
@@ -48,15 +42,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn equal_ones_are_taken_together() {
-        let queue = Queue::new();
-        for (key, who) in [("a", 1), ("b", 2), ("a", 3)] {
-            queue.join(key, who);
+    fn equal_requests_are_one_call_until_a_worker_takes_it() {
+        let flights = SingleFlight::new();
+        for (key, waiter) in [("a", 1), ("b", 2), ("a", 3)] {
+            flights.submit(key, waiter);
         }
-        assert_eq!(queue.take(Duration::ZERO), Some(("a", vec![1, 3])));
-        queue.join("a", 4);
-        assert_eq!(queue.take(Duration::ZERO), Some(("b", vec![2])));
-        assert_eq!(queue.take(Duration::ZERO), Some(("a", vec![4])));
-        assert_eq!(queue.take(Duration::ZERO), None);
+        assert_eq!(flights.next_call(Duration::ZERO), Some(("a", vec![1, 3])));
+        flights.submit("a", 4);
+        assert_eq!(flights.next_call(Duration::ZERO), Some(("b", vec![2])));
+        assert_eq!(flights.next_call(Duration::ZERO), Some(("a", vec![4])));
+        assert_eq!(flights.next_call(Duration::ZERO), None);
     }
 }

@@ -1,25 +1,31 @@
-//! A worker: makes the responses, which may take waiting for the feed or compressing. It never sees a socket.
-
-use std::sync::atomic::Ordering;
+//! A worker makes responses. It may wait for the feed or compress, and never touches a socket.
 
 use crossbeam_channel::Sender;
 
-use super::routes::Site;
-use super::server::{Done, Shared};
+use super::handle::ServerHandle;
+use super::response::Response;
+use super::routes::Routes;
+use super::slots::Token;
 use crate::limits;
 use crate::liveness::Liveness;
 
-/// Runs until the process stops.
-pub(crate) fn work(site: &Site, done: &Sender<Done>, shared: &Shared, heart: &Liveness) {
-    while !shared.stop.load(Ordering::Relaxed) {
-        heart.heartbeat();
-        let Some((request, places)) = shared.jobs.take(limits::ROLE_IDLE_MAX / 4) else { continue };
-        let response = site.respond(&request);
-        for place in places {
-            if done.send(Done { place, response: response.clone() }).is_err() {
+/// A response for the connection that waits for it.
+pub(crate) struct Answer {
+    pub(super) token: Token,
+    pub(super) response: Response,
+}
+
+/// Runs until the server stops.
+pub(crate) fn run(routes: &Routes, answers: &Sender<Answer>, server: &ServerHandle, liveness: &Liveness) {
+    while !server.is_stopping() {
+        liveness.heartbeat();
+        let Some((request, waiters)) = server.calls.next_call(limits::ROLE_IDLE_MAX / 4) else { continue };
+        let response = routes.respond(&request);
+        for token in waiters {
+            if answers.send(Answer { token, response: response.clone() }).is_err() {
                 return;
             }
         }
-        shared.wake();
+        server.wake();
     }
 }

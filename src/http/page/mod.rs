@@ -1,8 +1,8 @@
-//! The status page: one HTML document without anything from elsewhere, made anew for each request.
+//! The status page: one HTML document that loads nothing else, rendered for each request.
 //!
-//! All text goes through `maud`, which escapes it. Script and style carry a nonce that is new each time, and the policy in the
-//! head allows nothing else, so text that came with an event cannot become either. `parts` makes the cards, `words` says numbers
-//! for people.
+//! `maud` escapes all text. Script and style carry a nonce that is different each time, and the content
+//! security policy allows no other script or style, so text from an event cannot become either. `parts`
+//! renders the cards, `words` formats numbers for people.
 
 mod parts;
 mod words;
@@ -16,33 +16,33 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use crate::feed::status::Status;
 use crate::metrics;
 
-/// What the page shows that the feed does not know.
-pub(super) struct About {
-    /// Who may look, as configured.
+/// What the page shows about the process; the feed knows the rest.
+pub(super) struct ProcessStatus {
+    /// `[stats] allowed_ips`.
     pub(super) allowed: String,
-    /// Whose `X-Forwarded-For` is believed.
+    /// `[app] trustedproxies`.
     pub(super) proxies: String,
-    /// Whether the configuration in force is the one on disk.
+    /// Whether the exporter uses the configuration that is on disk.
     pub(super) is_configured: bool,
-    /// Roles that make no progress.
+    /// Roles without a recent heartbeat.
     pub(super) silent: Vec<&'static str>,
 }
 
-/// A rejection wants attention for this long.
+/// How long a rejection is worth attention.
 const RECENT_SECONDS: f64 = 900.0;
 
-/// The page, and the policy that goes with it.
 pub(super) struct Page {
     pub(super) html: String,
+    /// The content security policy.
     pub(super) policy: String,
 }
 
-/// Makes the page. Without a status the feed did not answer in time.
-pub(super) fn page(status: Option<&Status>, about: &About) -> Page {
+/// Renders the page. `status` is `None` if the feed did not answer in time.
+pub(super) fn page(status: Option<&Status>, process: &ProcessStatus) -> Page {
     let nonce = nonce();
     let policy = format!(
-        "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'; img-src data:; \
-         base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'; \
+         img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     );
     let markup = html! {
         (DOCTYPE)
@@ -51,14 +51,14 @@ pub(super) fn page(status: Option<&Status>, about: &About) -> Page {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 title { "lifecycle-exporter" }
-                // None, so that browsers ask for none.
+                // An empty icon, so that browsers do not request one.
                 link rel="icon" href="data:,";
                 style nonce=(nonce) { (PreEscaped(include_str!("page.css"))) }
             }
             body {
                 header {
                     h1 { "lifecycle-exporter" }
-                    (verdict(status, about))
+                    (verdict(status, process))
                     nav aria-label="Endpoints" {
                         a href="/metrics" { "Metrics" }
                         a href="/-/healthy" { "Healthy" }
@@ -67,8 +67,8 @@ pub(super) fn page(status: Option<&Status>, about: &About) -> Page {
                     }
                 }
                 main id="status" {
-                    @if let Some(status) = status { (parts::cards(status, about)) }
-                    @else { section.wide { h2 { "Feed" } p.bad { "It did not answer in time." } } }
+                    @if let Some(status) = status { (parts::cards(status, process)) }
+                    @else { section.wide { h2 { "Feed" } p.bad { "The feed did not answer in time." } } }
                 }
                 (foot(status))
                 script nonce=(nonce) { (PreEscaped(include_str!("page.js"))) }
@@ -78,11 +78,11 @@ pub(super) fn page(status: Option<&Status>, about: &About) -> Page {
     Page { html: markup.into_string(), policy }
 }
 
-/// Whether anything wants a person's attention, in a few words.
-fn verdict(status: Option<&Status>, about: &About) -> Markup {
+/// What needs attention, in a few words.
+fn verdict(status: Option<&Status>, process: &ProcessStatus) -> Markup {
     let mut faults: Vec<String> =
-        about.silent.iter().map(|role| format!("{role} makes no progress")).collect();
-    if !about.is_configured {
+        process.silent.iter().map(|role| format!("{role} makes no progress")).collect();
+    if !process.is_configured {
         faults.push("the configuration on disk is faulty".to_owned());
     }
     match status {
@@ -123,7 +123,8 @@ fn foot(status: Option<&Status>) -> Markup {
     }
 }
 
-/// A text that cannot be guessed: a keyed hash, whose key is the system's randomness, of a number that never comes twice.
+/// A text that nobody can guess: hashes of a number that is never used twice, with random keys from the
+/// system.
 fn nonce() -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);

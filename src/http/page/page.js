@@ -1,5 +1,5 @@
 "use strict";
-// Takes what has changed from a fresh copy of the page, unless it is paused, nobody looks, or somebody is selecting text.
+// Replaces the changing parts with those of a fresh copy of the page, unless the page is paused or hidden, or text is selected.
 const button = document.getElementById("pause");
 let paused = false;
 let asking = false;
@@ -15,29 +15,29 @@ async function refresh() {
   asking = true;
   try {
     const response = await fetch(location.href, { cache: "no-store", signal: AbortSignal.timeout(4000) });
-    // Without the head: its style carries another nonce than this page allows.
+    // Without the head, whose style has a nonce that the policy of this page does not allow.
     const [, body = ""] = (await response.text()).split("</head>");
     const fresh = new DOMParser().parseFromString(body, "text/html");
     const parts = ["verdict", "status", "about"].map((name) => fresh.getElementById(name));
     if (parts.includes(null)) throw new Error(`status ${response.status}`);
     replace(parts);
   } catch (error) {
-    const place = document.getElementById("verdict");
-    place.textContent = `The exporter gives ${/^status/.test(error.message) ? error.message : "no answer"}; what is below is old`;
-    place.className = "verdict bad";
+    const verdict = document.getElementById("verdict");
+    verdict.textContent = `The exporter gives ${/^status/.test(error.message) ? error.message : "no answer"}; the figures below are old`;
+    verdict.className = "verdict bad";
     document.getElementById("status").className = "old";
   } finally {
     asking = false;
   }
 }
-// Tables stay where they were scrolled to, and the keyboard where it was.
+// Tables keep their scroll position, and the focused one its focus.
 function replace(parts) {
   const named = () => [...document.querySelectorAll("[role=region]")];
-  const places = new Map(named().map((region) => [region.ariaLabel, region.scrollLeft]));
+  const positions = new Map(named().map((region) => [region.ariaLabel, region.scrollLeft]));
   const focused = document.activeElement?.closest("[role=region]")?.ariaLabel;
   for (const part of parts) document.getElementById(part.id).replaceWith(part);
   for (const region of named()) {
-    region.scrollLeft = places.get(region.ariaLabel) ?? 0;
+    region.scrollLeft = positions.get(region.ariaLabel) ?? 0;
     if (region.ariaLabel === focused) region.focus({ preventScroll: true });
   }
 }

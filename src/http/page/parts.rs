@@ -1,8 +1,8 @@
-//! The cards of the status page, one for each question of an operator.
+//! The cards of the status page. Each answers one question of an operator.
 
 use maud::{Markup, html};
 
-use super::About;
+use super::ProcessStatus;
 use super::words::{ago, bytes, count, duration, rate};
 use crate::feed::status::{
     EntityStatus, JournalStatus, ProducerStatus, RejectionStatus, Status, SystemStatus,
@@ -10,8 +10,7 @@ use crate::feed::status::{
 use crate::limits;
 use crate::scan::ScanState;
 
-/// All of them.
-pub(super) fn cards(status: &Status, about: &About) -> Markup {
+pub(super) fn cards(status: &Status, process: &ProcessStatus) -> Markup {
     html! {
         (feed(status))
         (open(status))
@@ -19,11 +18,11 @@ pub(super) fn cards(status: &Status, about: &About) -> Markup {
         (producers(&status.producers, status.producers_more))
         (state(status.journal.as_ref(), status.now))
         (scans(status))
-        (access(about))
+        (access(process))
     }
 }
 
-/// Does the feed arrive?
+/// Do events arrive?
 fn feed(status: &Status) -> Markup {
     let rejected: u64 = status.rejections.iter().map(|of| of.count).sum();
     let now = status.rates.last().copied().unwrap_or_default();
@@ -41,18 +40,17 @@ fn feed(status: &Status) -> Markup {
     }
 }
 
-/// Width of the picture of rates, in its own units; it is stretched to the card.
+/// The size of the chart of rates, in its own units. The browser stretches it to the width of the card.
 const WIDTH: f64 = 600.0;
-/// Its height.
 const HEIGHT: f64 = 100.0;
 
-/// The rates of the last minutes as an area.
+/// The rates of the last minutes, as an area chart.
 fn curve(rates: &[f64]) -> Markup {
     let top = rates.iter().copied().fold(0.0, f64::max);
     let scale = if top > 0.0 { (HEIGHT - 4.0) / top } else { 0.0 };
     let step = WIDTH / (rates.len().max(2) - 1) as f64;
-    let point = |(place, value): (usize, &f64)| {
-        format!("{:.1},{:.1}", place as f64 * step, HEIGHT - 2.0 - value * scale)
+    let point = |(index, value): (usize, &f64)| {
+        format!("{:.1},{:.1}", index as f64 * step, HEIGHT - 2.0 - value * scale)
     };
     let points = rates.iter().enumerate().map(point).collect::<Vec<String>>().join(" ");
     let minutes = limits::HISTORY_STRETCH.as_secs() as usize * rates.len() / 60;
@@ -76,7 +74,7 @@ fn open(status: &Status) -> Markup {
         section.wide {
             h2 { "Open now" }
             @if status.systems.is_empty() {
-                p.soft { "Nothing has been heard of any system. The first event shows its system here." }
+                p.soft { "No system has sent an event yet. A system appears here with its first event." }
             }
             @for system in &status.systems { (system_card(system)) }
         }
@@ -115,8 +113,10 @@ fn entity_row(entity: &EntityStatus) -> Markup {
             th scope="row" { (entity.name) }
             td.number { (count(entity.open as u64)) }
             td.number { (count(entity.abandoned)) }
-            @if let Some((age, key)) = &entity.oldest { td.number { (duration(*age)) } td { @if let Some(key) = key { code { (key) } } @else { span.soft { "hidden" } } } }
-            @else { td.number.soft { "none" } td {} }
+            @if let Some((age, key)) = &entity.oldest {
+                td.number { (duration(*age)) }
+                td { @if let Some(key) = key { code { (key) } } @else { span.soft { "hidden" } } }
+            } @else { td.number.soft { "none" } td {} }
         }
     }
 }
@@ -126,7 +126,7 @@ fn rejections(rejections: &[RejectionStatus], now: f64) -> Markup {
     html! {
         section {
             h2 { "Rejected" }
-            @if rejections.is_empty() { p.good { "No line was rejected." } }
+            @if rejections.is_empty() { p.good { "No lines were rejected." } }
             @for of in rejections {
                 p { strong { (of.reason) } " " span.soft { (count(of.count)) } }
                 @if let Some(latest) = &of.latest {
@@ -146,18 +146,23 @@ fn producers(producers: &[ProducerStatus], more: usize) -> Markup {
     html! {
         section {
             h2 { "Producers" }
-            @if producers.is_empty() { p.soft { "No producer has said hello." } }
+            @if producers.is_empty() { p.soft { "No producer has opened a session." } }
             @else {
                 div.scroll tabindex="0" role="region" aria-label="Producers" {
                     table.names {
                         thead {
-                            tr { th scope="col" { "producer" } th scope="col" { "is" } th.number scope="col" { "lines" } }
+                            tr {
+                                th scope="col" { "producer" }
+                                th scope="col" { "is" }
+                                th.number scope="col" { "lines" }
+                            }
                         }
                         tbody {
                             @for producer in producers {
                                 tr {
                                     th scope="row" { (producer.name) }
-                                    @if producer.connected { td.good { "connected" } } @else { td.warn { "away" } }
+                                    @if producer.connected { td.good { "connected" } }
+                                    @else { td.warn { "away" } }
                                     td.number { (count(producer.lines)) }
                                 }
                             }
@@ -177,42 +182,52 @@ fn state(journal: Option<&JournalStatus>, now: f64) -> Markup {
             h2 { "State" }
             @if let Some(journal) = journal {
                 @if journal.healthy { p.good { "The journal takes what is written." } }
-                @else { p.bad { "State cannot be written: it goes on in memory, and reliable sessions wait." } }
+                @else {
+                    p.bad { "State cannot be written. The exporter continues in memory; reliable sessions wait." }
+                }
                 @if journal.snapshot_at > 0.0 {
                     p { (bytes(journal.bytes as f64)) " since the snapshot " (ago(journal.snapshot_at, now)) }
                 } @else { p { (bytes(journal.bytes as f64)) ", no snapshot yet" } }
-                @if journal.errors > 0 { p.warn { (count(journal.errors)) " failures to write since the start" } }
+                @if journal.errors > 0 {
+                    p.warn { (count(journal.errors)) " write failures since the start" }
+                }
             } @else {
                 p.soft {
-                    "In memory only: counts begin anew with the process. " code { "[state] directory" } " says where to keep them."
+                    "State is in memory only: a restart loses all counts. Set "
+                    code { "[state] directory" } " to keep them."
                 }
             }
         }
     }
 }
 
-/// Whether the latest scan that has ended was not complete.
+/// Whether the latest finished scan was incomplete.
 pub(super) fn has_failed(scan: &ScanState) -> bool {
     scan.status < 1.0 && scan.duration_seconds > 0.0
 }
 
-/// Did a scan find leftovers?
+/// Did a scan find files?
 fn scans(status: &Status) -> Markup {
     html! {
         section {
             h2 { "Scans" }
             @if status.scans.is_empty() {
-                p.soft { "No directory is looked at: no " code { "[scan NAME]" } " is configured." }
+                p.soft {
+                    "No directories are scanned: the configuration has no section " code { "[scan NAME]" } "."
+                }
             }
             @for (name, scan) in &status.scans {
                 p {
                     strong { (name) } " "
                     @if has_failed(scan) { span.bad { "was not complete" } }
-                    @else if scan.last_success == 0.0 { span.soft { "has not ended yet" } }
+                    @else if scan.last_success == 0.0 { span.soft { "has not finished yet" } }
                     @else if scan.files > 0.0 {
-                        span.warn { (count(scan.files as u64)) @if scan.files > 1.0 { " files, " } @else { " file, " } (bytes(scan.bytes)) }
+                        span.warn {
+                            (count(scan.files as u64)) @if scan.files > 1.0 { " files, " } @else { " file, " }
+                            (bytes(scan.bytes))
+                        }
                     }
-                    @else { span.good { "nothing there" } }
+                    @else { span.good { "no files" } }
                 }
                 p.soft {
                     @if scan.oldest > 0.0 { "the oldest is " (duration(status.now - scan.oldest)) " old; " }
@@ -223,7 +238,7 @@ fn scans(status: &Status) -> Markup {
     }
 }
 
-/// As much of a list as a page needs; the configuration has it whole.
+/// The beginning of a long list; the configuration has all of it.
 fn beginning(list: &str) -> String {
     match list.match_indices(", ").nth(limits::STATUS_ROWS_MAX) {
         Some((end, _)) => format!("{} and more", &list[..end]),
@@ -231,15 +246,17 @@ fn beginning(list: &str) -> String {
     }
 }
 
-/// Who may look?
-fn access(about: &About) -> Markup {
+/// Who has access?
+fn access(process: &ProcessStatus) -> Markup {
     html! {
         section {
             h2 { "Access" }
-            p { "Allowed: " code { (beginning(&about.allowed)) } }
-            p { "Proxies whose word is taken: " code { (beginning(&about.proxies)) } }
-            @if !about.is_configured {
-                p.bad { "The configuration on disk is faulty; the former one is in force. The log says why." }
+            p { "Allowed: " code { (beginning(&process.allowed)) } }
+            p { "Trusted proxies: " code { (beginning(&process.proxies)) } }
+            @if !process.is_configured {
+                p.bad {
+                    "The configuration on disk has errors. The exporter still uses the previous one; see the log."
+                }
             }
         }
     }

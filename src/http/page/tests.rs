@@ -6,8 +6,8 @@ use crate::limits;
 use crate::protocol::rejection::Reason;
 use crate::scan::ScanState;
 
-fn about() -> About {
-    About {
+fn process() -> ProcessStatus {
+    ProcessStatus {
         allowed: "127.0.0.1/32, ::1/128".to_owned(),
         proxies: "none".to_owned(),
         is_configured: true,
@@ -18,7 +18,7 @@ fn about() -> About {
 /// Text that would be harmful if it were markup.
 const HOSTILE: &str = "</code><script>alert(1)</script>\"' onload=x ";
 
-/// As much as the feed tells at most with the built-in systems, all of it in this text.
+/// The largest status that the feed sends with the built-in systems, with this text in every place.
 fn large(text: &str) -> Status {
     let long = |chars| text.chars().cycle().take(chars).collect::<String>();
     let value = long(limits::STATUS_VALUE_CHARS_MAX);
@@ -74,18 +74,18 @@ fn large(text: &str) -> Status {
 
 #[test]
 fn text_of_events_is_escaped_and_the_policy_lets_no_other_script_run() {
-    let Page { html, policy } = page(Some(&large(HOSTILE)), &about());
+    let Page { html, policy } = page(Some(&large(HOSTILE)), &process());
     assert!(!html.contains("<script>") && !html.contains("\"' onload"), "{html}");
     assert!(html.contains("&lt;script&gt;alert(1)"), "{html}");
     assert_eq!(html.matches("<script").count(), 1);
     let nonce = policy.split("script-src 'nonce-").nth(1).unwrap().split('\'').next().unwrap();
     assert!(html.contains(&format!("<script nonce=\"{nonce}\">")), "{policy}");
-    assert_ne!(page(None, &about()).policy, policy, "a nonce is used once");
+    assert_ne!(page(None, &process()).policy, policy, "a nonce is used once");
 }
 
 #[test]
 fn the_page_is_small_and_asks_for_nothing_from_elsewhere() {
-    let Page { html, .. } = page(Some(&large("\"")), &about());
+    let Page { html, .. } = page(Some(&large("\"")), &process());
     assert!(html.len() <= 60_000, "{} bytes", html.len());
     for address in ["http://", "https://", "src=", "url(", "@import"] {
         assert!(!html.contains(address), "{address}");
@@ -93,18 +93,18 @@ fn the_page_is_small_and_asks_for_nothing_from_elsewhere() {
 }
 
 #[test]
-fn what_wants_attention_is_said_first() {
-    let said = |change: fn(&mut Status, &mut About)| {
-        let (mut status, mut about) = (large(HOSTILE), about());
-        change(&mut status, &mut about);
-        let html = page(Some(&status), &about).html;
+fn what_needs_attention_comes_first() {
+    let said = |change: fn(&mut Status, &mut ProcessStatus)| {
+        let (mut status, mut process) = (large(HOSTILE), process());
+        change(&mut status, &mut process);
+        let html = page(Some(&status), &process).html;
         let start = html.find("id=\"verdict\"").unwrap();
         html[start..].split(['<', '>']).nth(1).unwrap().to_owned()
     };
     assert_eq!(said(|_, _| {}), "All is well");
-    assert_eq!(said(|_, about| about.silent.push("feed")), "Attention: feed makes no progress");
+    assert_eq!(said(|_, process| process.silent.push("feed")), "Attention: feed makes no progress");
     assert_eq!(
-        said(|_, about| about.is_configured = false),
+        said(|_, process| process.is_configured = false),
         "Attention: the configuration on disk is faulty"
     );
     assert_eq!(
@@ -117,5 +117,5 @@ fn what_wants_attention_is_said_first() {
         said(|status, _| status.rejections[0].latest.as_mut().unwrap().at = status.now - 60.0),
         "Attention: lines were rejected"
     );
-    assert!(page(None, &about()).html.contains("the feed does not answer"));
+    assert!(page(None, &process()).html.contains("the feed does not answer"));
 }

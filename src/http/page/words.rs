@@ -1,4 +1,4 @@
-//! Numbers as people read them.
+//! Numbers formatted for people.
 
 /// `3 h 12 min`, from seconds: the two largest units.
 pub(super) fn duration(seconds: f64) -> String {
@@ -28,8 +28,8 @@ pub(super) fn bytes(count: f64) -> String {
 pub(super) fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() * 4 / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+    for (position, digit) in digits.chars().enumerate() {
+        if position > 0 && (digits.len() - position).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -37,7 +37,7 @@ pub(super) fn count(number: u64) -> String {
     text
 }
 
-/// `0.3` or `1,234`: whole from ten on.
+/// `0.3` or `1,234`: without decimals from 10 on.
 pub(super) fn rate(per_second: f64) -> String {
     if per_second >= 10.0 || per_second == 0.0 {
         count(per_second.round() as u64)
@@ -46,7 +46,7 @@ pub(super) fn rate(per_second: f64) -> String {
     }
 }
 
-/// How long ago a time was, `never` for 0.
+/// How long ago a time was; `never` for 0.
 pub(super) fn ago(time: f64, now: f64) -> String {
     if time > 0.0 { format!("{} ago", duration(now - time)) } else { "never".to_owned() }
 }
@@ -56,9 +56,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_two_largest_units_are_said() {
-        let said = [0.4, 59.0, 61.0, 7_325.0, 90_000.0, -5.0].map(duration);
-        assert_eq!(said, ["0 s", "59 s", "1 min 1 s", "2 h 2 min", "1 d 1 h", "0 s"]);
+    fn a_duration_has_its_two_largest_units() {
+        let texts = [0.4, 59.0, 61.0, 7_325.0, 90_000.0, -5.0].map(duration);
+        assert_eq!(texts, ["0 s", "59 s", "1 min 1 s", "2 h 2 min", "1 d 1 h", "0 s"]);
         assert_eq!(ago(0.0, 100.0), "never");
         assert_eq!(ago(40.0, 100.0), "1 min 0 s ago");
     }

@@ -1,0 +1,268 @@
+//! The connection of one client as a state machine: what happened goes in, what to do comes out.
+//!
+//! | State | Input | Next state | Actions |
+//! |---|---|---|---|
+//! | `ReadingHead` | `Denied` | `Writing` (403) | `CountStatus`, `Write` |
+//! | | `Evicted` | `Writing` (503) | `CountStatus`, `Write` |
+//! | | `Received`, the head is incomplete | `ReadingHead` | |
+//! | | `Received`, the request is refused | `Writing` (its status) | `CountStatus`, `Write` |
+//! | | `Received`, the request is accepted | `AwaitingResponse` | `Poll(HangUp)`, `HandOver` |
+//! | | `EndOfStream`, `ReadFailed` | `Closed` | `Close` |
+//! | | `DeadlinePassed` | `Writing` (408) | `CountStatus`, `Write` |
+//! | `AwaitingResponse` | `Answered` | `Writing` | `CountStatus`, `Write` |
+//! | | `HungUp` | `Closed` | `Close` |
+//! | | `DeadlinePassed` | `Writing` (503) | `CountStatus`, `Write` |
+//! | `Writing` | `Wrote`, bytes are left | `Writing` | `Write` |
+//! | | `Wrote`, no bytes are left | `Lingering` | `ShutDownWrite`, `Poll(Readable)`, `Read` |
+//! | | `WriteBlocked` | `Writing` | `Poll(Writable)` |
+//! | | `WriteFailed`, `DeadlinePassed` | `Closed` | `Close` |
+//! | `Lingering` | `Received`, within the bound | `Lingering` | `Read` |
+//! | | `Received`, beyond the bound | `Closed` | `Close` |
+//! | | `EndOfStream`, `ReadFailed`, `WriteFailed`, `DeadlinePassed` | `Closed` | `Close` |
+//! | any but `Closed` | `Aborted` | `Closed` | `Close` |
+//!
+//! Every other input leaves the state as it is and causes no action.
+//!
+//! A connection lingers because closing a socket with unread bytes resets the connection, which can destroy a
+//! response that the client has not read yet. So the server closes its own half first, and then discards what
+//! the client still sends, up to a bound.
+//!
+//! This module reads no clock and touches no socket: `server` does, and carries out the actions in order.
+
+use std::io::IoSlice;
+use std::net::IpAddr;
+use std::time::Instant;
+
+use super::access::Access;
+use super::request::{self, Parsed, Request};
+use super::response::{Refusal, Response};
+use crate::limits;
+
+/// Every state but the last has a deadline.
+#[derive(Debug)]
+pub(super) enum State {
+    ReadingHead {
+        head: Vec<u8>,
+        deadline: Instant,
+    },
+    /// A worker makes the response.
+    AwaitingResponse {
+        deadline: Instant,
+    },
+    Writing {
+        response: Response,
+        written: usize,
+        deadline: Instant,
+    },
+    /// The response is sent; what the client still sends is discarded.
+    Lingering {
+        discarded: usize,
+        deadline: Instant,
+    },
+    Closed,
+}
+
+#[derive(Debug)]
+pub(super) enum Input<'a> {
+    /// The address may not send a request at all.
+    Denied,
+    /// There is no slot for this connection, or a newer one needs its slot.
+    Evicted,
+    /// Never empty.
+    Received(&'a [u8]),
+    EndOfStream,
+    ReadFailed,
+    Answered(Response),
+    /// So many bytes of [`State::unwritten`] are sent.
+    Wrote(usize),
+    /// The kernel takes no more bytes for now.
+    WriteBlocked,
+    /// Writing failed, or closing the write half did.
+    WriteFailed,
+    HungUp,
+    DeadlinePassed,
+    /// The server needs the descriptor at once, or cannot poll it.
+    Aborted,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Action {
+    /// Poll the socket for this from now on. A new connection is polled for [`Interest::Readable`].
+    Poll(Interest),
+    /// Read once and pass on the result as an input, or nothing if there is nothing to read.
+    Read,
+    /// Write [`State::unwritten`] once and pass on the result as an input.
+    Write,
+    /// Close the write half of the socket.
+    ShutDownWrite,
+    /// Queue the request for a worker.
+    HandOver(Request),
+    /// A response with this status is about to be sent.
+    CountStatus(u16),
+    Close,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Interest {
+    Readable,
+    Writable,
+    /// Only that the client is gone, which the kernel always reports.
+    HangUp,
+}
+
+/// What a transition depends on besides state and input.
+pub(super) struct Context<'a> {
+    pub(super) now: Instant,
+    pub(super) peer: IpAddr,
+    pub(super) access: &'a Access,
+}
+
+impl State {
+    /// The state of a connection that was accepted at `now`.
+    pub(super) fn new(now: Instant) -> Self {
+        State::ReadingHead { head: Vec::new(), deadline: now + limits::HTTP_HEAD_TIME_MAX }
+    }
+
+    /// The transition, as in the table above.
+    pub(super) fn step(self, input: Input<'_>, context: &Context<'_>) -> (State, Vec<Action>) {
+        match (self, input) {
+            (State::Closed, _) => (State::Closed, vec![]),
+            (_, Input::Aborted) => close(),
+
+            (State::ReadingHead { .. }, Input::Denied) => refuse(Refusal::Denied, context),
+            (State::ReadingHead { .. }, Input::Evicted) => refuse(Refusal::TooManyConnections, context),
+            (State::ReadingHead { head, deadline }, Input::Received(bytes)) => {
+                received(head, deadline, bytes, context)
+            }
+            (State::ReadingHead { .. }, Input::EndOfStream | Input::ReadFailed) => close(),
+            (State::ReadingHead { .. }, Input::DeadlinePassed) => refuse(Refusal::HeadTimeout, context),
+
+            (State::AwaitingResponse { .. }, Input::Answered(response)) => respond(response, context),
+            (State::AwaitingResponse { .. }, Input::HungUp) => close(),
+            (State::AwaitingResponse { .. }, Input::DeadlinePassed) => {
+                refuse(Refusal::ResponseTimeout, context)
+            }
+
+            (State::Writing { response, written, deadline }, Input::Wrote(count)) => {
+                let written = written + count;
+                if written < response.length() {
+                    (State::Writing { response, written, deadline }, vec![Action::Write])
+                } else {
+                    let deadline = context.now + limits::HTTP_LINGER_TIME_MAX;
+                    let actions = vec![Action::ShutDownWrite, Action::Poll(Interest::Readable), Action::Read];
+                    (State::Lingering { discarded: 0, deadline }, actions)
+                }
+            }
+            (state @ State::Writing { .. }, Input::WriteBlocked) => {
+                (state, vec![Action::Poll(Interest::Writable)])
+            }
+            (State::Writing { .. }, Input::WriteFailed | Input::DeadlinePassed) => close(),
+
+            (State::Lingering { discarded, deadline }, Input::Received(bytes))
+                if discarded < limits::HTTP_LINGER_BYTES_MAX =>
+            {
+                (State::Lingering { discarded: discarded + bytes.len(), deadline }, vec![Action::Read])
+            }
+            (State::Lingering { .. }, Input::Received(_)) => close(),
+            (
+                State::Lingering { .. },
+                Input::EndOfStream | Input::ReadFailed | Input::WriteFailed | Input::DeadlinePassed,
+            ) => close(),
+
+            (state, _) => (state, vec![]),
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match self {
+            State::ReadingHead { deadline, .. }
+            | State::AwaitingResponse { deadline }
+            | State::Writing { deadline, .. }
+            | State::Lingering { deadline, .. } => Some(*deadline),
+            State::Closed => None,
+        }
+    }
+
+    /// What the connection waits for.
+    pub(super) fn interest(&self) -> Interest {
+        match self {
+            State::ReadingHead { .. } | State::Lingering { .. } => Interest::Readable,
+            State::Writing { .. } => Interest::Writable,
+            State::AwaitingResponse { .. } | State::Closed => Interest::HangUp,
+        }
+    }
+
+    /// What is left of head and body. Both are empty unless a response is being written.
+    pub(super) fn unwritten(&self) -> [IoSlice<'_>; 2] {
+        let (head, body) = match self {
+            State::Writing { response, written, .. } => response.after(*written),
+            _ => (&[][..], &[][..]),
+        };
+        [IoSlice::new(head), IoSlice::new(body)]
+    }
+
+    pub(super) fn is_lingering(&self) -> bool {
+        matches!(self, State::Lingering { .. })
+    }
+
+    /// Whether the client has been promised a response that it does not have yet.
+    pub(super) fn owes_response(&self) -> bool {
+        matches!(self, State::AwaitingResponse { .. } | State::Writing { .. })
+    }
+
+    /// Of the connections that can be evicted, the one with the lowest rank goes first: one that has not sent
+    /// a single byte, then the one that has waited longest.
+    pub(super) fn eviction_rank(&self) -> Option<(bool, Instant)> {
+        match self {
+            State::ReadingHead { head, deadline } => Some((!head.is_empty(), *deadline)),
+            _ => None,
+        }
+    }
+}
+
+fn close() -> (State, Vec<Action>) {
+    (State::Closed, vec![Action::Close])
+}
+
+fn respond(response: Response, context: &Context<'_>) -> (State, Vec<Action>) {
+    let actions = vec![Action::CountStatus(response.status), Action::Write];
+    let deadline = context.now + limits::HTTP_RESPONSE_TIME_MAX;
+    (State::Writing { response, written: 0, deadline }, actions)
+}
+
+fn refuse(refusal: Refusal, context: &Context<'_>) -> (State, Vec<Action>) {
+    respond(Response::refusal(refusal), context)
+}
+
+fn received(
+    mut head: Vec<u8>,
+    deadline: Instant,
+    bytes: &[u8],
+    context: &Context<'_>,
+) -> (State, Vec<Action>) {
+    // A head of the greatest length is either complete or refused, so there is always room for a byte.
+    let room = limits::HTTP_HEAD_BYTES_MAX - head.len();
+    head.extend_from_slice(&bytes[..bytes.len().min(room)]);
+    let is_allowed = |forwarded: &[String]| {
+        context.access.decide(context.peer, forwarded.iter().map(String::as_str)).allowed
+    };
+    match request::parse(&head) {
+        Parsed::Incomplete => (State::ReadingHead { head, deadline }, vec![]),
+        // The client behind a trusted proxy is unknown, so only a proxy that is allowed itself learns the
+        // reason.
+        Parsed::Invalid(_) if !is_allowed(&[]) => refuse(Refusal::Denied, context),
+        Parsed::Invalid(refusal) => refuse(refusal, context),
+        Parsed::Complete(request) if !is_allowed(&request.forwarded) => refuse(Refusal::Denied, context),
+        Parsed::Complete(Request { refusal: Some(refusal), .. }) => refuse(refusal, context),
+        Parsed::Complete(request) => {
+            // Access is decided, so equal requests of different clients may share a response.
+            let request = Request { forwarded: Vec::new(), ..request };
+            let deadline = context.now + limits::HTTP_RESPONSE_TIME_MAX;
+            let actions = vec![Action::Poll(Interest::HangUp), Action::HandOver(request)];
+            (State::AwaitingResponse { deadline }, actions)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,62 @@
+//! The handle by which workers and the process reach the server's thread.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{PoisonError, RwLock};
+
+use nix::sys::eventfd::{EfdFlags, EventFd};
+
+use super::access::Access;
+use super::request::Request;
+use super::single_flight::SingleFlight;
+use super::slots::Token;
+
+pub(crate) struct ServerHandle {
+    access: RwLock<Access>,
+    is_stopping: AtomicBool,
+    wake: EventFd,
+    /// Requests that wait for a worker.
+    pub(super) calls: SingleFlight<Request, Token>,
+}
+
+impl ServerHandle {
+    pub(crate) fn new(access: Access) -> io::Result<Self> {
+        let wake = EventFd::from_value_and_flags(0, EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)?;
+        let is_stopping = AtomicBool::new(false);
+        Ok(ServerHandle { access: RwLock::new(access), is_stopping, wake, calls: SingleFlight::new() })
+    }
+
+    /// Applies new settings to every request that is read from now on.
+    pub(crate) fn replace_access(&self, access: Access) {
+        *self.access.write().unwrap_or_else(PoisonError::into_inner) = access;
+    }
+
+    pub(super) fn access(&self) -> Access {
+        self.access.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Ends the server's thread and the workers.
+    pub(crate) fn stop(&self) {
+        self.is_stopping.store(true, Ordering::Relaxed);
+        self.wake();
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.is_stopping.load(Ordering::Relaxed)
+    }
+
+    /// Makes the server's thread check for answers and for a stop.
+    pub(super) fn wake(&self) {
+        let _ = self.wake.write(1);
+    }
+
+    /// Readable after [`wake`](Self::wake).
+    pub(super) fn wake_descriptor(&self) -> BorrowedFd<'_> {
+        self.wake.as_fd()
+    }
+
+    pub(super) fn acknowledge_wake(&self) {
+        let _ = self.wake.read();
+    }
+}
