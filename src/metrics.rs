@@ -106,6 +106,8 @@ pub(crate) struct FeedFigures {
     pub(crate) connections: usize,
     /// Producers with sessions, by name, and how many runs of them are connected.
     pub(crate) producers: BTreeMap<String, usize>,
+    /// Whether state is written to disk; `None`: there is no state directory.
+    pub(crate) state_writable: Option<bool>,
     /// Size of the journal.
     pub(crate) journal_bytes: u64,
     /// Failures to write state.
@@ -167,6 +169,11 @@ pub(crate) fn engine_blocks(engine: &Engine, feed: &FeedFigures, scans: &Scans, 
         "event_times_ignored_total",
         "Event times that were more than a day off the clock",
         [(vec![], engine.times_ignored() as f64)],
+    );
+    families.gauge(
+        "state_writable",
+        "Whether the state directory takes what is written, 0 without one",
+        [(vec![], f64::from(u8::from(feed.state_writable == Some(true))))],
     );
     families.gauge(
         "journal_bytes",

@@ -142,12 +142,15 @@ pub(super) fn gather(feed: &mut Feed) -> Status {
 }
 
 /// What the exporter's own metrics say of the feed.
-pub(super) fn figures(feed: &Feed) -> FeedFigures {
+pub(super) fn figures(feed: &mut Feed) -> FeedFigures {
+    let now = Instant::now();
+    let state_writable = feed.store.journal.as_mut().map(|journal| journal.is_durable(now));
     let journal = feed.store.journal.as_ref();
     let producers = producers(feed).into_iter();
     FeedFigures {
         connections: feed.connections.open(),
         producers: producers.map(|(name, producer)| (name.to_owned(), producer.connected)).collect(),
+        state_writable,
         journal_bytes: journal.map_or(0, Journal::bytes),
         journal_errors: journal.map_or(0, Journal::errors),
         snapshot_at: journal.map_or(0.0, Journal::snapshot_at),

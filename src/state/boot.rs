@@ -16,7 +16,7 @@ pub(crate) enum Boot {
 
 /// The kernel's id for this run of the machine.
 const ID_FILE: &str = "/proc/sys/kernel/random/boot_id";
-/// The same from systemd, whose unit hides that file.
+/// The same where it is set: by systemd, whose unit hides that file.
 const ID_VARIABLE: &str = "LIFECYCLE_BOOT_ID";
 /// How far two measurements of one boot's time may be apart: the clock may have been set in between.
 const TOLERANCE_SECONDS: f64 = 300.0;
@@ -24,7 +24,8 @@ const TOLERANCE_SECONDS: f64 = 300.0;
 impl Boot {
     /// This run of the machine.
     pub(crate) fn current() -> Self {
-        let id = std::fs::read_to_string(ID_FILE).ok().or_else(|| std::env::var(ID_VARIABLE).ok());
+        let told = std::env::var(ID_VARIABLE).ok().filter(|id| !id.is_empty());
+        let id = told.or_else(|| std::fs::read_to_string(ID_FILE).ok());
         let id = id.map(|id| id.trim().replace('-', "")).filter(|id| !id.is_empty());
         id.map_or_else(|| Boot::At(clock::unix_seconds() - seconds_since_boot()), Boot::Id)
     }

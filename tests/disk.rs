@@ -1,0 +1,125 @@
+//! A disk that does not answer: everything goes on but acknowledgements, and when it answers again nothing is missing.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a failure here is a failed test")]
+
+mod support;
+
+use std::fs;
+use std::io::{ErrorKind, Read};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use support::session::Session;
+use support::{Exporter, binary, has_program, run, wait_for_exit};
+
+const TOTAL: &str = "signaling_server_messages_total{type=\"t\"}";
+const MESSAGE: &str = "{\"event\":\"signaling.message.received\",\"type\":\"t\"}";
+
+/// Builds what is preloaded; `None` where there is no compiler.
+fn library(directory: &Path) -> Option<PathBuf> {
+    if !has_program("cc") {
+        return None;
+    }
+    let library = directory.join("hang.so");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/disk/hang.c");
+    run(Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source).arg("-ldl"));
+    Some(library)
+}
+
+/// An exporter whose disk can be made to hang, with a file that makes it so while it is there.
+struct Hanging {
+    exporter: Exporter,
+    switch: PathBuf,
+    _directory: tempfile::TempDir,
+}
+
+impl Hanging {
+    fn start(sync: &str) -> Option<Self> {
+        let directory = tempfile::tempdir().unwrap();
+        let library = library(directory.path())?;
+        let (state, switch) = (directory.path().join("state"), directory.path().join("hang"));
+        let mut command = binary();
+        command.env("LD_PRELOAD", library).env("HANG_DIRECTORY", &state).env("HANG_WHILE", &switch);
+        let config =
+            format!("[state]\ndirectory = {}\nsync = {sync}\n[events]\ngrace = 1h\n", state.display());
+        let exporter = Exporter::start_by(&config, |_| {}, command);
+        Some(Hanging { exporter, switch, _directory: directory })
+    }
+
+    fn hang(&self) {
+        fs::write(&self.switch, "").unwrap();
+    }
+
+    fn answer(&self) {
+        fs::remove_file(&self.switch).unwrap();
+    }
+}
+
+#[test]
+fn a_disk_that_does_not_answer_stops_nothing_but_acknowledgements() {
+    for sync in ["interval", "always", "never"] {
+        let Some(hanging) = Hanging::start(sync) else { return };
+        let exporter = &hanging.exporter;
+        let (mut session, _) = Session::begin(&exporter.socket, "p", "1");
+        session.send(MESSAGE);
+        session.wait_for_ack(1);
+        hanging.hang();
+        session.send(MESSAGE);
+        exporter.feed(format!("{MESSAGE}\n"));
+        exporter.wait_for(TOTAL, 3.0);
+        // One after the other, none of them waits for the disk.
+        let started = Instant::now();
+        for _ in 0..20 {
+            assert_eq!(exporter.value(TOTAL), Some(3.0), "{sync}");
+            assert_eq!(exporter.get("/-/healthy").status, 200, "{sync}");
+            assert_eq!(exporter.get("/").status, 200, "{sync}");
+        }
+        assert!(started.elapsed() < Duration::from_secs(15), "{sync}: scrapes wait for the disk");
+        exporter.wait_for("lifecycle_exporter_state_writable", 0.0);
+        session.stream.set_nonblocking(true).unwrap();
+        let read = (&session.stream).read(&mut [0]);
+        assert!(
+            read.is_err_and(|error| error.kind() == ErrorKind::WouldBlock),
+            "{sync}: acknowledged without the disk"
+        );
+        session.stream.set_nonblocking(false).unwrap();
+        hanging.answer();
+        session.wait_for_ack(2);
+        exporter.wait_for("lifecycle_exporter_state_writable", 1.0);
+    }
+}
+
+#[test]
+fn what_came_in_while_the_disk_did_not_answer_outlives_a_kill_once_it_has() {
+    let Some(mut hanging) = Hanging::start("interval") else { return };
+    let (mut session, _) = Session::begin(&hanging.exporter.socket, "p", "1");
+    hanging.hang();
+    // More than waits for the disk: what is dropped is made good by a snapshot.
+    let line = format!(
+        "{{\"event\":\"signaling.message.received\",\"type\":\"t\",\"x\":\"{}\"}}\n",
+        "x".repeat(60_000)
+    );
+    for _ in 0..300 {
+        hanging.exporter.feed(&line);
+    }
+    session.send(MESSAGE);
+    hanging.exporter.wait_for(TOTAL, 301.0);
+    hanging.answer();
+    session.wait_for_ack(1);
+    hanging.exporter.crash();
+    assert_eq!(hanging.exporter.value(TOTAL), Some(301.0));
+}
+
+#[test]
+fn a_stop_does_not_wait_for_a_disk_for_ever() {
+    let Some(mut hanging) = Hanging::start("interval") else { return };
+    hanging.exporter.feed(format!("{MESSAGE}\n"));
+    hanging.exporter.wait_for(TOTAL, 1.0);
+    hanging.hang();
+    hanging.exporter.feed(format!("{MESSAGE}\n"));
+    hanging.exporter.wait_for(TOTAL, 2.0);
+    hanging.exporter.signal("TERM");
+    assert_eq!(wait_for_exit(&mut hanging.exporter.child), Some(0), "{}", hanging.exporter.log());
+    assert!(hanging.exporter.log().contains("does not answer"), "{}", hanging.exporter.log());
+}
