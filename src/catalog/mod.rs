@@ -4,10 +4,12 @@
 //! and the checks across them. Which of them are enabled is the configuration's; what an event does is `lifecycles`'.
 
 mod effect;
+mod fault;
 pub(crate) mod model;
 mod plan;
 mod read;
 mod sections;
+mod verbs;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -19,10 +21,11 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use model::Catalog;
 pub(crate) use read::read_catalog;
+pub(crate) use verbs::VERBS;
 
 use crate::faults::Faults;
+use fault::CatalogError;
 use model::MetricKind;
-use read::CatalogError;
 
 /// The text of a catalog, and what it is called in errors.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +53,11 @@ const BUILT_IN: [(&str, &str); 5] = [
     ("built-in edumeet.ini", include_str!("edumeet.ini")),
     ("built-in vlog.ini", include_str!("vlog.ini")),
 ];
+
+/// Every key, type and transform of the grammar but the effects, which are [`VERBS`].
+pub(crate) fn words() -> impl Iterator<Item = &'static str> {
+    sections::words()
+}
 
 /// Reads the catalogs compiled in and every `*.ini` of the operator's directory, in the order of their names. The error holds every
 /// fault.

@@ -90,6 +90,8 @@ pub(crate) struct MetricDef {
     pub(crate) help: String,
     /// In the documented order.
     pub(crate) labels: Vec<String>,
+    /// What is done to the value of each label.
+    pub(crate) transforms: Vec<Option<Transform>>,
     /// The version of the system that brought it, where documented.
     pub(crate) since: Option<String>,
     /// Its series vanish when this entity closes.

@@ -1,47 +1,20 @@
 //! From an `[event …]` section to an [`EventPlan`]: which fields it uses, which entities it touches, and for
 //! every label of every effect where its value comes from. All that can be checked without an event is checked here.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use super::effect::{self, Effect};
+use super::fault::{Fault, Names, fault};
 use super::model::{
     Amount, AmountRange, AmountSource, Change, EntityDef, EntityIndex, EventPlan, FieldDef, FieldIndex,
     FieldUse, HandleIndex, LabelFill, LabelSet, LabelSource, MetricDef, MetricIndex, MetricKind, Place, Step,
-    Then, Transform, Verb,
+    Then, Verb,
 };
-use super::read::{Fault, Names, fault};
-use super::sections::{check_field_name, is_name, names};
+use super::sections::{check_field_name, is_name, names, single};
+use super::verbs::{self, Action, EntityVerb, Kind, RestartVerb, Value};
 use crate::config::ini::Section;
 use crate::limits;
 use crate::protocol::key_prefix::KeyPrefix;
-
-/// The keys of an event section.
-pub(super) const EVENT_KEYS: &[&str] = &[
-    "optional",
-    "fields",
-    "open",
-    "ensure",
-    "close",
-    "of",
-    "update",
-    "inc",
-    "add",
-    "sub",
-    "set",
-    "set_existing",
-    "follow",
-    "observe",
-    "mark",
-    "zero",
-    "remove",
-    "abandon",
-    "reset",
-];
-
-/// The keys that name entities.
-fn names_entities(key: &str) -> bool {
-    matches!(key, "open" | "ensure" | "close" | "of" | "update")
-}
 
 /// What the rest of the catalog says.
 pub(super) struct Context<'a> {
@@ -50,7 +23,6 @@ pub(super) struct Context<'a> {
     pub(super) entity_names: &'a Names,
     pub(super) metrics: &'a [MetricDef],
     pub(super) metric_names: &'a Names,
-    pub(super) transforms: &'a HashMap<String, Transform>,
     /// For each kind of entity, the live gauges that count it and the ages that it owns.
     pub(super) gauges: &'a [Vec<MetricIndex>],
 }
@@ -72,39 +44,43 @@ struct Planner<'a> {
 /// Works out one event.
 pub(super) fn plan_event(name: &str, section: &Section, context: &Context<'_>) -> Result<EventPlan, Fault> {
     let plan = EventPlan { name: name.to_owned(), ..EventPlan::default() };
-    let optional = names(section, "optional")?;
+    let field_list = |key| single(section, key)?.map_or(Ok(Vec::new()), names);
+    let optional = field_list("optional")?;
     let mut planner = Planner { context, optional, plan, handles: Vec::new() };
-    for field in names(section, "fields")? {
+    for field in field_list("fields")? {
         planner.field("fields", &field)?;
     }
     planner.collect_handles(section)?;
     let mut next_handle = 0;
     for entry in &section.entries {
-        match entry.key.as_str() {
-            "optional" | "fields" => {}
-            key if names_entities(key) => {
+        let key = entry.key.as_str();
+        let Some(def) = verbs::find(key) else { continue };
+        match def.action {
+            Action::Entities(verb) => {
                 for _ in entry.value.split(',') {
-                    planner.entity_step(&entry.key, next_handle)?;
+                    planner.entity_step(key, verb, next_handle)?;
                     next_handle += 1;
                 }
             }
-            key @ ("reset" | "abandon") => {
+            Action::System(verb) => {
                 if entry.value != context.system {
                     let what = format!("{:?}: expected the system itself, {}", entry.value, context.system);
                     return Err(fault(key, what));
                 }
                 planner.plan.restarts = true;
                 let steps = &mut planner.plan.steps;
-                // What the server had open before has ended before it does anything else.
-                match key {
-                    "reset" => steps.push(Step::Reset),
-                    _ if steps.first() != Some(&Step::Abandon) => steps.insert(0, Step::Abandon),
-                    _ => {}
+                match verb {
+                    RestartVerb::Reset => steps.push(Step::Reset),
+                    // What the server had open has ended before the event does anything else.
+                    RestartVerb::Abandon if steps.first() != Some(&Step::Abandon) => {
+                        steps.insert(0, Step::Abandon);
+                    }
+                    RestartVerb::Abandon => {}
                 }
             }
-            verb => {
-                for effect in effect::parse_list(&entry.value).map_err(|what| fault(verb, what))? {
-                    planner.change_step(verb, &effect)?;
+            Action::Metrics { verb, kinds, value } => {
+                for effect in effect::parse_list(&entry.value).map_err(|what| fault(key, what))? {
+                    planner.change_step(key, verb, (kinds, value), &effect)?;
                 }
             }
         }
@@ -157,10 +133,13 @@ impl Planner<'_> {
 
     /// The entities are collected first, so that an effect may stand before the entity that lends it labels.
     fn collect_handles(&mut self, section: &Section) -> Result<(), Fault> {
-        for entry in section.entries.iter().filter(|entry| names_entities(&entry.key)) {
+        for entry in &section.entries {
+            let Some(Action::Entities(verb)) = verbs::find(&entry.key).map(|def| def.action) else {
+                continue;
+            };
             for name in entry.value.split(',').map(str::trim) {
                 let entity = self.context.entity_names.find(&entry.key, name)?;
-                self.handles.push(Handle { entity, opened: entry.key == "open" });
+                self.handles.push(Handle { entity, opened: verb == EntityVerb::Open });
             }
         }
         Ok(())
@@ -171,44 +150,45 @@ impl Planner<'_> {
         context.entities[entity].key.iter().map(|name| self.field(verb, name)).collect()
     }
 
-    fn entity_step(&mut self, verb: &str, handle: HandleIndex) -> Result<(), Fault> {
+    fn entity_step(&mut self, key: &str, verb: EntityVerb, handle: HandleIndex) -> Result<(), Fault> {
         let entity = self.handles[handle].entity;
         let context = self.context;
         let def = &context.entities[entity];
-        let mut key = self.key_fields(verb, entity)?;
-        let has_gauges = match verb {
-            "open" | "ensure" => {
+        let mut fields = self.key_fields(key, entity)?;
+        let step = match verb {
+            EntityVerb::Open | EntityVerb::Ensure => {
                 for name in &def.labels {
-                    key.push(self.field(verb, name)?);
+                    fields.push(self.field(key, name)?);
                 }
                 let mut parents = Vec::new();
                 for &parent in &def.within {
-                    parents.push((parent, self.key_fields(verb, parent)?));
+                    parents.push((parent, self.key_fields(key, parent)?));
                 }
-                let labels = key.iter().copied().enumerate().skip(def.key.len());
-                let ensure = (verb == "ensure").then(|| labels.collect());
-                self.plan.steps.push(Step::Open { entity, handle, parts: key, parents, ensure });
-                true
+                let labels = fields.iter().copied().enumerate().skip(def.key.len());
+                let ensure = (verb == EntityVerb::Ensure).then(|| labels.collect());
+                Step::Open { entity, handle, parts: fields, parents, ensure }
             }
-            "update" => {
+            EntityVerb::Update => {
                 if def.labels.is_empty() {
                     let what = format!("{} carries no labels, expected an entity that does", def.name);
-                    return Err(fault(verb, what));
+                    return Err(fault(key, what));
                 }
                 let mut parts = Vec::new();
                 for (index, name) in def.labels.iter().enumerate() {
                     parts.push((def.key.len() + index, self.field_used(name, FieldUse::Optional)));
                 }
-                self.plan.steps.push(Step::Find { entity, handle, key, then: Then::Update(parts) });
-                true
+                Step::Find { entity, handle, key: fields, then: Then::Update(parts) }
             }
-            _ => {
-                let then = if verb == "close" { Then::Close } else { Then::Lend };
-                self.plan.steps.push(Step::Find { entity, handle, key, then });
-                false
-            }
+            EntityVerb::Close => Step::Find { entity, handle, key: fields, then: Then::Close },
+            EntityVerb::Of => Step::Find { entity, handle, key: fields, then: Then::Lend },
         };
-        if has_gauges { self.begin_gauges(handle).map_err(|(_, fault)| fault) } else { Ok(()) }
+        self.plan.steps.push(step);
+        match verb {
+            EntityVerb::Open | EntityVerb::Ensure | EntityVerb::Update => {
+                self.begin_gauges(handle).map_err(|(_, fault)| fault)
+            }
+            EntityVerb::Close | EntityVerb::Of => Ok(()),
+        }
     }
 
     /// The gauges that count the entity just opened or updated, and the ages it owns.
@@ -268,17 +248,18 @@ impl Planner<'_> {
             } else {
                 LabelSource::Entity(place, part)
             });
-            labels.push(self.fill(index, label, sources));
+            labels.push(self.fill(metric, index, sources));
         }
         Ok(self.set(LabelSet { labels }))
     }
 
-    fn fill(&self, index: usize, label: &str, sources: Vec<LabelSource>) -> LabelFill {
-        let comma = if index == 0 { "" } else { "," };
+    fn fill(&self, metric: MetricIndex, label: usize, sources: Vec<LabelSource>) -> LabelFill {
+        let def = &self.context.metrics[metric];
+        let comma = if label == 0 { "" } else { "," };
         LabelFill {
-            opening: format!("{comma}{label}=\""),
+            opening: format!("{comma}{}=\"", def.labels[label]),
             sources,
-            transform: self.context.transforms.get(label).cloned(),
+            transform: def.transforms[label].clone(),
         }
     }
 
@@ -326,31 +307,42 @@ impl Planner<'_> {
         places
     }
 
-    fn change_step(&mut self, key: &str, effect: &Effect<'_>) -> Result<(), Fault> {
+    fn change_step(
+        &mut self,
+        key: &str,
+        verb: Verb,
+        (kinds, value): (&[Kind], Value),
+        effect: &Effect<'_>,
+    ) -> Result<(), Fault> {
         let context = self.context;
         let name = effect.target.metric;
         let metric = context.metric_names.find(key, name)?;
         let def = &context.metrics[metric];
-        let verb = Self::verb(key, def)?;
+        let kind = Kind::of(&def.kind);
+        if !kinds.contains(&kind) {
+            let live = if kind == Kind::LiveGauge { " (no effect sets it)" } else { "" };
+            let what = format!("{name} is {}{live}, expected {}", kind.name(), Kind::expected(kinds));
+            return Err(fault(key, what));
+        }
         let owner = match def.owner {
             Some(owner) => Some(self.owner_place(key, owner)?),
             None => None,
         };
         let set = self.effect_set(key, metric, effect)?;
-        let takes_none = matches!(verb, Verb::Inc | Verb::Mark | Verb::Zero | Verb::Remove);
-        let amount = match (&effect.value, takes_none) {
-            (None, true) => None,
-            (Some(_), true) => {
+        let range = match value {
+            Value::None => None,
+            Value::Replaces => Some(AmountRange::Any),
+            Value::Summed if kind == Kind::Counter => Some(AmountRange::Counted),
+            Value::Summed => Some(AmountRange::Summed),
+        };
+        let amount = match (&effect.value, range) {
+            (None, None) => None,
+            (Some(words), Some(range)) => Some(self.amount(key, words, range)?),
+            (Some(_), None) => {
                 return Err(fault(key, format!("{name}: takes no value, expected none behind it")));
             }
-            (None, false) => return Err(fault(key, format!("{name}: expected \"from VALUE\" behind it"))),
-            (Some(words), false) => {
-                let range = match verb {
-                    Verb::Set | Verb::SetExisting => AmountRange::Any,
-                    _ if def.kind == MetricKind::Counter => AmountRange::Counted,
-                    _ => AmountRange::Summed,
-                };
-                Some(self.amount(key, words, range)?)
+            (None, Some(_)) => {
+                return Err(fault(key, format!("{name}: expected \"from VALUE\" behind it")));
             }
         };
         let condition = match effect.condition {
@@ -363,38 +355,6 @@ impl Planner<'_> {
         let fixed = fixed.join(",").into();
         self.plan.steps.push(Step::Change(Change { verb, metric, set, amount, owner, condition, fixed }));
         Ok(())
-    }
-
-    fn verb(key: &str, def: &MetricDef) -> Result<Verb, Fault> {
-        use MetricKind::{Age, Counter, Gauge, Histogram, Live};
-        let verb = match (key, &def.kind) {
-            ("inc", Counter) => Verb::Inc,
-            ("add", Counter | Gauge) => Verb::Add,
-            ("sub", Gauge) => Verb::Sub,
-            ("set", Gauge) => Verb::Set,
-            ("set_existing", Gauge) => Verb::SetExisting,
-            ("follow", Counter) => Verb::Follow,
-            ("observe", Histogram(_)) => Verb::Observe,
-            ("mark", Age) => Verb::Mark,
-            ("zero", Counter | Gauge | Live(_) | Histogram(_)) => Verb::Zero,
-            ("remove", Counter | Gauge | Histogram(_) | Age) => Verb::Remove,
-            _ => {
-                let expected = match key {
-                    "inc" | "follow" => "a counter",
-                    "add" => "a counter or a gauge",
-                    "observe" => "a histogram",
-                    "mark" => "an age",
-                    "zero" => "anything but an age",
-                    "remove" => "anything but a live gauge",
-                    _ => "a gauge",
-                };
-                let live =
-                    if matches!(def.kind, Live(_)) { " (a live gauge is set by no effect)" } else { "" };
-                let kind = def.kind.prometheus_type();
-                return Err(fault(key, format!("{} is a {kind}{live}, expected {expected}", def.name)));
-            }
-        };
-        Ok(verb)
     }
 
     /// Where the owner of a series is found; an event that touches none names it by its key fields.
@@ -441,7 +401,7 @@ impl Planner<'_> {
                     }
                 }
             };
-            labels.push(self.fill(index, label, sources));
+            labels.push(self.fill(metric, index, sources));
         }
         Ok(self.set(LabelSet { labels }))
     }
