@@ -81,12 +81,3 @@ impl Names {
         }
     }
 }
-
-/// `a, b or c`.
-pub(super) fn alternatives<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
-    let words: Vec<&str> = words.into_iter().collect();
-    match words.as_slice() {
-        [first @ .., last] if !first.is_empty() => format!("{} or {last}", first.join(", ")),
-        words => words.concat(),
-    }
-}

@@ -2,10 +2,11 @@
 //!
 //! A section is read by itself here; `read` checks what sections say of each other, `plan` reads the effects of events.
 
-use super::fault::{Fault, Names, alternatives, fault};
+use super::fault::{Fault, Names, fault};
 use super::model::{EntityDef, EntityIndex, MetricDef, MetricKind, ScanEvents, Transform};
 use super::verbs::{Kind, VERBS};
 use crate::config::ini::{Entry, Section};
+use crate::faults::alternatives;
 use crate::limits;
 
 /// A key of a section that `T` is read from; `C` is what its value may name.

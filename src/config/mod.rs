@@ -100,7 +100,9 @@ pub(crate) enum Sync {
 }
 
 impl Sync {
-    /// As it is written.
+    const ALL: [Sync; 3] = [Sync::Always, Sync::Interval, Sync::Never];
+
+    /// As the configuration writes it.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Sync::Always => "always",
