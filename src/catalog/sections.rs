@@ -6,7 +6,7 @@ use super::fault::{Fault, Names, fault};
 use super::model::{EntityDef, EntityIndex, MetricDef, MetricKind, ScanEvents, Transform};
 use super::verbs::{Kind, VERBS};
 use crate::config::ini::{Entry, Section};
-use crate::faults::alternatives;
+use crate::faults::{alternatives, put};
 use crate::limits;
 
 /// A key of a section that `T` is read from; `C` is what its value may name.
@@ -188,11 +188,6 @@ pub(super) fn check_scan_keys(section: &Section) -> Result<(), Fault> {
 
 pub(super) fn single<'a>(section: &'a Section, key: &str) -> Result<Option<&'a Entry>, Fault> {
     section.single(key).map_err(|_| fault(key, "written twice, expected once"))
-}
-
-fn put<V>(place: &mut V, value: Result<V, Fault>) -> Result<(), Fault> {
-    *place = value?;
-    Ok(())
 }
 
 /// A comma-separated list of names.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{Networks, ScanSettings, Settings, StartupEvent, Sync, duration, parse_level};
 use crate::config::ini::{self, Entry, InlineComments, Section};
-use crate::faults::{Faults, alternatives};
+use crate::faults::{Faults, alternatives, put};
 use crate::limits;
 use crate::protocol::shorthand::EventSpec;
 
@@ -217,11 +217,6 @@ impl Reader<'_> {
         }
         scans.push(scan);
     }
-}
-
-fn put<T>(place: &mut T, value: Result<T, String>) -> Result<(), String> {
-    *place = value?;
-    Ok(())
 }
 
 /// Refuses a quote around a value: values are taken as written, so it would be part of the value.
