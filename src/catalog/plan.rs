@@ -1,14 +1,15 @@
-//! From an `[event …]` section to an [`EventPlan`]: which fields it uses, which entities it touches, and for
-//! every label of every effect where its value comes from. All that can be checked without an event is checked here.
+//! Compiles an `[event …]` section into an [`EventPlan`]: the fields that it uses, the entities that it
+//! touches, and the sources of every label of every effect. Whatever can be checked without an event is
+//! checked here.
 
 use std::collections::HashSet;
 
 use super::effect::{self, Effect};
 use super::fault::{Fault, Names, fault};
 use super::model::{
-    Amount, AmountRange, AmountSource, Change, EntityDef, EntityIndex, EventPlan, FieldDef, FieldIndex,
-    FieldUse, HandleIndex, LabelFill, LabelSet, LabelSource, MetricDef, MetricIndex, MetricKind, Place, Step,
-    Then, Verb,
+    Amount, AmountRange, AmountSource, Change, EntityDef, EntityIndex, EntityPath, EventPlan, FieldDef,
+    FieldIndex, FieldUse, HandleIndex, LabelFill, LabelSet, LabelSource, MetricDef, MetricIndex, MetricKind,
+    Step, Then, Verb,
 };
 use super::sections::{check_field_name, is_name, names, single};
 use super::verbs::{self, Action, EntityVerb, Kind, RestartVerb, Value};
@@ -16,7 +17,7 @@ use crate::config::ini::Section;
 use crate::limits;
 use crate::protocol::key_prefix::KeyPrefix;
 
-/// What the rest of the catalog says.
+/// The rest of the catalog.
 pub(super) struct Context<'a> {
     pub(super) system: &'a str,
     pub(super) entities: &'a [EntityDef],
@@ -41,7 +42,7 @@ struct Planner<'a> {
     handles: Vec<Handle>,
 }
 
-/// Works out one event.
+/// Compiles one event.
 pub(super) fn plan_event(name: &str, section: &Section, context: &Context<'_>) -> Result<EventPlan, Fault> {
     let plan = EventPlan { name: name.to_owned(), ..EventPlan::default() };
     let field_list = |key| single(section, key)?.map_or(Ok(Vec::new()), names);
@@ -99,7 +100,8 @@ pub(super) fn plan_event(name: &str, section: &Section, context: &Context<'_>) -
     Ok(plan)
 }
 
-/// Works out the gauges that begin with an entity of this kind. A fault is about the metric that is returned with it.
+/// Compiles the gauges that start with an entity of this kind. A fault comes with the metric that it is
+/// about.
 pub(super) fn plan_gauges(
     entity: EntityIndex,
     context: &Context<'_>,
@@ -111,7 +113,7 @@ pub(super) fn plan_gauges(
 }
 
 impl Planner<'_> {
-    /// Registers a field that the event cannot do without, unless it is declared optional.
+    /// Registers a field, which is required unless the event declares it optional.
     fn field(&mut self, key: &str, name: &str) -> Result<FieldIndex, Fault> {
         check_field_name(key, name)?;
         let optional = self.optional.iter().any(|other| other == name);
@@ -131,7 +133,7 @@ impl Planner<'_> {
         }
     }
 
-    /// The entities are collected first, so that an effect may stand before the entity that lends it labels.
+    /// Collects the entities first, so that an effect may precede the entity that supplies its labels.
     fn collect_handles(&mut self, section: &Section) -> Result<(), Fault> {
         for entry in &section.entries {
             let Some(Action::Entities(verb)) = verbs::find(&entry.key).map(|def| def.action) else {
@@ -180,7 +182,7 @@ impl Planner<'_> {
                 Step::Find { entity, handle, key: fields, then: Then::Update(parts) }
             }
             EntityVerb::Close => Step::Find { entity, handle, key: fields, then: Then::Close },
-            EntityVerb::Of => Step::Find { entity, handle, key: fields, then: Then::Lend },
+            EntityVerb::Of => Step::Find { entity, handle, key: fields, then: Then::Reference },
         };
         self.plan.steps.push(step);
         match verb {
@@ -191,7 +193,7 @@ impl Planner<'_> {
         }
     }
 
-    /// The gauges that count the entity just opened or updated, and the ages it owns.
+    /// Adds the gauges that count the entity just opened or updated, and the ages that it owns.
     fn begin_gauges(&mut self, handle: HandleIndex) -> Result<(), (MetricIndex, Fault)> {
         let context = self.context;
         let entity = self.handles[handle].entity;
@@ -204,11 +206,12 @@ impl Planner<'_> {
             let name = &context.entities[entity].name;
             let set = match self.entity_set(metric, handle) {
                 Ok(set) => set,
-                // An age with a label that only its marks can fill begins with the first mark.
+                // An age with a label that only its marks can fill starts with the first mark.
                 Err(_) if verb == Verb::Zero => continue,
                 Err(label) => {
                     let what = format!(
-                        "nothing can fill the label {label} of {}, expected one that {name} or its parents have",
+                        "nothing can fill the label {label} of {}, expected one that {name} or its parents \
+                         have",
                         def.name
                     );
                     return Err((metric, fault("labels", what)));
@@ -217,7 +220,7 @@ impl Planner<'_> {
             let reach = |owner| self.reach(handle, owner);
             let owner = match def.owner.map(reach) {
                 None => None,
-                Some(Some(place)) => Some(place),
+                Some(Some(path)) => Some(path),
                 Some(None) => {
                     let what = format!(
                         "{}: its owner is neither {name} nor a parent of it, expected one of them",
@@ -233,20 +236,21 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// The label set of a metric as one entity and its parents fill it, or the label that they cannot fill.
+    /// The labels of a metric, filled from one entity and its ancestors. The error is a label that they do
+    /// not have.
     fn entity_set(&mut self, metric: MetricIndex, handle: HandleIndex) -> Result<usize, String> {
         let context = self.context;
         let mut labels = Vec::new();
         for (index, label) in context.metrics[metric].labels.iter().enumerate() {
-            let (place, part) = self.lender(label, &[handle]).ok_or_else(|| label.clone())?;
-            let own = place.path.is_empty();
+            let (path, part) = self.supplier(label, &[handle]).ok_or_else(|| label.clone())?;
+            let own = path.parents.is_empty();
             let own_field =
                 own.then(|| self.plan.fields.iter().position(|field| field.name == *label)).flatten();
             let mut sources: Vec<LabelSource> = own_field.map(LabelSource::Field).into_iter().collect();
             sources.push(if own && self.handles[handle].opened {
                 LabelSource::Empty
             } else {
-                LabelSource::Entity(place, part)
+                LabelSource::Entity(path, part)
             });
             labels.push(self.fill(metric, index, sources));
         }
@@ -270,41 +274,43 @@ impl Planner<'_> {
         })
     }
 
-    /// Finds the entity that lends a label: those of the event itself first, then their parents, nearest first.
-    fn lender(&self, label: &str, handles: &[HandleIndex]) -> Option<(Place, usize)> {
+    /// Finds the entity that supplies a label: those of the event itself first, then their ancestors, nearest
+    /// first.
+    fn supplier(&self, label: &str, handles: &[HandleIndex]) -> Option<(EntityPath, usize)> {
         let context = self.context;
-        let at = |place: &Place| context.entities[self.entity_at(place)].part(label);
-        self.places(handles).into_iter().find_map(|place| at(&place).map(|part| (place, part)))
+        let part = |path: &EntityPath| context.entities[self.entity_at(path)].part(label);
+        self.reachable(handles).into_iter().find_map(|path| part(&path).map(|part| (path, part)))
     }
 
-    /// The way from an entity of the event to its owner kind.
-    fn reach(&self, handle: HandleIndex, owner: EntityIndex) -> Option<Place> {
-        self.places(&[handle]).into_iter().find(|place| self.entity_at(place) == owner)
+    /// The path from an entity of the event to one of the owner's kind.
+    fn reach(&self, handle: HandleIndex, owner: EntityIndex) -> Option<EntityPath> {
+        self.reachable(&[handle]).into_iter().find(|path| self.entity_at(path) == owner)
     }
 
-    fn entity_at(&self, place: &Place) -> EntityIndex {
-        let start = self.handles[place.handle].entity;
-        place.path.iter().fold(start, |entity, &parent| self.context.entities[entity].within[parent])
+    fn entity_at(&self, path: &EntityPath) -> EntityIndex {
+        let start = self.handles[path.start].entity;
+        path.parents.iter().fold(start, |entity, &parent| self.context.entities[entity].within[parent])
     }
 
-    /// Everything that can be reached, breadth first, each kind of parent by its shortest way.
-    fn places(&self, handles: &[HandleIndex]) -> Vec<Place> {
-        let mut places: Vec<Place> =
-            handles.iter().map(|&handle| Place { handle, path: Vec::new() }).collect();
-        let mut reached: HashSet<EntityIndex> = places.iter().map(|place| self.entity_at(place)).collect();
+    /// The paths to all entities that can be reached, breadth first, each kind of ancestor by its shortest
+    /// one.
+    fn reachable(&self, handles: &[HandleIndex]) -> Vec<EntityPath> {
+        let mut paths: Vec<EntityPath> =
+            handles.iter().map(|&start| EntityPath { start, parents: Vec::new() }).collect();
+        let mut reached: HashSet<EntityIndex> = paths.iter().map(|path| self.entity_at(path)).collect();
         let mut next = 0;
-        while next < places.len() {
-            let here = places[next].clone();
+        while next < paths.len() {
+            let here = paths[next].clone();
             for (index, &parent) in self.context.entities[self.entity_at(&here)].within.iter().enumerate() {
                 if reached.insert(parent) {
-                    let mut path = here.path.clone();
-                    path.push(index);
-                    places.push(Place { handle: here.handle, path });
+                    let mut longer = here.clone();
+                    longer.parents.push(index);
+                    paths.push(longer);
                 }
             }
             next += 1;
         }
-        places
+        paths
     }
 
     fn change_step(
@@ -325,7 +331,7 @@ impl Planner<'_> {
             return Err(fault(key, what));
         }
         let owner = match def.owner {
-            Some(owner) => Some(self.owner_place(key, owner)?),
+            Some(owner) => Some(self.owner_path(key, owner)?),
             None => None,
         };
         let set = self.effect_set(key, metric, effect)?;
@@ -339,10 +345,10 @@ impl Planner<'_> {
             (None, None) => None,
             (Some(words), Some(range)) => Some(self.amount(key, words, range)?),
             (Some(_), None) => {
-                return Err(fault(key, format!("{name}: takes no value, expected none behind it")));
+                return Err(fault(key, format!("{name}: takes no value, expected nothing after it")));
             }
             (None, Some(_)) => {
-                return Err(fault(key, format!("{name}: expected \"from VALUE\" behind it")));
+                return Err(fault(key, format!("{name}: expected \"from VALUE\" after it")));
             }
         };
         let condition = match effect.condition {
@@ -357,16 +363,17 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// Where the owner of a series is found; an event that touches none names it by its key fields.
-    fn owner_place(&mut self, key: &str, owner: EntityIndex) -> Result<Place, Fault> {
-        if let Some(place) = (0..self.handles.len()).find_map(|handle| self.reach(handle, owner)) {
-            return Ok(place);
+    /// The path to the owner of a series. An event that does not touch the owner names it by the fields of
+    /// its key.
+    fn owner_path(&mut self, key: &str, owner: EntityIndex) -> Result<EntityPath, Fault> {
+        if let Some(path) = (0..self.handles.len()).find_map(|handle| self.reach(handle, owner)) {
+            return Ok(path);
         }
         let handle = self.handles.len();
         self.handles.push(Handle { entity: owner, opened: false });
         let fields = self.key_fields(key, owner)?;
-        self.plan.steps.push(Step::Find { entity: owner, handle, key: fields, then: Then::Lend });
-        Ok(Place { handle, path: Vec::new() })
+        self.plan.steps.push(Step::Find { entity: owner, handle, key: fields, then: Then::Reference });
+        Ok(EntityPath { start: handle, parents: Vec::new() })
     }
 
     fn effect_set(&mut self, key: &str, metric: MetricIndex, effect: &Effect<'_>) -> Result<usize, Fault> {
@@ -380,7 +387,7 @@ impl Planner<'_> {
                 ));
             }
             if effect.target.braces[..index].iter().any(|(other, _)| other == label) {
-                return Err(fault(key, format!("{label}: a label taken twice, expected each once")));
+                return Err(fault(key, format!("{label}: a label given twice, expected each once")));
             }
         }
         let all: Vec<HandleIndex> = (0..self.handles.len()).collect();
@@ -390,14 +397,14 @@ impl Planner<'_> {
             {
                 vec![LabelSource::Text((*text).to_owned())]
             } else {
-                match self.lender(label, &all) {
+                match self.supplier(label, &all) {
                     None => vec![LabelSource::Field(self.field(key, label)?)],
-                    Some((place, part)) => {
-                        let own_of_opened = place.path.is_empty() && self.handles[place.handle].opened;
+                    Some((path, part)) => {
+                        let own_of_opened = path.parents.is_empty() && self.handles[path.start].opened;
                         let field = LabelSource::Field(self.field_used(label, FieldUse::Override));
-                        let lent =
-                            if own_of_opened { LabelSource::Empty } else { LabelSource::Entity(place, part) };
-                        vec![field, lent]
+                        let supplied =
+                            if own_of_opened { LabelSource::Empty } else { LabelSource::Entity(path, part) };
+                        vec![field, supplied]
                     }
                 }
             };
@@ -416,7 +423,8 @@ impl Planner<'_> {
                     let handle = self.handles.iter().position(|handle| !handle.opened).ok_or_else(|| {
                         fault(
                             key,
-                            "elapsed: this event only opens, expected one that closes or is of an entity",
+                            "elapsed: this event only opens entities, expected one that closes or refers to \
+                             one",
                         )
                     })?;
                     AmountSource::Elapsed(handle)

@@ -1,8 +1,8 @@
 //! Reads a catalog's text into a checked [`Catalog`].
 //!
-//! A fault names file, section, key and what was expected. All faults are found at once; a fault that only follows from
-//! another one is left out. `sections` reads single sections, `plan` the effects of events; this file checks what
-//! sections say of each other.
+//! A fault names file, section, key and what was expected. All faults are found at once; a fault that only
+//! follows from another one is left out. `sections` reads single sections, `plan` the effects of events; this
+//! file checks what sections say of each other.
 
 use std::collections::{HashMap, HashSet};
 
@@ -31,7 +31,7 @@ pub(crate) fn read_catalog(file: &str, text: &str) -> Result<Catalog, Faults> {
     }
 }
 
-/// Goes through a catalog and collects its faults.
+/// Reads a catalog and collects its faults.
 struct Reader<'a> {
     file: &'a str,
     errors: Vec<CatalogError>,
@@ -50,12 +50,12 @@ impl Reader<'_> {
         }
     }
 
-    /// The value of a result; a fault is noted.
+    /// Returns the value of a result, and notes its fault.
     fn good<T>(&mut self, section: &str, result: Result<T, Fault>) -> Option<T> {
         result.map_err(|fault| self.note(section, fault)).ok()
     }
 
-    /// The catalog as far as it is without fault.
+    /// Returns the catalog as far as it has no faults.
     fn read(&mut self, sections: &[Section]) -> Option<Catalog> {
         let mut parts = Parts::default();
         for section in sections {
@@ -96,7 +96,7 @@ impl Reader<'_> {
             gauges: &gauges,
         };
         let gauges = self.gauges(&parts, &context);
-        // A gauge that cannot be filled would be named again by each event.
+        // Each event would report once more a gauge that cannot be filled.
         let events = if gauges.is_some() { self.events(&parts, &context) } else { Vec::new() };
         for (entity, gauges) in catalog.entities.iter_mut().zip(gauges?) {
             entity.gauges = gauges;
@@ -110,7 +110,7 @@ impl Reader<'_> {
         Some(catalog)
     }
 
-    /// The entities. One with a fault keeps its place, so that the others keep theirs.
+    /// Reads the entities. One with a fault keeps its index, so that the others keep theirs.
     fn entities(&mut self, parts: &Parts<'_>) -> (Vec<EntityDef>, Names) {
         let mut names = Names::new("entity", &parts.entities);
         let mut entities = Vec::new();
@@ -122,12 +122,12 @@ impl Reader<'_> {
             }
             entities.push(self.good(&section.name, entity).unwrap_or_default());
         }
-        for index in circular(&entities) {
+        if let Some(index) = find_cycle(&entities) {
             let what = "a cycle, expected parents that are not within it themselves";
             self.note(&parts.entities[index].1.name, fault("within", what));
             names.faulty.insert(index);
         }
-        // What has a parent with a fault cannot be judged.
+        // An entity whose parent has a fault cannot be checked.
         for start in names.faulty.clone() {
             let mut rest = vec![start];
             while let Some(parent) = rest.pop() {
@@ -140,7 +140,7 @@ impl Reader<'_> {
         (entities, names)
     }
 
-    /// The metrics. One with a fault keeps its place, so that the others keep theirs.
+    /// Reads the metrics. One with a fault keeps its index, so that the others keep theirs.
     fn metrics(&mut self, parts: &Parts<'_>, entities: &Names) -> (Vec<MetricDef>, Names) {
         let mut names = Names::new("metric", &parts.metrics);
         let mut metrics = Vec::new();
@@ -174,7 +174,7 @@ impl Reader<'_> {
         }
     }
 
-    /// For each entity the gauges that begin with it; none where one of them cannot be filled.
+    /// Compiles the gauges that start with each entity. Returns `None` if one of them cannot be filled.
     fn gauges(&mut self, parts: &Parts<'_>, context: &Context<'_>) -> Option<Vec<EventPlan>> {
         let mut all = Vec::new();
         for entity in 0..context.entities.len() {
@@ -205,7 +205,7 @@ impl Reader<'_> {
         events
     }
 
-    /// The events that stand for an entity's abandonment.
+    /// Resolves the events that are applied when entities are abandoned.
     fn abandoned(&mut self, parts: &Parts<'_>, catalog: &mut Catalog) {
         for (index, (_, section)) in parts.entities.iter().enumerate() {
             let Ok(Some(entry)) = single(section, ABANDONED) else { continue };
@@ -262,7 +262,7 @@ impl<'a> Parts<'a> {
         Ok(())
     }
 
-    /// More than indices can hold cannot be read at all.
+    /// Refuses more sections than the indices can hold.
     fn check_size(&self) -> Result<(), Fault> {
         let (kinds, metrics) = (self.entities.len(), self.metrics.len());
         if kinds > limits::ENTITY_KINDS_MAX {
@@ -278,7 +278,8 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// An abandoned event has to close the entity, and the entity has to be able to fill all it needs.
+/// Finds the event that `abandoned` names. It must close the entity, whose parts must supply every field that
+/// it requires.
 fn find_abandoned(
     entry: &Entry,
     index: usize,
@@ -338,8 +339,9 @@ fn read_scan(section: &Section, events: &[EventPlan]) -> Result<ScanEvents, Faul
     Ok(scan)
 }
 
-/// The entities that are within themselves: what is left when those without open parents are taken away again and again.
-fn circular(entities: &[EntityDef]) -> Vec<EntityIndex> {
+/// Finds an entity that is within itself: those without parents are removed until only cycles remain, and
+/// what is below them.
+fn find_cycle(entities: &[EntityDef]) -> Option<EntityIndex> {
     let mut children = vec![Vec::new(); entities.len()];
     let mut parents: Vec<usize> = entities.iter().map(|entity| entity.within.len()).collect();
     for (index, entity) in entities.iter().enumerate() {
@@ -354,8 +356,7 @@ fn circular(entities: &[EntityDef]) -> Vec<EntityIndex> {
             }
         }
     }
-    // What is only below a circle is left, too; the first one is enough to find it.
-    let in_circle = |start: EntityIndex| {
+    let is_in_cycle = |start: EntityIndex| {
         let mut seen = vec![false; entities.len()];
         let mut rest = entities[start].within.clone();
         while let Some(parent) = rest.pop() {
@@ -368,9 +369,5 @@ fn circular(entities: &[EntityDef]) -> Vec<EntityIndex> {
         }
         false
     };
-    (0..entities.len())
-        .filter(|&index| parents[index] > 0)
-        .find(|&index| in_circle(index))
-        .into_iter()
-        .collect()
+    (0..entities.len()).find(|&index| parents[index] > 0 && is_in_cycle(index))
 }

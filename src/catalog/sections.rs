@@ -1,6 +1,7 @@
 //! The sections of a catalog: for each kind a table of its keys, with what each key takes and sets.
 //!
-//! A section is read by itself here; `read` checks what sections say of each other, `plan` reads the effects of events.
+//! A section is read by itself here; `read` checks what sections say of each other, `plan` reads the effects
+//! of events.
 
 use super::fault::{Fault, Names, fault};
 use super::model::{EntityDef, EntityIndex, MetricDef, MetricKind, ScanEvents, Transform};
@@ -52,7 +53,7 @@ const SYSTEM_KEYS: &[Key<System>] = &[
 ];
 
 const ENTITY_KEYS: &[Key<EntityDef, Names>] = &[
-    required("key", "the fields that tell open ones apart", |entity, entry, _| {
+    required("key", "the fields that identify an open one", |entity, entry, _| {
         put(&mut entity.key, field_names(entry))
     }),
     optional("labels", |entity, entry, _| put(&mut entity.labels, field_names(entry))),
@@ -66,7 +67,7 @@ const ENTITY_KEYS: &[Key<EntityDef, Names>] = &[
     optional("owned", |entity, entry, _| put(&mut entity.owned, yes_no(entry))),
     optional("when_empty", |entity, entry, _| match entry.value.as_str() {
         "close" => put(&mut entity.closes_when_empty, Ok(true)),
-        other => Err(fault("when_empty", format!("{other:?}: expected close, or no such key"))),
+        other => Err(fault("when_empty", format!("{other:?}: expected close, or leave the key out"))),
     }),
 ];
 
@@ -320,7 +321,8 @@ fn kind(metric: &Metric) -> Result<MetricKind, Fault> {
     })
 }
 
-/// `0.1, 1, 10` or `exponential MIN MAX COUNT`: COUNT bounds from MIN to MAX, each the same multiple of the last.
+/// `0.1, 1, 10` or `exponential MIN MAX COUNT`: COUNT bounds from MIN to MAX, each the same multiple of the
+/// last.
 fn read_buckets(text: &str) -> Result<Vec<f64>, Fault> {
     let expected = "expected rising numbers, or: exponential MIN MAX COUNT";
     let number = |word: &str| word.parse::<f64>().ok().filter(|number| number.is_finite());
@@ -354,7 +356,8 @@ fn read_buckets(text: &str) -> Result<Vec<f64>, Fault> {
     Ok(bounds)
 }
 
-/// The positive root of a number above 1, by Newton's method. The C library's `pow` would keep half a MiB resident.
+/// The positive root of a number above 1, by Newton's method. The C library's `pow` would keep half a MiB
+/// resident.
 fn root(number: f64, degree: i32) -> f64 {
     let mut root = number;
     loop {

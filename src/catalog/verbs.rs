@@ -1,7 +1,8 @@
 //! The table of effects: every key of an `[event]` section that does something.
 //!
-//! The parser, its checks and messages, and the manual page derive from it. What a verb does to the state stands in
-//! `engine::apply`. A new verb for metrics is a variant of [`Verb`], an entry here and a match arm there.
+//! The parser, its checks and messages, and the manual page derive from it. What a verb does to the state
+//! stands in `engine::apply`. A new verb for metrics is a variant of [`Verb`], an entry here and a match arm
+//! there.
 
 use super::model::{MetricKind, Verb};
 
@@ -156,8 +157,8 @@ pub(crate) const VERBS: &[VerbDef] = &[
         Verb::Follow,
         &[Kind::Counter],
         Value::Summed,
-        "A counter grows as a running total elsewhere does. The total belongs to the metric's owner, or to the \
-         labels where it has none; a smaller total means that its source began anew at 0.",
+        "A counter grows as a running total elsewhere does. The total belongs to the metric's owner, or to \
+         the labels where it has none; a smaller total means that its source began anew at 0.",
     ),
     metrics("observe", Verb::Observe, &[Kind::Histogram], Value::Summed, "Into a histogram."),
     metrics(
@@ -184,10 +185,10 @@ pub(crate) const VERBS: &[VerbDef] = &[
     restart(
         "abandon",
         RestartVerb::Abandon,
-        "That server has been restarted: what it had open is abandoned, each entity by its *abandoned* event. \
-         From a session this concerns what other runs of the same producer left whose connection has ended; from \
-         anyone else, what no session owns. Counters go on, unless *[systems] restart = reset* is set: then all \
-         series of the system are forgotten.",
+        "That server has been restarted: what it had open is abandoned, each entity by its *abandoned* \
+         event. From a session this concerns what other runs of the same producer left whose connection has \
+         ended; from anyone else, what no session owns. Counters go on, unless *[systems] restart = reset* \
+         is set: then all series of the system are forgotten.",
     ),
     restart(
         "reset",
