@@ -1,5 +1,5 @@
-//! Faults of files and settings: all of them at once, so that a reader can mend them in one go. And what tables of keys
-//! share.
+//! Faults of files and settings: all of them at once, so that a reader can mend them in one go. And what
+//! tables of keys share.
 
 use std::fmt;
 

@@ -1,5 +1,6 @@
-//! The manual pages, held against the program: they are made from the shipped configuration, from `--help`, from the catalogs and
-//! from the table of effects (`UPDATE_GOLDEN=1` writes them anew), and nothing in them or in the completions may be missing.
+//! The manual pages, held against the program: they are made from the shipped configuration, from `--help`,
+//! from the catalogs and from the table of effects (`UPDATE_GOLDEN=1` writes them anew), and nothing in them
+//! or in the completions may be missing.
 
 #![allow(
     clippy::unwrap_used,

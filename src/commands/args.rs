@@ -1,4 +1,4 @@
-//! The command line: one table of commands and options, from which it is parsed and `--help` is written.
+//! The command line: a table of commands and options, from which `parse` and `help` derive.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use crate::config;
 use crate::daemon::configuration::Overrides;
 use crate::faults::{alternatives, put};
 
-/// What is to be done.
+/// A parsed command.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Command {
     /// Run the daemon.
@@ -18,12 +18,12 @@ pub(crate) enum Command {
     Check {
         /// `--client`.
         client: Option<IpAddr>,
-        /// `--forwarded-for`, each a header.
+        /// `--forwarded-for`, one for each header.
         forwarded: Vec<String>,
     },
     /// Show metrics and events.
     Catalog {
-        /// One system; all without it.
+        /// `None`: all systems.
         system: Option<String>,
         /// `--format`.
         format: Format,
@@ -46,7 +46,7 @@ pub(crate) enum Command {
     Help,
 }
 
-/// How a catalog is shown.
+/// How a catalog is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
     /// Columns for a terminal.
@@ -77,8 +77,8 @@ impl CommandDef {
     }
 }
 
-/// An option of the table: its name and that of its value, its help, and what reads the value. The error does not name
-/// the option.
+/// An option of the table: its name and that of its value, its help, and what reads the value. The error does
+/// not name the option.
 type OptionDef = (&'static str, &'static str, fn(&mut Given, &str) -> Result<(), String>);
 
 fn first_word(usage: &'static str) -> &'static str {

@@ -1,8 +1,8 @@
 //! A strict reader of INI text, for the configuration and the catalogs.
 //!
-//! The `ini` library reads every line by itself, so no line can swallow, continue or join another one. Lines that
-//! other readers understand differently (an indented line, a byte-order mark, a backslash at the end) are refused,
-//! so that no setting reads as empty by accident. The callers decide what the keys mean.
+//! The `ini` library reads every line by itself, so no line can swallow, continue or join another one. Lines
+//! that other readers understand differently (an indented line, a byte-order mark, a backslash at the end)
+//! are refused, so that no setting reads as empty by accident. The callers decide what the keys mean.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -12,7 +12,7 @@ use std::fmt;
 pub(crate) struct Document {
     /// The sections that the caller knows.
     pub(crate) sections: Vec<Section>,
-    /// Names of the sections that it does not; nothing in them was looked at.
+    /// The names of all others, whose lines are skipped.
     pub(crate) ignored: Vec<String>,
 }
 
@@ -21,9 +21,8 @@ pub(crate) struct Document {
 pub(crate) struct Section {
     /// The text between the brackets, trimmed.
     pub(crate) name: String,
-    /// Where it begins, counted from 1.
+    /// The number of its first line, counted from 1.
     pub(crate) line: usize,
-    /// Its `key = value` lines.
     pub(crate) entries: Vec<Entry>,
 }
 
@@ -34,11 +33,11 @@ pub(crate) struct Entry {
     pub(crate) key: String,
     /// Trimmed, otherwise as written: no quoting, no escapes.
     pub(crate) value: String,
-    /// Where it stands, counted from 1.
+    /// The number of its line, counted from 1.
     pub(crate) line: usize,
 }
 
-/// Why a text is not INI that can be trusted.
+/// A line that is refused.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct IniError {
     /// Counted from 1.
@@ -55,17 +54,17 @@ impl fmt::Display for IniError {
 
 impl std::error::Error for IniError {}
 
-/// Whether ` ; …` behind a value is a comment.
+/// Whether ` ; …` after a value is a comment.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum InlineComments {
-    /// Cut off, with the white space before it (catalogs).
+    /// Removed, with the white space before it (catalogs).
     Stripped,
     /// Part of the value (configuration).
     AsWritten,
 }
 
 impl Section {
-    /// The entry of a key that may stand once; the error names the second place.
+    /// The entry of a key that may be written once. The error names the second line.
     pub(crate) fn single(&self, key: &str) -> Result<Option<&Entry>, IniError> {
         let mut found = self.entries.iter().filter(|entry| entry.key == key);
         let first = found.next();
@@ -84,8 +83,8 @@ impl Section {
     }
 }
 
-/// Reads INI text. `knows` says which sections the caller reads; the others are skipped whole, whatever they hold.
-/// The error holds every line at fault.
+/// Reads INI text. `knows` says which sections the caller reads; the others are skipped whole, whatever they
+/// hold. The error holds every line at fault.
 pub(crate) fn parse(
     text: &str,
     comments: InlineComments,
@@ -94,7 +93,7 @@ pub(crate) fn parse(
     let mut document = Document { sections: Vec::new(), ignored: Vec::new() };
     let mut errors = Vec::new();
     let mut names = HashSet::new();
-    // The lines of an unknown section, and those behind a section line that cannot be read.
+    // In an unknown section, and after a section line that cannot be read.
     let mut skips = false;
     for (index, raw) in text.split('\n').enumerate() {
         let line = index + 1;
@@ -152,7 +151,8 @@ fn parse_line(raw: &str, comments: InlineComments) -> Result<Line, String> {
     }
     if raw.starts_with(char::is_whitespace) {
         return Err(format!(
-            "{whole:?}: an indented line; values cannot be continued on a second line, expected KEY = VALUE at the start of the line"
+            "{whole:?}: an indented line; values cannot be continued on a second line, expected \
+             KEY = VALUE at the start of the line"
         ));
     }
     if whole.contains(|c: char| c.is_control() && c != '\t') {
@@ -162,7 +162,7 @@ fn parse_line(raw: &str, comments: InlineComments) -> Result<Line, String> {
         return Err(format!("{whole:?}: a backslash at the end would join the next line, expected none"));
     }
     read_alone(text).ok_or_else(|| match text.chars().next() {
-        Some('[') => format!("{text:?}: expected a section, [name], and nothing behind it"),
+        Some('[') => format!("{text:?}: expected a section, [name], and nothing after it"),
         Some(delimiter @ ('=' | ':')) => format!("{whole:?}: expected a key before the {delimiter:?}"),
         _ => format!("{whole:?}: expected KEY = VALUE"),
     })

@@ -1,4 +1,5 @@
-//! Reads the text of a configuration file into [`Settings`]: a table of every section and key, and what each value takes.
+//! Reads the text of a configuration file into [`Settings`]: a table of every section and key, and what each
+//! value takes.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -120,7 +121,8 @@ const SHARED: [&str; 4] = ["logs", "http", "app", "stats"];
 /// The one key that may be written more than once in a section.
 const REPEATED: &str = "event";
 
-/// Reads a file's text as far as it has no faults. Faults and the warnings that are returned name `file`.
+/// Reads the text of a file. A setting with a fault keeps its default. Faults and the returned warnings name
+/// `file`.
 pub(crate) fn read_good_settings(file: &str, text: &str, faults: &mut Faults) -> (Settings, Vec<String>) {
     let mut settings = Settings::default();
     let document = match ini::parse(text, InlineComments::AsWritten, knows) {
@@ -145,8 +147,8 @@ pub(crate) fn read_good_settings(file: &str, text: &str, faults: &mut Faults) ->
     }
     if settings.grace < limits::CLIENT_PAUSE_MAX * 3 {
         reader.warnings.push(format!(
-            "[events] grace: {} s: producers may pause for {} s between two attempts to come back, so what they have open \
-             may be abandoned at each restart of the exporter; expected at least {} s",
+            "[events] grace: {} s: producers may pause for {} s between two attempts to reconnect, so what \
+             they have open may be abandoned at each restart of the exporter; expected at least {} s",
             settings.grace.as_secs_f64(),
             limits::CLIENT_PAUSE_MAX.as_secs(),
             3 * limits::CLIENT_PAUSE_MAX.as_secs()
@@ -248,7 +250,7 @@ fn networks(value: &str, if_empty: fn() -> Networks) -> Result<Networks, String>
     if value.is_empty() { Ok(if_empty()) } else { Networks::parse(value) }
 }
 
-/// Reads an address to listen on.
+/// Parses an address to listen on.
 pub(crate) fn parse_listen(text: &str) -> Result<SocketAddr, String> {
     SocketAddr::from_str(text)
         .map_err(|_| format!("{text:?}: expected ADDRESS:PORT such as 127.0.0.1:10048 or [::1]:10048"))

@@ -1,4 +1,4 @@
-//! `demo`: the daemon, and a lively feed of all systems through its real socket, so that numbers move at once.
+//! `demo`: runs the daemon and sends it a lively feed of all systems through its real socket.
 
 mod script;
 
@@ -14,17 +14,17 @@ use script::Script;
 
 const SEED: u64 = 20_240;
 
-/// Serves, and plays until the process ends. `speed` is times real time.
+/// Serves, and plays until the process ends, `speed` times faster than real time.
 pub(crate) fn run(overrides: Overrides, speed: f64) -> Result<(), String> {
     supervise::serve(overrides, move |socket| {
         let player = thread::Builder::new().name("demo".to_owned());
         let played = player.spawn(move || {
             if let Err(error) = play(&socket, speed) {
-                log::info!("the demo has ended: {error}");
+                log::info!("the demo has stopped: {error}");
             }
         });
         if let Err(error) = played {
-            log::error!("the demo cannot be played: {error}");
+            log::error!("the demo cannot start: {error}");
         }
     })
 }

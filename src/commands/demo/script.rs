@@ -1,18 +1,19 @@
-//! Reads the demo's script and plays it: the same seed gives the same lines. Holds no clock and no socket.
+//! Turns the script of the demo into lines of the feed. The same seed gives the same lines; this file holds
+//! no clock and no socket.
 
 use std::collections::HashMap;
 
 use crate::protocol::shorthand::EventSpec;
 
-/// Its head explains the language.
+/// Its first lines explain the language.
 const SCRIPT: &str = include_str!("script.txt");
 
-/// How much is worked out ahead.
+/// The lines of this much time are made at once.
 const PASS_SECONDS: f64 = 60.0;
 
-/// Events that begin with one that recurs.
+/// A recurring sequence of events.
 struct Episode {
-    /// Mean seconds between two beginnings.
+    /// Mean seconds between two starts.
     every: f64,
     next: f64,
     lines: Vec<Line>,
@@ -24,14 +25,14 @@ struct Line {
     event: &'static str,
 }
 
-/// Lines of the feed without an end, each with its time in seconds; what lies before 0 has happened already.
+/// An endless sequence of lines, each with its time in seconds. Those before 0 are sent at the start.
 pub(super) struct Script {
     episodes: Vec<Episode>,
     random: fastrand::Rng,
-    /// The end of the pass that is played.
+    /// The end of the current pass.
     end: f64,
     count: u32,
-    /// In reverse order.
+    /// Latest first.
     lines: Vec<(f64, String)>,
 }
 
@@ -60,8 +61,8 @@ impl Script {
         Script { episodes, random, end: -PASS_SECONDS, count: 0, lines: Vec::new() }
     }
 
-    /// Works out all episodes that begin in the next pass.
-    fn work_out(&mut self) {
+    /// Makes the lines of all episodes that start in the next pass.
+    fn begin_pass(&mut self) {
         self.end += PASS_SECONDS;
         self.lines.reverse();
         for episode in &mut self.episodes {
@@ -91,7 +92,7 @@ impl Iterator for Script {
 
     fn next(&mut self) -> Option<Self::Item> {
         while self.lines.last().is_none_or(|(at, _)| *at >= self.end) {
-            self.work_out();
+            self.begin_pass();
         }
         self.lines.pop()
     }
@@ -101,7 +102,7 @@ fn number(text: &str) -> f64 {
     text.parse().expect("times and ranges of a script are numbers")
 }
 
-/// Replaces what stands in braces.
+/// Replaces what is in braces.
 fn fill(
     text: &'static str,
     (id, n): (u32, u32),
@@ -140,7 +141,7 @@ mod tests {
     use crate::engine::{Engine, Rules};
 
     #[test]
-    fn the_script_follows_the_catalogs_and_is_the_same_each_time() {
+    fn the_script_follows_the_catalogs_and_is_reproducible() {
         let ten_minutes = || Script::new(1).take_while(|(at, _)| *at < 600.0).collect::<Vec<_>>();
         let lines = ten_minutes();
         assert!(lines.len() > 20_000 && lines == ten_minutes(), "{} lines", lines.len());
