@@ -62,7 +62,7 @@ impl Names {
         Names { what, list, index, faulty: HashSet::new(), incomplete: false }
     }
 
-    /// The index of a name that stands behind a key.
+    /// The index of a name in the value of a key.
     pub(super) fn find(&self, key: &str, name: &str) -> Result<usize, Fault> {
         match self.index.get(name) {
             Some(index) if self.faulty.contains(index) => {

@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use model::Catalog;
 pub(crate) use read::read_catalog;
+pub(crate) use sections::words;
 pub(crate) use verbs::VERBS;
 
 use crate::faults::Faults;
@@ -53,11 +54,6 @@ const BUILT_IN: [(&str, &str); 5] = [
     ("built-in edumeet.ini", include_str!("edumeet.ini")),
     ("built-in vlog.ini", include_str!("vlog.ini")),
 ];
-
-/// Every key, type and transform of the grammar but the effects, which are [`VERBS`].
-pub(crate) fn words() -> impl Iterator<Item = &'static str> {
-    sections::words()
-}
 
 /// Loads the built-in catalogs and every `*.ini` of the operator's directory, in the order of their names.
 /// The error holds every fault.

@@ -142,8 +142,8 @@ pub(super) const SCAN_KEYS: [ScanKey; 3] = [
     ("failed", |scan| &mut scan.failed),
 ];
 
-/// Every key, type and transform of the grammar but the effects.
-pub(super) fn words() -> impl Iterator<Item = &'static str> {
+/// Every key, type and transform of the grammar but the effects, which are [`VERBS`].
+pub(crate) fn words() -> impl Iterator<Item = &'static str> {
     let keys = SYSTEM_KEYS.iter().map(|key| key.name);
     let keys = keys.chain(ENTITY_KEYS.iter().map(|key| key.name));
     let keys = keys.chain(METRIC_KEYS.iter().map(|key| key.name));
@@ -381,6 +381,21 @@ pub(super) fn read_label(section: &Section) -> Result<Transform, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_tables_have_each_key_once_and_name_every_type_and_transform() {
+        let event: Vec<&str> = EVENT_LISTS.into_iter().chain(VERBS.iter().map(|verb| verb.key)).collect();
+        let metric: Vec<&str> = METRIC_KEYS.iter().map(|key| key.name).collect();
+        let entity: Vec<&str> = ENTITY_KEYS.iter().map(|key| key.name).collect();
+        for keys in [event, metric, entity] {
+            let once: std::collections::HashSet<&str> = keys.iter().copied().collect();
+            assert_eq!(once.len(), keys.len(), "{keys:?}");
+        }
+        let types = alternatives(TYPES.iter().map(|(name, _)| *name));
+        let transforms = alternatives(TRANSFORMS.iter().map(|(name, _)| *name));
+        assert_eq!(METRIC_KEYS[0].required, Some(types.as_str()));
+        assert_eq!(LABEL_KEYS[0].required, Some(transforms.as_str()));
+    }
 
     #[test]
     fn exponential_buckets_begin_and_end_where_they_say() {

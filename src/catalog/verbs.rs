@@ -95,7 +95,7 @@ impl Kind {
 }
 
 impl VerbDef {
-    /// What stands behind the key, in the words of the manual page.
+    /// What the value of the key is, in the words of the manual page.
     pub(crate) fn operand(&self) -> &'static str {
         match self.action {
             Action::Entities(_) => "ENTITY",

@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn catalogs_may_carry_comments_behind_values() {
+    fn catalogs_may_have_comments_after_values() {
         let document = parse(
             "[system] ; a\nname = x  ; events are x.…\nhelp = a;b\n",
             InlineComments::Stripped,
