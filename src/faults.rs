@@ -1,4 +1,5 @@
-//! Faults of files and settings: all that were found, so that a reader can mend them in one go.
+//! Faults of files and settings: all of them at once, so that a reader can mend them in one go. And what
+//! tables of keys share.
 
 use std::fmt;
 
@@ -58,4 +59,19 @@ impl From<Faults> for String {
     fn from(faults: Faults) -> Self {
         faults.to_string()
     }
+}
+
+/// `a, b or c`.
+pub(crate) fn alternatives<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+    let words: Vec<&str> = words.into_iter().collect();
+    match words.as_slice() {
+        [first @ .., last] if !first.is_empty() => format!("{} or {last}", first.join(", ")),
+        words => words.concat(),
+    }
+}
+
+/// Assigns the value of a result, for tables that say what each key sets.
+pub(crate) fn put<T, E>(place: &mut T, value: Result<T, E>) -> Result<(), E> {
+    *place = value?;
+    Ok(())
 }

@@ -1,4 +1,4 @@
-//! What this package's own benchmarks and generators reach. Nothing here is stable.
+//! What this package's own benchmarks, generators and tests of the packaging use. Nothing here is stable.
 
 use std::collections::BTreeSet;
 
@@ -72,4 +72,14 @@ pub fn number_fields(event: &str) -> BTreeSet<String> {
         })
     });
     fields.collect()
+}
+
+/// The effects of catalogs: key, operand and the text of the manual page.
+pub fn effects() -> Vec<(&'static str, &'static str, &'static str)> {
+    catalog::VERBS.iter().map(|verb| (verb.key, verb.operand(), verb.help)).collect()
+}
+
+/// Every key, type and transform of the grammar of catalogs but the effects.
+pub fn catalog_words() -> Vec<&'static str> {
+    catalog::words().collect()
 }

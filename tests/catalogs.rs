@@ -408,7 +408,7 @@ fn a_faulty_catalog_is_named_with_section_key_and_expectation() {
         ),
         (
             changed("set  = printers_toner_percent{colour=\"black\"} from 100", "remove = printers_online"),
-            "remove: printers_online is a gauge (a live gauge is set by no effect), expected anything but a live gauge",
+            "remove: printers_online is a live gauge (no effect sets it), expected anything but a live gauge",
         ),
         (
             changed(
@@ -424,7 +424,7 @@ fn a_faulty_catalog_is_named_with_section_key_and_expectation() {
         (changed("optional = seconds", "optional = minutes"), "optional: minutes: no effect uses it"),
         (
             changed("set  = printers_toner_percent{colour=\"black\"} from 100", "set = printers_jobs from 1"),
-            "a live gauge is set by no effect",
+            "set: printers_jobs is a live gauge (no effect sets it), expected a gauge",
         ),
         (changed("of     = printer", "fly = printer"), "[event printers.heard] fly: unknown key"),
         (changed("of     = printer", "  of = printer"), "indented"),

@@ -1,5 +1,6 @@
-//! The manual pages, held against the program: those with tables are made from the shipped configuration, from `--help` and from the
-//! catalogs (`UPDATE_GOLDEN=1` writes them anew), and nothing in them or in the completions may be missing.
+//! The manual pages, held against the program: they are made from the shipped configuration, from `--help`,
+//! from the catalogs and from the table of effects (`UPDATE_GOLDEN=1` writes them anew), and nothing in them
+//! or in the completions may be missing.
 
 #![allow(
     clippy::unwrap_used,
@@ -14,6 +15,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use lifecycle_exporter::internals::{catalog_words, effects};
 use serde_json::Value;
 use support::{catalogs, has_program, output};
 
@@ -78,6 +80,30 @@ fn configuration_page() -> String {
     page
 }
 
+/// The page of catalogs, with the table of effects amid what is written by hand.
+fn catalog_page() -> String {
+    let mut list = String::new();
+    for group in effects().chunk_by(|(_, _, help), (_, _, other)| help == other) {
+        let (key, operand, help) = group[0];
+        let operand = match operand.split_once(" from ") {
+            Some((target, value)) => format!("\"{target} \" from \" {value}\""),
+            None => operand.to_owned(),
+        };
+        list.push_str(&format!(".TP\n.BI \"{key} = \" {operand}"));
+        for (index, (key, ..)) in group.iter().enumerate().skip(1) {
+            list.push_str(&format!("{}\\fR,\\ {key}", if index == 1 { " " } else { "" }));
+        }
+        list.push('\n');
+        for (index, text) in help.split('*').enumerate() {
+            let text = roff(text);
+            list.push_str(&if index % 2 == 1 { format!("\\fI{text}\\fR") } else { text });
+        }
+        list.push('\n');
+    }
+    let page = head("lifecycle-exporter-catalog", 5, "systems, their events and their metrics");
+    page + &read("man/lifecycle-exporter-catalog.in").replace("@EFFECTS@\n", &list)
+}
+
 /// The page of the events, from the catalogs, between the parts that are written by hand.
 fn events_page() -> String {
     let mut page = head("lifecycle-events", 7, "events of media servers that lifecycle-exporter counts");
@@ -121,59 +147,17 @@ fn commands_page() -> String {
 #[test]
 fn the_manual_pages_say_what_the_program_does() {
     assert_page("man/lifecycle-exporter.conf.5", &configuration_page());
+    assert_page("man/lifecycle-exporter-catalog.5", &catalog_page());
     assert_page("man/lifecycle-events.7", &events_page());
     assert_page("man/lifecycle-exporter.8", &commands_page());
 }
 
 #[test]
-fn the_page_of_catalogs_names_every_key_and_effect() {
+fn the_page_of_catalogs_names_every_key_type_and_transform() {
     let page = read("man/lifecycle-exporter-catalog.5").replace("\\-", "-");
-    for word in [
-        "name",
-        "title",
-        "key",
-        "labels",
-        "within",
-        "abandoned",
-        "owned",
-        "when_empty",
-        "type",
-        "help",
-        "since",
-        "live",
-        "owner",
-        "buckets",
-        "alias",
-        "transform",
-        "parents",
-        "optional",
-        "fields",
-        "open",
-        "ensure",
-        "abandon",
-        "remove",
-        "set_existing",
-        "close",
-        "of",
-        "update",
-        "inc",
-        "add",
-        "sub",
-        "set",
-        "follow",
-        "observe",
-        "mark",
-        "zero",
-        "reset",
-        "path",
-        "slug",
-        "address",
-        "quiet",
-        "elapsed",
-        "succeeded",
-        "partial",
-        "failed",
-    ] {
+    let words = catalog_words();
+    assert!(words.len() > 20, "{words:?}");
+    for word in words.into_iter().chain(["now", "elapsed"]) {
         let is_there =
             page.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|other| other == word);
         assert!(is_there, "{word} is not in the page");
@@ -185,14 +169,20 @@ fn the_completions_know_every_command_and_option() {
     let help = output(&["--help"]);
     let words = help.split(|c: char| c.is_whitespace() || c == ',').filter(|word| word.starts_with("--"));
     let options: Vec<&str> = words.collect();
-    assert!(options.len() > 8, "{options:?}");
+    let table = help.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
+    let commands: Vec<&str> = table
+        .lines()
+        .filter(|line| !line.starts_with("    "))
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    assert!(options.len() > 8 && commands.len() >= 5, "{options:?} {commands:?}");
     for file in [
         "completions/lifecycle-exporter.bash",
         "completions/_lifecycle-exporter",
         "completions/lifecycle-exporter.fish",
     ] {
         let text = read(file);
-        for command in ["serve", "check", "catalog", "send", "demo"] {
+        for command in &commands {
             assert!(text.contains(command), "{file}: {command}");
         }
         for option in &options {

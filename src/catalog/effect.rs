@@ -1,27 +1,26 @@
-//! The grammar of one effect: `TARGET [from VALUE] [if FIELD=VALUE]`, several of them separated by commas.
+//! The grammar of effects on metrics: `TARGET [from VALUE] [if FIELD=VALUE]`, separated by commas.
 //!
-//! Text in, syntax out; what the names mean is `plan`'s.
+//! This file only parses; `plan` resolves the names.
 
 use super::sections::is_name;
 
-/// A metric with the labels that its braces fix.
+/// A metric, and the labels in its braces.
 #[derive(Debug, PartialEq)]
 pub(super) struct Target<'a> {
     pub(super) metric: &'a str,
     pub(super) braces: Vec<(&'a str, &'a str)>,
 }
 
-/// One effect of a list.
 #[derive(Debug, PartialEq)]
 pub(super) struct Effect<'a> {
     pub(super) target: Target<'a>,
-    /// The alternatives behind `from`.
+    /// The alternatives after `from`.
     pub(super) value: Option<Vec<&'a str>>,
-    /// Behind `if`.
+    /// After `if`.
     pub(super) condition: Option<(&'a str, &'a str)>,
 }
 
-/// Splits a list at its commas and reads each effect. The error says what was expected.
+/// Parses a list of effects. The error says what was expected.
 pub(super) fn parse_list(text: &str) -> Result<Vec<Effect<'_>>, String> {
     split_outside_braces(text).into_iter().map(parse_one).collect()
 }
@@ -75,16 +74,16 @@ fn parse_one(text: &str) -> Result<Effect<'_>, String> {
     }
 }
 
-/// Reads `FIELD=VALUE`. What could be taken for another comparison is refused: it would never hold.
+/// Parses `FIELD=VALUE`. Anything that looks like another comparison is refused, because it would never hold.
 fn parse_condition(test: &str) -> Result<(&str, &str), String> {
     test.split_once('=')
         .filter(|(field, wanted)| {
             is_name(field) && !wanted.is_empty() && !wanted.contains(['=', '<', '>', '~', '!', '"', '\''])
         })
-        .ok_or_else(|| format!("{test:?}: expected FIELD=VALUE behind \"if\", with one = and no quotes"))
+        .ok_or_else(|| format!("{test:?}: expected FIELD=VALUE after \"if\", with one = and no quotes"))
 }
 
-/// Reads `label="value",…}` and returns what is behind it.
+/// Parses `label="value",…}` and returns the rest.
 fn parse_braces(mut text: &str) -> Option<(Vec<(&str, &str)>, &str)> {
     let mut braces = Vec::new();
     loop {
@@ -118,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_effect_says_what_was_expected() {
+    fn an_invalid_effect_says_what_was_expected() {
         for text in
             ["", "a,", "a{x}", "a{x=\"1\"", "a from", "a of b", "a if x", "a from x y", "a if x=1 from y"]
                 .into_iter()

@@ -1,13 +1,17 @@
-//! Catalogs: a system is a file. `read` checks a file, `sections` its parts, `effect` and `plan` its events; `model` is the result.
+//! Catalogs: each file describes one system.
 //!
-//! This file holds the set of all catalogs in force: those compiled in and those of the operator's directory,
-//! and the checks across them. Which of them are enabled is the configuration's; what an event does is `lifecycles`'.
+//! `read` checks a file; `sections` and `verbs` hold the tables of its keys; `effect` and `plan` compile its
+//! events; `model` is the result. This file holds the set of all catalogs, built-in ones and those of the
+//! operator's directory, and the checks across them. The configuration says which of them are enabled, and
+//! `engine` applies their events.
 
 mod effect;
+mod fault;
 pub(crate) mod model;
 mod plan;
 mod read;
 mod sections;
+mod verbs;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -17,17 +21,18 @@ use std::{fs, io};
 
 pub(crate) use model::Catalog;
 pub(crate) use read::read_catalog;
+pub(crate) use sections::words;
+pub(crate) use verbs::VERBS;
 
 use crate::faults::Faults;
+use fault::CatalogError;
 use model::MetricKind;
-use read::CatalogError;
 
-/// The text of a catalog, and what it is called in errors.
+/// The text of a catalog, and its name in errors.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CatalogText {
     /// The file, or `built-in NAME`.
     pub(crate) file: Cow<'static, str>,
-    /// The whole file.
     pub(crate) text: Cow<'static, str>,
 }
 
@@ -36,11 +41,10 @@ pub(crate) struct CatalogText {
 pub(crate) struct Catalogs {
     /// In the order of `all`.
     pub(crate) texts: Arc<[CatalogText]>,
-    /// Checked.
     pub(crate) all: Vec<Arc<Catalog>>,
 }
 
-/// The catalogs compiled in: a name for errors, and the text.
+/// The built-in catalogs: a name for errors, and the text.
 const BUILT_IN: [(&str, &str); 5] = [
     ("built-in recording.ini", include_str!("recording.ini")),
     ("built-in signaling.ini", include_str!("signaling.ini")),
@@ -49,17 +53,17 @@ const BUILT_IN: [(&str, &str); 5] = [
     ("built-in vlog.ini", include_str!("vlog.ini")),
 ];
 
-/// Reads the catalogs compiled in and every `*.ini` of the operator's directory, in the order of their names. The error holds every
-/// fault.
+/// Loads the built-in catalogs and every `*.ini` of the operator's directory, in the order of their names.
+/// The error holds every fault.
 ///
-/// A directory that is not there holds no catalogs. A catalog with the name of another replaces nothing: it is an error.
+/// A missing directory holds no catalogs. Two catalogs of the same name are an error.
 pub(crate) fn load(directory: Option<&Path>) -> Result<Catalogs, Faults> {
     let mut faults = Faults::default();
     let catalogs = load_good(directory, &mut faults);
     faults.or(catalogs)
 }
 
-/// The same as far as there are no faults.
+/// Like [`load`], but adds the faults to `faults` and leaves out the catalogs that have one.
 pub(crate) fn load_good(directory: Option<&Path>, faults: &mut Faults) -> Catalogs {
     let built_in = BUILT_IN.map(|(file, text)| CatalogText { file: file.into(), text: text.into() });
     let mut texts = Vec::from(built_in);
@@ -75,13 +79,13 @@ pub(crate) fn load_good(directory: Option<&Path>, faults: &mut Faults) -> Catalo
     catalogs
 }
 
-/// Reads catalogs from their texts and checks them against each other. The error holds every fault.
+/// Parses catalogs and checks them against each other. The error holds every fault.
 pub(crate) fn read_texts(texts: &[CatalogText]) -> Result<Catalogs, Faults> {
     let (catalogs, faults) = read_good(texts);
     faults.or(catalogs)
 }
 
-/// The same as far as there are no faults: catalogs that have one are left out, with their texts.
+/// Like [`read_texts`], but returns the faults, and leaves out the catalogs that have one with their texts.
 pub(crate) fn read_good(texts: &[CatalogText]) -> (Catalogs, Faults) {
     let (mut good, mut all) = (Vec::new(), Vec::new());
     let mut taken = Taken::default();
@@ -104,7 +108,7 @@ fn unreadable(path: &Path, error: &io::Error) -> String {
     format!("{}: cannot be read: {error}; expected a readable catalog", path.display())
 }
 
-/// Reads a regular file: opening anything else might wait for ever.
+/// Reads a regular file. Opening anything else, such as a FIFO, may block forever.
 fn read_file(path: &Path) -> io::Result<String> {
     if !fs::metadata(path)?.is_file() {
         return Err(io::Error::other("not a regular file"));
@@ -112,16 +116,16 @@ fn read_file(path: &Path) -> io::Result<String> {
     fs::read_to_string(path)
 }
 
-/// What a catalog directory holds, in the order of the names.
+/// The files of a catalog directory, sorted by name.
 #[derive(Debug, Default)]
 pub(crate) struct Listing {
-    /// The `*.ini`.
+    /// The files named `*.ini`.
     pub(crate) catalogs: Vec<PathBuf>,
-    /// Everything else.
+    /// All other files.
     pub(crate) passed_over: Vec<PathBuf>,
 }
 
-/// Lists a catalog directory; one that is not there is empty.
+/// Lists a catalog directory; a missing one is empty.
 pub(crate) fn list(directory: &Path) -> io::Result<Listing> {
     let entries = match fs::read_dir(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Listing::default()),
@@ -134,7 +138,7 @@ pub(crate) fn list(directory: &Path) -> io::Result<Listing> {
     Ok(Listing { catalogs, passed_over })
 }
 
-/// Names that are taken, by whom.
+/// The names that catalogs use, each with its file.
 #[derive(Default)]
 struct Taken {
     systems: HashMap<String, String>,
@@ -142,7 +146,7 @@ struct Taken {
 }
 
 impl Taken {
-    /// Takes the names of a catalog. Returns what is wrong with them.
+    /// Adds the names of a catalog. Returns the conflicts.
     fn add(&mut self, file: &str, catalog: &Catalog) -> Vec<CatalogError> {
         let error = |section: String, what: String| CatalogError {
             file: file.to_owned(),

@@ -1,7 +1,7 @@
-//! What a catalog says once it has been checked: plain data that cannot be wrong.
+//! A checked catalog, as plain data.
 //!
-//! Names have become indices, label sources have been worked out, and every event is a plan of steps. Nothing
-//! here reads files or changes state; `read` and `plan` make these types, `lifecycles` follows them.
+//! Names are resolved to indices, the source of each label is known, and every event is a plan of steps.
+//! `read` and `plan` build these types, and `engine` executes them.
 
 use crate::protocol::key_prefix::KeyPrefix;
 
@@ -19,20 +19,18 @@ pub(crate) type HandleIndex = usize;
 pub(crate) struct Catalog {
     /// Events are named `NAME.…`.
     pub(crate) name: String,
-    /// For people.
+    /// The name for people.
     pub(crate) title: String,
     /// Kinds of things that are opened and closed.
     pub(crate) entities: Vec<EntityDef>,
-    /// Metric families.
     pub(crate) metrics: Vec<MetricDef>,
-    /// What each event does.
     pub(crate) events: Vec<EventPlan>,
-    /// Which events a directory scan of this system causes.
+    /// The events that a directory scan of this system causes.
     pub(crate) scan: ScanEvents,
 }
 
 impl Catalog {
-    /// How deep each kind of entity is within others: 0 where it has no parents.
+    /// The depth at which each kind of entity is nested: 0 if it has no parents.
     pub(crate) fn depths(&self) -> Vec<usize> {
         fn depth(of: EntityIndex, entities: &[EntityDef], known: &mut [Option<usize>]) -> usize {
             if let Some(depth) = known[of] {
@@ -53,25 +51,25 @@ impl Catalog {
 pub(crate) struct EntityDef {
     /// Unique in its catalog.
     pub(crate) name: String,
-    /// The fields that tell open ones apart; at least one.
+    /// The fields that identify an open one; at least one.
     pub(crate) key: Vec<String>,
-    /// Further fields it carries from its opening event.
+    /// Further fields, which it keeps from its opening event.
     pub(crate) labels: Vec<String>,
     /// Its parents: closing one closes this.
     pub(crate) within: Vec<EntityIndex>,
-    /// The event (an index into [`Catalog::events`]) that stands for its abandonment.
+    /// The event that is applied when it is abandoned, an index into [`Catalog::events`].
     pub(crate) abandoned: Option<usize>,
     /// Whether it belongs to its producer and is abandoned with it.
     pub(crate) owned: bool,
-    /// Whether it closes as soon as nothing is within it any more.
+    /// Whether it closes once nothing within it is open.
     pub(crate) closes_when_empty: bool,
-    /// The gauges that begin with it: live ones that count it and ages that it owns. Handle 0 is the entity; no step needs a
-    /// field of a line, so the gauges can be filled again at any time.
+    /// The gauges that start with it: live gauges that count it, and ages that it owns. Handle 0 is the
+    /// entity. No step needs a field of a line, so the gauges can be recomputed at any time.
     pub(crate) gauges: EventPlan,
 }
 
 impl EntityDef {
-    /// Where a label stands among the key and the carried labels, keys first.
+    /// The position of a label among the fields of the key and the carried labels.
     pub(crate) fn part(&self, label: &str) -> Option<usize> {
         self.key.iter().chain(&self.labels).position(|name| name == label)
     }
@@ -82,19 +80,19 @@ impl EntityDef {
 pub(crate) struct MetricDef {
     /// Unique over all catalogs.
     pub(crate) name: String,
-    /// A second name that is shown where aliases are asked for.
+    /// A second name, exposed if aliases are enabled.
     pub(crate) alias: Option<String>,
-    /// What it counts or measures.
     pub(crate) kind: MetricKind,
-    /// The documented text.
     pub(crate) help: String,
     /// In the documented order.
     pub(crate) labels: Vec<String>,
-    /// The version of the system that brought it, where documented.
+    /// The transform of each label.
+    pub(crate) transforms: Vec<Option<Transform>>,
+    /// The version of the system that introduced it, if documented.
     pub(crate) since: Option<String>,
-    /// Its series vanish when this entity closes.
+    /// Its series are removed when this entity closes.
     pub(crate) owner: Option<EntityIndex>,
-    /// Whether it exists at 0 as soon as its system is shown, if it has no labels.
+    /// Whether a metric without labels exists at 0 as soon as its system is exposed.
     pub(crate) zero: bool,
 }
 
@@ -104,7 +102,7 @@ pub(crate) enum MetricKind {
     /// Only grows.
     #[default]
     Counter,
-    /// Is set.
+    /// Set, or changed in both directions.
     Gauge,
     /// Counts the open entities of a kind; no effect sets it.
     Live(EntityIndex),
@@ -115,7 +113,7 @@ pub(crate) enum MetricKind {
 }
 
 impl MetricKind {
-    /// The type in Prometheus's words.
+    /// The type that Prometheus knows it by.
     pub(crate) fn prometheus_type(&self) -> &'static str {
         match self {
             MetricKind::Counter => "counter",
@@ -125,16 +123,16 @@ impl MetricKind {
     }
 }
 
-/// What is done to a label's value before it is shown.
+/// What is done to the value of a label before it is exposed.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Transform {
-    /// An URL path with its variable segments replaced; holds the segments whose successor is variable.
+    /// Replaces the variable segments of a URL path. Holds the segments that precede a variable one.
     Path(Vec<String>),
-    /// Letters, digits, `_` and `-`, at most 50 characters.
+    /// Keeps letters, digits, `_` and `-`, and at most 50 characters.
     Slug,
-    /// An address with an optional port, shown as `[privacy]` says.
+    /// Formats an address with an optional port as `[privacy]` says.
     Address,
-    /// Blank where `[privacy] quiet` is set.
+    /// Empties the value if `[privacy] quiet` is set.
     Quiet,
 }
 
@@ -143,20 +141,20 @@ pub(crate) enum Transform {
 pub(crate) struct EventPlan {
     /// With the system's prefix: `recording.started`.
     pub(crate) name: String,
-    /// Every field that the event uses.
     pub(crate) fields: Vec<FieldDef>,
-    /// In the order written.
+    /// In the order written; an abandon comes first.
     pub(crate) steps: Vec<Step>,
-    /// The label tuples its steps need, each worked out once an event.
+    /// The label tuples that its steps need, each computed once per event.
     pub(crate) sets: Vec<LabelSet>,
     /// How many entities its steps touch.
     pub(crate) handles: usize,
-    /// Whether it tells that its server has been restarted: by a reset or an abandon, which is its first step.
+    /// Whether it reports a restart of its server, by a reset or an abandon.
     pub(crate) restarts: bool,
 }
 
 impl EventPlan {
-    /// Those of these names that no effect of the event uses, and what to say of each. `event` and `time` are every event's.
+    /// Returns the names that no effect of the event uses, each with a warning. Every event has `event` and
+    /// `time`.
     pub(crate) fn unknown_fields<'a>(
         &'a self,
         names: impl IntoIterator<Item = &'a str>,
@@ -171,7 +169,7 @@ impl EventPlan {
         })
     }
 
-    /// The names of its fields of one use, in the order first needed.
+    /// The names of the fields with this use, in the order of their first use.
     pub(crate) fn fields_used_as(&self, used: FieldUse) -> impl Iterator<Item = &str> {
         self.fields.iter().filter(move |field| field.used == used).map(|field| field.name.as_str())
     }
@@ -182,9 +180,8 @@ impl EventPlan {
 pub(crate) struct FieldDef {
     /// The JSON key.
     pub(crate) name: String,
-    /// The same, quick to compare.
+    /// A prefix of the name that is fast to compare.
     pub(crate) short: KeyPrefix,
-    /// What its absence means.
     pub(crate) used: FieldUse,
 }
 
@@ -195,99 +192,95 @@ pub(crate) enum FieldUse {
     Required,
     /// The effects that need it are skipped.
     Optional,
-    /// An entity lends the label; a field of that name would go before it.
+    /// An entity supplies the label; a field of that name takes precedence.
     Override,
 }
 
 /// One effect.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Step {
-    /// A new entity.
+    /// Opens an entity.
     Open {
-        /// Which kind.
         entity: EntityIndex,
-        /// The name of the result for later steps.
+        /// Identifies the entity in later steps.
         handle: HandleIndex,
         /// The fields of its key, then of its carried labels.
         parts: Vec<FieldIndex>,
         /// For each parent: its kind and the fields of its key.
         parents: Vec<(EntityIndex, Vec<FieldIndex>)>,
-        /// What one that is open already takes (position in key and labels, field); `None`: it must not be open.
+        /// What an entity that is open already takes (position in key and labels, field). `None`: it must not
+        /// be open.
         ensure: Option<Vec<(usize, FieldIndex)>>,
     },
-    /// An entity and all within it end, it must be open, or it takes new values.
+    /// Finds an open entity.
     Find {
-        /// Which kind.
         entity: EntityIndex,
-        /// The name of the result for later steps.
+        /// Identifies the entity in later steps.
         handle: HandleIndex,
         /// The fields of its key.
         key: Vec<FieldIndex>,
-        /// What is done with it.
         then: Then,
     },
     /// A change of one series.
     Change(Change),
-    /// All entities of the system are closed and all its series forgotten.
+    /// Closes all entities of the system and removes all its series.
     Reset,
-    /// What the restarted server had open is abandoned.
+    /// Abandons what the restarted server had open.
     Abandon,
 }
 
 /// What is done with an entity that was found open.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Then {
-    /// It ends, with all within it.
+    /// Closes it and all within it.
     Close,
-    /// It lends its labels.
-    Lend,
-    /// It takes these fields for its parts (position in key and labels, field).
+    /// Only refers to it, for its labels.
+    Reference,
+    /// Replaces its parts by these fields (position in key and labels, field).
     Update(Vec<(usize, FieldIndex)>),
 }
 
 /// A change of one series.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Change {
-    /// What is done.
     pub(crate) verb: Verb,
-    /// To which family.
     pub(crate) metric: MetricIndex,
-    /// To which series: an index into [`EventPlan::sets`].
+    /// The labels of the series, an index into [`EventPlan::sets`].
     pub(crate) set: usize,
-    /// By how much, where the verb takes a value.
+    /// The value, if the verb takes one.
     pub(crate) amount: Option<Amount>,
     /// The entity that the series belongs to.
-    pub(crate) owner: Option<Place>,
-    /// Done only if this field reads so.
+    pub(crate) owner: Option<EntityPath>,
+    /// The change happens only if this field has this value.
     pub(crate) condition: Option<(FieldIndex, String)>,
-    /// The labels that the catalog fixes, as it writes them.
+    /// The labels in the braces of the target, sorted.
     pub(crate) fixed: Box<str>,
 }
 
 /// What is done to a series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verb {
-    /// Plus one.
+    /// Adds one.
     Inc,
-    /// Plus the amount.
+    /// Adds the amount.
     Add,
-    /// Minus the amount.
+    /// Subtracts the amount.
     Sub,
-    /// Becomes the amount.
+    /// Sets the amount.
     Set,
-    /// Becomes the amount, where the series is there.
+    /// Sets the amount if the series exists.
     SetExisting,
-    /// Grows as a running total elsewhere does.
+    /// Adds the growth of a running total that is kept elsewhere.
     Follow,
-    /// Into a histogram.
+    /// Observes the amount in a histogram.
     Observe,
-    /// The time of the event is the latest mark.
+    /// Makes the time of the event the latest mark.
     Mark,
-    /// The series is there.
+    /// Creates the series at 0 if it does not exist.
     Zero,
-    /// The series is there no longer.
+    /// Removes the series.
     Remove,
-    /// A live gauge counts the entity that was opened or, after an update, counts it here.
+    /// Counts an entity in this series of a live gauge, and in no other.
     Count(HandleIndex),
 }
 
@@ -296,28 +289,26 @@ pub(crate) enum Verb {
 pub(crate) struct Amount {
     /// In the order written; not empty.
     pub(crate) alternatives: Vec<AmountSource>,
-    /// The field to name when none is present and the event may not go without.
+    /// The field that the rejection names if none is present. `None`: the effect is skipped.
     pub(crate) needed: Option<FieldIndex>,
-    /// Which numbers are taken.
     pub(crate) range: AmountRange,
 }
 
-/// Which numbers an effect takes.
+/// The numbers that an effect accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AmountRange {
-    /// Every finite number: it replaces what was there.
+    /// Every finite number, since it replaces the former one.
     Any,
-    /// Up to [`AMOUNT_MAX`] in either direction: it is added up.
+    /// Up to [`AMOUNT_MAX`] in either direction, since it is summed.
     Summed,
-    /// From 0 to [`AMOUNT_MAX`]: a counter takes it.
+    /// From 0 to [`AMOUNT_MAX`], since a counter only grows.
     Counted,
 }
 
-/// The largest number that can be added up: above it an `f64` no longer tells whole numbers apart.
+/// The largest number that is summed: beyond it an `f64` cannot hold every whole number.
 pub(crate) const AMOUNT_MAX: f64 = 9_007_199_254_740_992.0;
 
 impl AmountRange {
-    /// Whether a number is in it.
     pub(crate) fn contains(self, number: f64) -> bool {
         match self {
             AmountRange::Any => number.is_finite(),
@@ -326,7 +317,7 @@ impl AmountRange {
         }
     }
 
-    /// For people.
+    /// What a message says that it expected.
     pub(crate) fn expected(self) -> &'static str {
         match self {
             AmountRange::Any => "a finite number",
@@ -349,13 +340,12 @@ pub(crate) enum AmountSource {
     Elapsed(HandleIndex),
 }
 
-/// An entity that can be reached from one that the event touches.
+/// The path from an entity that the event touches to that entity or one of its ancestors.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Place {
-    /// Where the way begins.
-    pub(crate) handle: HandleIndex,
-    /// Which parent to go to at each step (an index into [`EntityDef::within`]); empty: the entity itself.
-    pub(crate) path: Vec<usize>,
+pub(crate) struct EntityPath {
+    pub(crate) start: HandleIndex,
+    /// The parent at each step, an index into [`EntityDef::within`]. Empty: the start itself.
+    pub(crate) parents: Vec<usize>,
 }
 
 /// A tuple of labels in the documented order, and where their values come from.
@@ -368,11 +358,10 @@ pub(crate) struct LabelSet {
 /// One label of a set.
 #[derive(Debug, PartialEq)]
 pub(crate) struct LabelFill {
-    /// What goes before the value in the text of the tuple: `name="` or `",name="`.
+    /// The text before the value in the tuple: `name="` or `",name="`.
     pub(crate) opening: String,
     /// Tried in order.
     pub(crate) sources: Vec<LabelSource>,
-    /// Done to the value.
     pub(crate) transform: Option<Transform>,
 }
 
@@ -384,8 +373,8 @@ pub(crate) enum LabelSource {
     /// A field of the line.
     Field(FieldIndex),
     /// A part (key, then labels) of an entity.
-    Entity(Place, usize),
-    /// An optional label that the entity lacks.
+    Entity(EntityPath, usize),
+    /// An optional label that the entity does not have.
     Empty,
 }
 
@@ -394,8 +383,8 @@ pub(crate) enum LabelSource {
 pub(crate) struct ScanEvents {
     /// After a complete scan.
     pub(crate) succeeded: Vec<String>,
-    /// After one that ran out of time or files, or met an unreadable folder.
+    /// After a scan that ran out of time or files, or met an unreadable directory.
     pub(crate) partial: Vec<String>,
-    /// After one that could not begin.
+    /// After a scan that could not start.
     pub(crate) failed: Vec<String>,
 }

@@ -1,56 +1,29 @@
-//! From an `[event …]` section to an [`EventPlan`]: which fields it uses, which entities it touches, and for
-//! every label of every effect where its value comes from. All that can be checked without an event is checked here.
+//! Compiles an `[event …]` section into an [`EventPlan`]: the fields that it uses, the entities that it
+//! touches, and the sources of every label of every effect. Whatever can be checked without an event is
+//! checked here.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use super::effect::{self, Effect};
+use super::fault::{Fault, Names, fault};
 use super::model::{
-    Amount, AmountRange, AmountSource, Change, EntityDef, EntityIndex, EventPlan, FieldDef, FieldIndex,
-    FieldUse, HandleIndex, LabelFill, LabelSet, LabelSource, MetricDef, MetricIndex, MetricKind, Place, Step,
-    Then, Transform, Verb,
+    Amount, AmountRange, AmountSource, Change, EntityDef, EntityIndex, EntityPath, EventPlan, FieldDef,
+    FieldIndex, FieldUse, HandleIndex, LabelFill, LabelSet, LabelSource, MetricDef, MetricIndex, MetricKind,
+    Step, Then, Verb,
 };
-use super::read::{Fault, Names, fault};
-use super::sections::{check_field_name, is_name, names};
+use super::sections::{check_field_name, is_name, names, single};
+use super::verbs::{self, Action, EntityVerb, Kind, RestartVerb, Value};
 use crate::config::ini::Section;
 use crate::limits;
 use crate::protocol::key_prefix::KeyPrefix;
 
-/// The keys of an event section.
-pub(super) const EVENT_KEYS: &[&str] = &[
-    "optional",
-    "fields",
-    "open",
-    "ensure",
-    "close",
-    "of",
-    "update",
-    "inc",
-    "add",
-    "sub",
-    "set",
-    "set_existing",
-    "follow",
-    "observe",
-    "mark",
-    "zero",
-    "remove",
-    "abandon",
-    "reset",
-];
-
-/// The keys that name entities.
-fn names_entities(key: &str) -> bool {
-    matches!(key, "open" | "ensure" | "close" | "of" | "update")
-}
-
-/// What the rest of the catalog says.
+/// The rest of the catalog.
 pub(super) struct Context<'a> {
     pub(super) system: &'a str,
     pub(super) entities: &'a [EntityDef],
     pub(super) entity_names: &'a Names,
     pub(super) metrics: &'a [MetricDef],
     pub(super) metric_names: &'a Names,
-    pub(super) transforms: &'a HashMap<String, Transform>,
     /// For each kind of entity, the live gauges that count it and the ages that it owns.
     pub(super) gauges: &'a [Vec<MetricIndex>],
 }
@@ -69,42 +42,46 @@ struct Planner<'a> {
     handles: Vec<Handle>,
 }
 
-/// Works out one event.
+/// Compiles one event.
 pub(super) fn plan_event(name: &str, section: &Section, context: &Context<'_>) -> Result<EventPlan, Fault> {
     let plan = EventPlan { name: name.to_owned(), ..EventPlan::default() };
-    let optional = names(section, "optional")?;
+    let field_list = |key| single(section, key)?.map_or(Ok(Vec::new()), names);
+    let optional = field_list("optional")?;
     let mut planner = Planner { context, optional, plan, handles: Vec::new() };
-    for field in names(section, "fields")? {
+    for field in field_list("fields")? {
         planner.field("fields", &field)?;
     }
     planner.collect_handles(section)?;
     let mut next_handle = 0;
     for entry in &section.entries {
-        match entry.key.as_str() {
-            "optional" | "fields" => {}
-            key if names_entities(key) => {
+        let key = entry.key.as_str();
+        let Some(def) = verbs::find(key) else { continue };
+        match def.action {
+            Action::Entities(verb) => {
                 for _ in entry.value.split(',') {
-                    planner.entity_step(&entry.key, next_handle)?;
+                    planner.entity_step(key, verb, next_handle)?;
                     next_handle += 1;
                 }
             }
-            key @ ("reset" | "abandon") => {
+            Action::System(verb) => {
                 if entry.value != context.system {
                     let what = format!("{:?}: expected the system itself, {}", entry.value, context.system);
                     return Err(fault(key, what));
                 }
                 planner.plan.restarts = true;
                 let steps = &mut planner.plan.steps;
-                // What the server had open before has ended before it does anything else.
-                match key {
-                    "reset" => steps.push(Step::Reset),
-                    _ if steps.first() != Some(&Step::Abandon) => steps.insert(0, Step::Abandon),
-                    _ => {}
+                match verb {
+                    RestartVerb::Reset => steps.push(Step::Reset),
+                    // What the server had open has ended before the event does anything else.
+                    RestartVerb::Abandon if steps.first() != Some(&Step::Abandon) => {
+                        steps.insert(0, Step::Abandon);
+                    }
+                    RestartVerb::Abandon => {}
                 }
             }
-            verb => {
-                for effect in effect::parse_list(&entry.value).map_err(|what| fault(verb, what))? {
-                    planner.change_step(verb, &effect)?;
+            Action::Metrics { verb, kinds, value } => {
+                for effect in effect::parse_list(&entry.value).map_err(|what| fault(key, what))? {
+                    planner.change_step(key, verb, (kinds, value), &effect)?;
                 }
             }
         }
@@ -123,7 +100,8 @@ pub(super) fn plan_event(name: &str, section: &Section, context: &Context<'_>) -
     Ok(plan)
 }
 
-/// Works out the gauges that begin with an entity of this kind. A fault is about the metric that is returned with it.
+/// Compiles the gauges that start with an entity of this kind. A fault comes with the metric that it is
+/// about.
 pub(super) fn plan_gauges(
     entity: EntityIndex,
     context: &Context<'_>,
@@ -135,7 +113,7 @@ pub(super) fn plan_gauges(
 }
 
 impl Planner<'_> {
-    /// Registers a field that the event cannot do without, unless it is declared optional.
+    /// Registers a field, which is required unless the event declares it optional.
     fn field(&mut self, key: &str, name: &str) -> Result<FieldIndex, Fault> {
         check_field_name(key, name)?;
         let optional = self.optional.iter().any(|other| other == name);
@@ -155,12 +133,15 @@ impl Planner<'_> {
         }
     }
 
-    /// The entities are collected first, so that an effect may stand before the entity that lends it labels.
+    /// Collects the entities first, so that an effect may precede the entity that supplies its labels.
     fn collect_handles(&mut self, section: &Section) -> Result<(), Fault> {
-        for entry in section.entries.iter().filter(|entry| names_entities(&entry.key)) {
+        for entry in &section.entries {
+            let Some(Action::Entities(verb)) = verbs::find(&entry.key).map(|def| def.action) else {
+                continue;
+            };
             for name in entry.value.split(',').map(str::trim) {
                 let entity = self.context.entity_names.find(&entry.key, name)?;
-                self.handles.push(Handle { entity, opened: entry.key == "open" });
+                self.handles.push(Handle { entity, opened: verb == EntityVerb::Open });
             }
         }
         Ok(())
@@ -171,47 +152,48 @@ impl Planner<'_> {
         context.entities[entity].key.iter().map(|name| self.field(verb, name)).collect()
     }
 
-    fn entity_step(&mut self, verb: &str, handle: HandleIndex) -> Result<(), Fault> {
+    fn entity_step(&mut self, key: &str, verb: EntityVerb, handle: HandleIndex) -> Result<(), Fault> {
         let entity = self.handles[handle].entity;
         let context = self.context;
         let def = &context.entities[entity];
-        let mut key = self.key_fields(verb, entity)?;
-        let has_gauges = match verb {
-            "open" | "ensure" => {
+        let mut fields = self.key_fields(key, entity)?;
+        let step = match verb {
+            EntityVerb::Open | EntityVerb::Ensure => {
                 for name in &def.labels {
-                    key.push(self.field(verb, name)?);
+                    fields.push(self.field(key, name)?);
                 }
                 let mut parents = Vec::new();
                 for &parent in &def.within {
-                    parents.push((parent, self.key_fields(verb, parent)?));
+                    parents.push((parent, self.key_fields(key, parent)?));
                 }
-                let labels = key.iter().copied().enumerate().skip(def.key.len());
-                let ensure = (verb == "ensure").then(|| labels.collect());
-                self.plan.steps.push(Step::Open { entity, handle, parts: key, parents, ensure });
-                true
+                let labels = fields.iter().copied().enumerate().skip(def.key.len());
+                let ensure = (verb == EntityVerb::Ensure).then(|| labels.collect());
+                Step::Open { entity, handle, parts: fields, parents, ensure }
             }
-            "update" => {
+            EntityVerb::Update => {
                 if def.labels.is_empty() {
                     let what = format!("{} carries no labels, expected an entity that does", def.name);
-                    return Err(fault(verb, what));
+                    return Err(fault(key, what));
                 }
                 let mut parts = Vec::new();
                 for (index, name) in def.labels.iter().enumerate() {
                     parts.push((def.key.len() + index, self.field_used(name, FieldUse::Optional)));
                 }
-                self.plan.steps.push(Step::Find { entity, handle, key, then: Then::Update(parts) });
-                true
+                Step::Find { entity, handle, key: fields, then: Then::Update(parts) }
             }
-            _ => {
-                let then = if verb == "close" { Then::Close } else { Then::Lend };
-                self.plan.steps.push(Step::Find { entity, handle, key, then });
-                false
-            }
+            EntityVerb::Close => Step::Find { entity, handle, key: fields, then: Then::Close },
+            EntityVerb::Of => Step::Find { entity, handle, key: fields, then: Then::Reference },
         };
-        if has_gauges { self.begin_gauges(handle).map_err(|(_, fault)| fault) } else { Ok(()) }
+        self.plan.steps.push(step);
+        match verb {
+            EntityVerb::Open | EntityVerb::Ensure | EntityVerb::Update => {
+                self.begin_gauges(handle).map_err(|(_, fault)| fault)
+            }
+            EntityVerb::Close | EntityVerb::Of => Ok(()),
+        }
     }
 
-    /// The gauges that count the entity just opened or updated, and the ages it owns.
+    /// Adds the gauges that count the entity just opened or updated, and the ages that it owns.
     fn begin_gauges(&mut self, handle: HandleIndex) -> Result<(), (MetricIndex, Fault)> {
         let context = self.context;
         let entity = self.handles[handle].entity;
@@ -224,11 +206,12 @@ impl Planner<'_> {
             let name = &context.entities[entity].name;
             let set = match self.entity_set(metric, handle) {
                 Ok(set) => set,
-                // An age with a label that only its marks can fill begins with the first mark.
+                // An age with a label that only its marks can fill starts with the first mark.
                 Err(_) if verb == Verb::Zero => continue,
                 Err(label) => {
                     let what = format!(
-                        "nothing can fill the label {label} of {}, expected one that {name} or its parents have",
+                        "nothing can fill the label {label} of {}, expected one that {name} or its parents \
+                         have",
                         def.name
                     );
                     return Err((metric, fault("labels", what)));
@@ -237,7 +220,7 @@ impl Planner<'_> {
             let reach = |owner| self.reach(handle, owner);
             let owner = match def.owner.map(reach) {
                 None => None,
-                Some(Some(place)) => Some(place),
+                Some(Some(path)) => Some(path),
                 Some(None) => {
                     let what = format!(
                         "{}: its owner is neither {name} nor a parent of it, expected one of them",
@@ -253,32 +236,34 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// The label set of a metric as one entity and its parents fill it, or the label that they cannot fill.
+    /// The labels of a metric, filled from one entity and its ancestors. The error is a label that they do
+    /// not have.
     fn entity_set(&mut self, metric: MetricIndex, handle: HandleIndex) -> Result<usize, String> {
         let context = self.context;
         let mut labels = Vec::new();
         for (index, label) in context.metrics[metric].labels.iter().enumerate() {
-            let (place, part) = self.lender(label, &[handle]).ok_or_else(|| label.clone())?;
-            let own = place.path.is_empty();
+            let (path, part) = self.supplier(label, &[handle]).ok_or_else(|| label.clone())?;
+            let own = path.parents.is_empty();
             let own_field =
                 own.then(|| self.plan.fields.iter().position(|field| field.name == *label)).flatten();
             let mut sources: Vec<LabelSource> = own_field.map(LabelSource::Field).into_iter().collect();
             sources.push(if own && self.handles[handle].opened {
                 LabelSource::Empty
             } else {
-                LabelSource::Entity(place, part)
+                LabelSource::Entity(path, part)
             });
-            labels.push(self.fill(index, label, sources));
+            labels.push(self.fill(metric, index, sources));
         }
         Ok(self.set(LabelSet { labels }))
     }
 
-    fn fill(&self, index: usize, label: &str, sources: Vec<LabelSource>) -> LabelFill {
-        let comma = if index == 0 { "" } else { "," };
+    fn fill(&self, metric: MetricIndex, label: usize, sources: Vec<LabelSource>) -> LabelFill {
+        let def = &self.context.metrics[metric];
+        let comma = if label == 0 { "" } else { "," };
         LabelFill {
-            opening: format!("{comma}{label}=\""),
+            opening: format!("{comma}{}=\"", def.labels[label]),
             sources,
-            transform: self.context.transforms.get(label).cloned(),
+            transform: def.transforms[label].clone(),
         }
     }
 
@@ -289,68 +274,81 @@ impl Planner<'_> {
         })
     }
 
-    /// Finds the entity that lends a label: those of the event itself first, then their parents, nearest first.
-    fn lender(&self, label: &str, handles: &[HandleIndex]) -> Option<(Place, usize)> {
+    /// Finds the entity that supplies a label: those of the event itself first, then their ancestors, nearest
+    /// first.
+    fn supplier(&self, label: &str, handles: &[HandleIndex]) -> Option<(EntityPath, usize)> {
         let context = self.context;
-        let at = |place: &Place| context.entities[self.entity_at(place)].part(label);
-        self.places(handles).into_iter().find_map(|place| at(&place).map(|part| (place, part)))
+        let part = |path: &EntityPath| context.entities[self.entity_at(path)].part(label);
+        self.reachable(handles).into_iter().find_map(|path| part(&path).map(|part| (path, part)))
     }
 
-    /// The way from an entity of the event to its owner kind.
-    fn reach(&self, handle: HandleIndex, owner: EntityIndex) -> Option<Place> {
-        self.places(&[handle]).into_iter().find(|place| self.entity_at(place) == owner)
+    /// The path from an entity of the event to one of the owner's kind.
+    fn reach(&self, handle: HandleIndex, owner: EntityIndex) -> Option<EntityPath> {
+        self.reachable(&[handle]).into_iter().find(|path| self.entity_at(path) == owner)
     }
 
-    fn entity_at(&self, place: &Place) -> EntityIndex {
-        let start = self.handles[place.handle].entity;
-        place.path.iter().fold(start, |entity, &parent| self.context.entities[entity].within[parent])
+    fn entity_at(&self, path: &EntityPath) -> EntityIndex {
+        let start = self.handles[path.start].entity;
+        path.parents.iter().fold(start, |entity, &parent| self.context.entities[entity].within[parent])
     }
 
-    /// Everything that can be reached, breadth first, each kind of parent by its shortest way.
-    fn places(&self, handles: &[HandleIndex]) -> Vec<Place> {
-        let mut places: Vec<Place> =
-            handles.iter().map(|&handle| Place { handle, path: Vec::new() }).collect();
-        let mut reached: HashSet<EntityIndex> = places.iter().map(|place| self.entity_at(place)).collect();
+    /// The paths to all entities that can be reached, breadth first, each kind of ancestor by its shortest
+    /// one.
+    fn reachable(&self, handles: &[HandleIndex]) -> Vec<EntityPath> {
+        let mut paths: Vec<EntityPath> =
+            handles.iter().map(|&start| EntityPath { start, parents: Vec::new() }).collect();
+        let mut reached: HashSet<EntityIndex> = paths.iter().map(|path| self.entity_at(path)).collect();
         let mut next = 0;
-        while next < places.len() {
-            let here = places[next].clone();
+        while next < paths.len() {
+            let here = paths[next].clone();
             for (index, &parent) in self.context.entities[self.entity_at(&here)].within.iter().enumerate() {
                 if reached.insert(parent) {
-                    let mut path = here.path.clone();
-                    path.push(index);
-                    places.push(Place { handle: here.handle, path });
+                    let mut longer = here.clone();
+                    longer.parents.push(index);
+                    paths.push(longer);
                 }
             }
             next += 1;
         }
-        places
+        paths
     }
 
-    fn change_step(&mut self, key: &str, effect: &Effect<'_>) -> Result<(), Fault> {
+    fn change_step(
+        &mut self,
+        key: &str,
+        verb: Verb,
+        (kinds, value): (&[Kind], Value),
+        effect: &Effect<'_>,
+    ) -> Result<(), Fault> {
         let context = self.context;
         let name = effect.target.metric;
         let metric = context.metric_names.find(key, name)?;
         let def = &context.metrics[metric];
-        let verb = Self::verb(key, def)?;
+        let kind = Kind::of(&def.kind);
+        if !kinds.contains(&kind) {
+            let live = if kind == Kind::LiveGauge { " (no effect sets it)" } else { "" };
+            let what = format!("{name} is {}{live}, expected {}", kind.name(), Kind::expected(kinds));
+            return Err(fault(key, what));
+        }
         let owner = match def.owner {
-            Some(owner) => Some(self.owner_place(key, owner)?),
+            Some(owner) => Some(self.owner_path(key, owner)?),
             None => None,
         };
         let set = self.effect_set(key, metric, effect)?;
-        let takes_none = matches!(verb, Verb::Inc | Verb::Mark | Verb::Zero | Verb::Remove);
-        let amount = match (&effect.value, takes_none) {
-            (None, true) => None,
-            (Some(_), true) => {
-                return Err(fault(key, format!("{name}: takes no value, expected none behind it")));
+        let range = match value {
+            Value::None => None,
+            Value::Replaces => Some(AmountRange::Any),
+            Value::Summed if kind == Kind::Counter => Some(AmountRange::Counted),
+            Value::Summed => Some(AmountRange::Summed),
+        };
+        let amount = match (&effect.value, range) {
+            (None, None) => None,
+            (Some(words), Some(range)) => Some(self.amount(key, words, range)?),
+            (Some(_), None) => {
+                return Err(fault(key, format!("{name}: takes no value, expected nothing after it")));
             }
-            (None, false) => return Err(fault(key, format!("{name}: expected \"from VALUE\" behind it"))),
-            (Some(words), false) => {
-                let range = match verb {
-                    Verb::Set | Verb::SetExisting => AmountRange::Any,
-                    _ if def.kind == MetricKind::Counter => AmountRange::Counted,
-                    _ => AmountRange::Summed,
-                };
-                Some(self.amount(key, words, range)?)
+            (None, Some(_)) => {
+                return Err(fault(key, format!("{name}: expected \"from VALUE\" after it")));
             }
         };
         let condition = match effect.condition {
@@ -365,48 +363,17 @@ impl Planner<'_> {
         Ok(())
     }
 
-    fn verb(key: &str, def: &MetricDef) -> Result<Verb, Fault> {
-        use MetricKind::{Age, Counter, Gauge, Histogram, Live};
-        let verb = match (key, &def.kind) {
-            ("inc", Counter) => Verb::Inc,
-            ("add", Counter | Gauge) => Verb::Add,
-            ("sub", Gauge) => Verb::Sub,
-            ("set", Gauge) => Verb::Set,
-            ("set_existing", Gauge) => Verb::SetExisting,
-            ("follow", Counter) => Verb::Follow,
-            ("observe", Histogram(_)) => Verb::Observe,
-            ("mark", Age) => Verb::Mark,
-            ("zero", Counter | Gauge | Live(_) | Histogram(_)) => Verb::Zero,
-            ("remove", Counter | Gauge | Histogram(_) | Age) => Verb::Remove,
-            _ => {
-                let expected = match key {
-                    "inc" | "follow" => "a counter",
-                    "add" => "a counter or a gauge",
-                    "observe" => "a histogram",
-                    "mark" => "an age",
-                    "zero" => "anything but an age",
-                    "remove" => "anything but a live gauge",
-                    _ => "a gauge",
-                };
-                let live =
-                    if matches!(def.kind, Live(_)) { " (a live gauge is set by no effect)" } else { "" };
-                let kind = def.kind.prometheus_type();
-                return Err(fault(key, format!("{} is a {kind}{live}, expected {expected}", def.name)));
-            }
-        };
-        Ok(verb)
-    }
-
-    /// Where the owner of a series is found; an event that touches none names it by its key fields.
-    fn owner_place(&mut self, key: &str, owner: EntityIndex) -> Result<Place, Fault> {
-        if let Some(place) = (0..self.handles.len()).find_map(|handle| self.reach(handle, owner)) {
-            return Ok(place);
+    /// The path to the owner of a series. An event that does not touch the owner names it by the fields of
+    /// its key.
+    fn owner_path(&mut self, key: &str, owner: EntityIndex) -> Result<EntityPath, Fault> {
+        if let Some(path) = (0..self.handles.len()).find_map(|handle| self.reach(handle, owner)) {
+            return Ok(path);
         }
         let handle = self.handles.len();
         self.handles.push(Handle { entity: owner, opened: false });
         let fields = self.key_fields(key, owner)?;
-        self.plan.steps.push(Step::Find { entity: owner, handle, key: fields, then: Then::Lend });
-        Ok(Place { handle, path: Vec::new() })
+        self.plan.steps.push(Step::Find { entity: owner, handle, key: fields, then: Then::Reference });
+        Ok(EntityPath { start: handle, parents: Vec::new() })
     }
 
     fn effect_set(&mut self, key: &str, metric: MetricIndex, effect: &Effect<'_>) -> Result<usize, Fault> {
@@ -420,7 +387,7 @@ impl Planner<'_> {
                 ));
             }
             if effect.target.braces[..index].iter().any(|(other, _)| other == label) {
-                return Err(fault(key, format!("{label}: a label taken twice, expected each once")));
+                return Err(fault(key, format!("{label}: a label given twice, expected each once")));
             }
         }
         let all: Vec<HandleIndex> = (0..self.handles.len()).collect();
@@ -430,18 +397,18 @@ impl Planner<'_> {
             {
                 vec![LabelSource::Text((*text).to_owned())]
             } else {
-                match self.lender(label, &all) {
+                match self.supplier(label, &all) {
                     None => vec![LabelSource::Field(self.field(key, label)?)],
-                    Some((place, part)) => {
-                        let own_of_opened = place.path.is_empty() && self.handles[place.handle].opened;
+                    Some((path, part)) => {
+                        let own_of_opened = path.parents.is_empty() && self.handles[path.start].opened;
                         let field = LabelSource::Field(self.field_used(label, FieldUse::Override));
-                        let lent =
-                            if own_of_opened { LabelSource::Empty } else { LabelSource::Entity(place, part) };
-                        vec![field, lent]
+                        let supplied =
+                            if own_of_opened { LabelSource::Empty } else { LabelSource::Entity(path, part) };
+                        vec![field, supplied]
                     }
                 }
             };
-            labels.push(self.fill(index, label, sources));
+            labels.push(self.fill(metric, index, sources));
         }
         Ok(self.set(LabelSet { labels }))
     }
@@ -456,7 +423,8 @@ impl Planner<'_> {
                     let handle = self.handles.iter().position(|handle| !handle.opened).ok_or_else(|| {
                         fault(
                             key,
-                            "elapsed: this event only opens, expected one that closes or is of an entity",
+                            "elapsed: this event only opens entities, expected one that closes or refers to \
+                             one",
                         )
                     })?;
                     AmountSource::Elapsed(handle)

@@ -1,100 +1,25 @@
-//! From a catalog's text to a checked [`Catalog`]: sections, names, types, buckets, transforms.
+//! Reads a catalog's text into a checked [`Catalog`].
 //!
-//! Every fault is an error with file, section, key and what was expected; all of them are found at once, and a fault that only
-//! follows from another one is left out. Effects are handed to `plan`.
+//! A fault names file, section, key and what was expected. All faults are found at once; a fault that only
+//! follows from another one is left out. `sections` reads single sections, `plan` the effects of events; this
+//! file checks what sections say of each other.
 
 use std::collections::{HashMap, HashSet};
-use std::fmt;
 
+use super::fault::{CatalogError, Fault, Names, fault};
 use super::model::{Catalog, EntityDef, EntityIndex, FieldUse, MetricDef, MetricKind, ScanEvents};
 use super::model::{EventPlan, Step, Then, Transform};
 use super::plan::{self, Context};
 use super::sections::{
-    check_keys, check_metric_name, is_name, read_entity, read_metric, read_system, read_transform, single,
+    ABANDONED, SCAN_KEYS, check_event_keys, check_metric_name, check_scan_keys, is_name, read_entity,
+    read_label, read_metric, read_system, single,
 };
 use crate::config::ini::{self, Entry, InlineComments, Section};
 use crate::faults::Faults;
 use crate::limits;
 use crate::protocol::shorthand::EventSpec;
 
-/// A fault of a catalog.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct CatalogError {
-    /// The file, or `built-in NAME`.
-    pub(super) file: String,
-    /// The section with its name, empty where the file as a whole is at fault.
-    pub(super) section: String,
-    /// The key, empty where the section as a whole is at fault.
-    pub(super) key: String,
-    /// What is wrong and what was expected.
-    pub(super) what: String,
-}
-
-impl fmt::Display for CatalogError {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}: ", self.file)?;
-        if !self.section.is_empty() {
-            write!(out, "[{}] ", self.section)?;
-        }
-        if !self.key.is_empty() {
-            write!(out, "{}: ", self.key)?;
-        }
-        out.write_str(&self.what)
-    }
-}
-
-/// A fault of a section, still without file and section.
-#[derive(Debug)]
-pub(super) struct Fault {
-    key: String,
-    what: String,
-    /// It follows from another fault, which is reported instead.
-    follows: bool,
-}
-
-pub(super) fn fault(key: &str, what: impl Into<String>) -> Fault {
-    Fault { key: key.to_owned(), what: what.into(), follows: false }
-}
-
-/// The names of a catalog's entities or metrics, in the order written.
-pub(super) struct Names {
-    what: &'static str,
-    list: Vec<String>,
-    index: HashMap<String, usize>,
-    /// Those whose section has a fault.
-    faulty: HashSet<usize>,
-    /// A section of this kind has a name that cannot be one, so another name may be missing.
-    incomplete: bool,
-}
-
-impl Names {
-    fn new(what: &'static str, sections: &[(&str, &Section)]) -> Self {
-        let list: Vec<String> = sections.iter().map(|(name, _)| (*name).to_owned()).collect();
-        let index = list.iter().enumerate().map(|(index, name)| (name.clone(), index)).collect();
-        Names { what, list, index, faulty: HashSet::new(), incomplete: false }
-    }
-
-    /// The index of a name that stands behind a key.
-    pub(super) fn find(&self, key: &str, name: &str) -> Result<usize, Fault> {
-        match self.index.get(name) {
-            Some(index) if self.faulty.contains(index) => {
-                let what = format!("{name}: its own section has a fault");
-                Err(Fault { follows: true, ..fault(key, what) })
-            }
-            Some(index) => Ok(*index),
-            None => {
-                let expected = match self.what {
-                    "entity" if !self.list.is_empty() => format!("one of {}", self.list.join(", ")),
-                    _ => "one of this catalog".to_owned(),
-                };
-                let what = format!("{name:?}: unknown {}, expected {expected}", self.what);
-                Err(Fault { follows: self.incomplete, ..fault(key, what) })
-            }
-        }
-    }
-}
-
-/// Reads one catalog. `file` is only named in errors, of which there is at most one a section.
+/// Reads one catalog. Errors name `file`; there is at most one for each section.
 pub(crate) fn read_catalog(file: &str, text: &str) -> Result<Catalog, Faults> {
     let document = ini::parse(text, InlineComments::Stripped, |_| true)
         .map_err(|errors| errors.iter().map(|error| format!("{file}: {error}")).collect::<Faults>())?;
@@ -106,7 +31,7 @@ pub(crate) fn read_catalog(file: &str, text: &str) -> Result<Catalog, Faults> {
     }
 }
 
-/// Goes through a catalog and collects its faults.
+/// Reads a catalog and collects its faults.
 struct Reader<'a> {
     file: &'a str,
     errors: Vec<CatalogError>,
@@ -125,12 +50,12 @@ impl Reader<'_> {
         }
     }
 
-    /// The value of a result; a fault is noted.
+    /// Returns the value of a result, and notes its fault.
     fn good<T>(&mut self, section: &str, result: Result<T, Fault>) -> Option<T> {
         result.map_err(|fault| self.note(section, fault)).ok()
     }
 
-    /// The catalog as far as it is without fault.
+    /// Returns the catalog as far as it has no faults.
     fn read(&mut self, sections: &[Section]) -> Option<Catalog> {
         let mut parts = Parts::default();
         for section in sections {
@@ -144,9 +69,9 @@ impl Reader<'_> {
         let system = self.good("system", read_system(system));
         self.good("system", parts.check_size())?;
         let (entities, entity_names) = self.entities(&parts);
-        let (metrics, metric_names) = self.metrics(&parts, &entity_names);
-        let transforms = self.transforms(&parts, &metrics);
-        let (name, title) = system?;
+        let (mut metrics, metric_names) = self.metrics(&parts, &entity_names);
+        self.transforms(&parts, &mut metrics);
+        let system = system?;
         let mut gauges = vec![Vec::new(); entities.len()];
         for (index, metric) in
             metrics.iter().enumerate().filter(|(index, _)| !metric_names.faulty.contains(index))
@@ -160,18 +85,18 @@ impl Reader<'_> {
                 gauges[entity].push(index);
             }
         }
-        let mut catalog = Catalog { name, title, entities, metrics, ..Catalog::default() };
+        let mut catalog =
+            Catalog { name: system.name, title: system.title, entities, metrics, ..Catalog::default() };
         let context = Context {
             system: &catalog.name,
             entities: &catalog.entities,
             entity_names: &entity_names,
             metrics: &catalog.metrics,
             metric_names: &metric_names,
-            transforms: &transforms,
             gauges: &gauges,
         };
         let gauges = self.gauges(&parts, &context);
-        // A gauge that cannot be filled would be named again by each event.
+        // Each event would report once more a gauge that cannot be filled.
         let events = if gauges.is_some() { self.events(&parts, &context) } else { Vec::new() };
         for (entity, gauges) in catalog.entities.iter_mut().zip(gauges?) {
             entity.gauges = gauges;
@@ -185,24 +110,24 @@ impl Reader<'_> {
         Some(catalog)
     }
 
-    /// The entities. One with a fault keeps its place, so that the others keep theirs.
+    /// Reads the entities. One with a fault keeps its index, so that the others keep theirs.
     fn entities(&mut self, parts: &Parts<'_>) -> (Vec<EntityDef>, Names) {
         let mut names = Names::new("entity", &parts.entities);
         let mut entities = Vec::new();
         for (index, (name, section)) in parts.entities.iter().enumerate() {
             names.incomplete |= !is_name(name);
-            let entity = check_keys(section, ENTITY_KEYS).and_then(|()| read_entity(name, section, &names));
+            let entity = read_entity(name, section, &names);
             if entity.is_err() {
                 names.faulty.insert(index);
             }
             entities.push(self.good(&section.name, entity).unwrap_or_default());
         }
-        for index in circular(&entities) {
+        if let Some(index) = find_cycle(&entities) {
             let what = "a cycle, expected parents that are not within it themselves";
             self.note(&parts.entities[index].1.name, fault("within", what));
             names.faulty.insert(index);
         }
-        // What has a parent with a fault cannot be judged.
+        // An entity whose parent has a fault cannot be checked.
         for start in names.faulty.clone() {
             let mut rest = vec![start];
             while let Some(parent) = rest.pop() {
@@ -215,16 +140,14 @@ impl Reader<'_> {
         (entities, names)
     }
 
-    /// The metrics. One with a fault keeps its place, so that the others keep theirs.
+    /// Reads the metrics. One with a fault keeps its index, so that the others keep theirs.
     fn metrics(&mut self, parts: &Parts<'_>, entities: &Names) -> (Vec<MetricDef>, Names) {
         let mut names = Names::new("metric", &parts.metrics);
         let mut metrics = Vec::new();
         for (index, (name, section)) in parts.metrics.iter().enumerate() {
             let named = check_metric_name("", name);
             names.incomplete |= named.is_err();
-            let metric = named
-                .and_then(|()| check_keys(section, METRIC_KEYS))
-                .and_then(|()| read_metric(name, section, entities));
+            let metric = named.and_then(|()| read_metric(name, section, entities));
             if metric.is_err() {
                 names.faulty.insert(index);
             }
@@ -233,26 +156,25 @@ impl Reader<'_> {
         (metrics, names)
     }
 
-    fn transforms(&mut self, parts: &Parts<'_>, metrics: &[MetricDef]) -> HashMap<String, Transform> {
-        let labels: HashSet<&String> = metrics.iter().flat_map(|metric| &metric.labels).collect();
-        let mut transforms = HashMap::new();
+    /// Gives each metric the transforms of its labels.
+    fn transforms(&mut self, parts: &Parts<'_>, metrics: &mut [MetricDef]) {
+        let mut transforms: HashMap<&str, Transform> = HashMap::new();
+        let labels: HashSet<&str> = metrics.iter().flat_map(|def| &def.labels).map(String::as_str).collect();
         for (label, section) in &parts.labels {
-            let label = (*label).to_owned();
-            let transform = check_keys(section, LABEL_KEYS).and_then(|()| read_transform(section));
-            if !labels.contains(&label) && self.errors.is_empty() {
-                self.note(
-                    &section.name,
-                    fault("", "no metric has this label, expected one that a metric lists"),
-                );
+            let transform = read_label(section);
+            if !labels.contains(label) && self.errors.is_empty() {
+                let what = "no metric has this label, expected one that a metric lists";
+                self.note(&section.name, fault("", what));
             }
-            if let Some(transform) = self.good(&section.name, transform) {
-                transforms.insert(label, transform);
-            }
+            transforms.extend(self.good(&section.name, transform).map(|transform| (*label, transform)));
         }
-        transforms
+        for metric in metrics {
+            let transform = |label: &String| transforms.get(label.as_str()).cloned();
+            metric.transforms = metric.labels.iter().map(transform).collect();
+        }
     }
 
-    /// For each entity the gauges that begin with it; none where one of them cannot be filled.
+    /// Compiles the gauges that start with each entity. Returns `None` if one of them cannot be filled.
     fn gauges(&mut self, parts: &Parts<'_>, context: &Context<'_>) -> Option<Vec<EventPlan>> {
         let mut all = Vec::new();
         for entity in 0..context.entities.len() {
@@ -276,17 +198,17 @@ impl Reader<'_> {
             let plan = if named.is_none_or(str::is_empty) {
                 Err(fault("", format!("expected an event named {system}.…")))
             } else {
-                check_keys(section, plan::EVENT_KEYS).and_then(|()| plan::plan_event(event, section, context))
+                check_event_keys(section).and_then(|()| plan::plan_event(event, section, context))
             };
             events.extend(self.good(&section.name, plan));
         }
         events
     }
 
-    /// The events that stand for an entity's abandonment.
+    /// Resolves the events that are applied when entities are abandoned.
     fn abandoned(&mut self, parts: &Parts<'_>, catalog: &mut Catalog) {
         for (index, (_, section)) in parts.entities.iter().enumerate() {
-            let Ok(Some(entry)) = single(section, "abandoned") else { continue };
+            let Ok(Some(entry)) = single(section, ABANDONED) else { continue };
             let is_faulty = parts.events.iter().any(|(name, _)| *name == entry.value)
                 && !catalog.events.iter().any(|event| event.name == entry.value);
             if !is_faulty {
@@ -296,11 +218,6 @@ impl Reader<'_> {
         }
     }
 }
-
-const ENTITY_KEYS: &[&str] = &["key", "labels", "within", "abandoned", "owned", "when_empty"];
-const METRIC_KEYS: &[&str] =
-    &["type", "help", "labels", "since", "live", "owner", "buckets", "alias", "zero"];
-const LABEL_KEYS: &[&str] = &["transform", "parents"];
 
 /// The sections by their first word.
 #[derive(Default)]
@@ -320,11 +237,11 @@ impl<'a> Parts<'a> {
         let list = match words.as_slice() {
             ["system"] => {
                 self.system = Some(section);
-                return check_keys(section, &["name", "title"]);
+                return Ok(());
             }
             ["scan"] => {
                 self.scan = Some(section);
-                return check_keys(section, &["succeeded", "partial", "failed"]);
+                return check_scan_keys(section);
             }
             ["entity", _] => &mut self.entities,
             ["metric", _] => &mut self.metrics,
@@ -345,7 +262,7 @@ impl<'a> Parts<'a> {
         Ok(())
     }
 
-    /// More than indices can hold cannot be read at all.
+    /// Refuses more sections than the indices can hold.
     fn check_size(&self) -> Result<(), Fault> {
         let (kinds, metrics) = (self.entities.len(), self.metrics.len());
         if kinds > limits::ENTITY_KINDS_MAX {
@@ -361,14 +278,15 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// An abandoned event has to close the entity, and the entity has to be able to fill all it needs.
+/// Finds the event that `abandoned` names. It must close the entity, whose parts must supply every field that
+/// it requires.
 fn find_abandoned(
     entry: &Entry,
     index: usize,
     entities: &[EntityDef],
     events: &[EventPlan],
 ) -> Result<usize, Fault> {
-    let wrong = |what: String| fault("abandoned", format!("{}: {what}", entry.value));
+    let wrong = |what: String| fault(ABANDONED, format!("{}: {what}", entry.value));
     let entity = &entities[index];
     let Some(at) = events.iter().position(|event| event.name == entry.value) else {
         return Err(wrong("unknown event, expected one of this catalog that closes the entity".to_owned()));
@@ -414,11 +332,16 @@ fn read_scan(section: &Section, events: &[EventPlan]) -> Result<ScanEvents, Faul
         }
         Ok(list)
     };
-    Ok(ScanEvents { succeeded: list("succeeded")?, partial: list("partial")?, failed: list("failed")? })
+    let mut scan = ScanEvents::default();
+    for (key, events) in SCAN_KEYS {
+        *events(&mut scan) = list(key)?;
+    }
+    Ok(scan)
 }
 
-/// The entities that are within themselves: what is left when those without open parents are taken away again and again.
-fn circular(entities: &[EntityDef]) -> Vec<EntityIndex> {
+/// Finds an entity that is within itself: those without parents are removed until only cycles remain, and
+/// what is below them.
+fn find_cycle(entities: &[EntityDef]) -> Option<EntityIndex> {
     let mut children = vec![Vec::new(); entities.len()];
     let mut parents: Vec<usize> = entities.iter().map(|entity| entity.within.len()).collect();
     for (index, entity) in entities.iter().enumerate() {
@@ -433,8 +356,7 @@ fn circular(entities: &[EntityDef]) -> Vec<EntityIndex> {
             }
         }
     }
-    // What is only below a circle is left, too; the first one is enough to find it.
-    let in_circle = |start: EntityIndex| {
+    let is_in_cycle = |start: EntityIndex| {
         let mut seen = vec![false; entities.len()];
         let mut rest = entities[start].within.clone();
         while let Some(parent) = rest.pop() {
@@ -447,9 +369,5 @@ fn circular(entities: &[EntityDef]) -> Vec<EntityIndex> {
         }
         false
     };
-    (0..entities.len())
-        .filter(|&index| parents[index] > 0)
-        .find(|&index| in_circle(index))
-        .into_iter()
-        .collect()
+    (0..entities.len()).find(|&index| parents[index] > 0 && is_in_cycle(index))
 }

@@ -1,41 +1,206 @@
-//! The sections of a catalog, each by itself: keys, names, types, buckets, transforms. What one says of others is `read`'s.
+//! The sections of a catalog: for each kind a table of its keys, with what each key takes and sets.
+//!
+//! A section is read by itself here; `read` checks what sections say of each other, `plan` reads the effects
+//! of events.
 
-use super::model::{EntityDef, EntityIndex, EventPlan, MetricDef, MetricKind, Transform};
-use super::read::{Fault, Names, fault};
+use super::fault::{Fault, Names, fault};
+use super::model::{EntityDef, EntityIndex, MetricDef, MetricKind, ScanEvents, Transform};
+use super::verbs::{Kind, VERBS};
 use crate::config::ini::{Entry, Section};
+use crate::faults::{alternatives, put};
 use crate::limits;
 
-pub(super) fn check_keys(section: &Section, known: &[&str]) -> Result<(), Fault> {
-    match section.entries.iter().find(|entry| !known.contains(&entry.key.as_str())) {
-        Some(entry) => Err(fault(&entry.key, format!("unknown key, expected one of {}", known.join(", ")))),
+/// A key of a section that `T` is read from; `C` is what its value may name.
+pub(super) struct Key<T: 'static, C: 'static = ()> {
+    name: &'static str,
+    /// What is expected where the key is missing or empty, if that is a fault.
+    required: Option<&'static str>,
+    set: fn(&mut T, &Entry, &C) -> Result<(), Fault>,
+}
+
+const fn required<T, C>(
+    name: &'static str,
+    expected: &'static str,
+    set: fn(&mut T, &Entry, &C) -> Result<(), Fault>,
+) -> Key<T, C> {
+    Key { name, required: Some(expected), set }
+}
+
+const fn optional<T, C>(name: &'static str, set: fn(&mut T, &Entry, &C) -> Result<(), Fault>) -> Key<T, C> {
+    Key { name, required: None, set }
+}
+
+/// `[system]`.
+#[derive(Default)]
+pub(super) struct System {
+    pub(super) name: String,
+    pub(super) title: String,
+}
+
+const SYSTEM_KEYS: &[Key<System>] = &[
+    required("name", "a text", |system, entry, ()| {
+        let name = &entry.value;
+        if !is_name(name) {
+            return Err(fault("name", format!("{name:?}: expected letters, digits and _")));
+        }
+        if name == "exporter" {
+            let what = "exporter: stands for the exporter's own metrics, expected another name";
+            return Err(fault("name", what));
+        }
+        put(&mut system.name, Ok(name.clone()))
+    }),
+    required("title", "a text", |system, entry, ()| put(&mut system.title, Ok(entry.value.clone()))),
+];
+
+const ENTITY_KEYS: &[Key<EntityDef, Names>] = &[
+    required("key", "the fields that identify an open one", |entity, entry, _| {
+        put(&mut entity.key, field_names(entry))
+    }),
+    optional("labels", |entity, entry, _| put(&mut entity.labels, field_names(entry))),
+    optional("within", |entity, entry, entities| {
+        let parents: Result<Vec<EntityIndex>, Fault> =
+            names(entry)?.iter().map(|parent| entities.find("within", parent)).collect();
+        put(&mut entity.within, parents)
+    }),
+    // It names an event, so `read` resolves it once the events are known.
+    optional(ABANDONED, |_, _, _| Ok(())),
+    optional("owned", |entity, entry, _| put(&mut entity.owned, yes_no(entry))),
+    optional("when_empty", |entity, entry, _| match entry.value.as_str() {
+        "close" => put(&mut entity.closes_when_empty, Ok(true)),
+        other => Err(fault("when_empty", format!("{other:?}: expected close, or leave the key out"))),
+    }),
+];
+
+pub(super) const ABANDONED: &str = "abandoned";
+
+/// `[metric NAME]`, whose keys depend on each other.
+#[derive(Default)]
+struct Metric {
+    def: MetricDef,
+    kind: Option<Kind>,
+    live: Option<EntityIndex>,
+    buckets: Option<Vec<f64>>,
+    zero: Option<bool>,
+}
+
+const TYPES: &[(&str, Kind)] =
+    &[("counter", Kind::Counter), ("gauge", Kind::Gauge), ("histogram", Kind::Histogram), ("age", Kind::Age)];
+
+const METRIC_KEYS: &[Key<Metric, Names>] = &[
+    required("type", "counter, gauge, histogram or age", |metric, entry, _| {
+        put(&mut metric.kind, one_of(TYPES, entry).map(Some))
+    }),
+    required("help", "a text", |metric, entry, _| put(&mut metric.def.help, Ok(entry.value.clone()))),
+    optional("labels", |metric, entry, _| put(&mut metric.def.labels, label_names(entry))),
+    optional("since", |metric, entry, _| put(&mut metric.def.since, Ok(Some(entry.value.clone())))),
+    optional("live", |metric, entry, entities| {
+        put(&mut metric.live, entities.find("live", &entry.value).map(Some))
+    }),
+    optional("owner", |metric, entry, entities| {
+        put(&mut metric.def.owner, entities.find("owner", &entry.value).map(Some))
+    }),
+    optional("buckets", |metric, entry, _| put(&mut metric.buckets, read_buckets(&entry.value).map(Some))),
+    optional("alias", |metric, entry, _| {
+        check_metric_name("alias", &entry.value)?;
+        put(&mut metric.def.alias, Ok(Some(entry.value.clone())))
+    }),
+    optional("zero", |metric, entry, _| put(&mut metric.zero, yes_no(entry).map(Some))),
+];
+
+/// `[label NAME]`.
+#[derive(Default)]
+struct Label {
+    transform: Option<Transform>,
+    parents: Option<Vec<String>>,
+}
+
+const TRANSFORMS: &[(&str, Transform)] = &[
+    ("path", Transform::Path(Vec::new())),
+    ("slug", Transform::Slug),
+    ("address", Transform::Address),
+    ("quiet", Transform::Quiet),
+];
+
+const LABEL_KEYS: &[Key<Label>] = &[
+    required("transform", "path, slug, address or quiet", |label, entry, ()| {
+        put(&mut label.transform, one_of(TRANSFORMS, entry).map(Some))
+    }),
+    optional("parents", |label, entry, ()| {
+        let words = entry.value.split(',').map(str::trim).filter(|word| !word.is_empty());
+        put(&mut label.parents, Ok(Some(words.map(str::to_owned).collect())))
+    }),
+];
+
+/// What an event's section holds beside effects: lists of fields.
+pub(super) const EVENT_LISTS: [&str; 2] = ["optional", "fields"];
+
+/// The keys of `[scan]`, which may be repeated, and the events that each of them lists.
+pub(super) type ScanKey = (&'static str, fn(&mut ScanEvents) -> &mut Vec<String>);
+pub(super) const SCAN_KEYS: [ScanKey; 3] = [
+    ("succeeded", |scan| &mut scan.succeeded),
+    ("partial", |scan| &mut scan.partial),
+    ("failed", |scan| &mut scan.failed),
+];
+
+/// Every key, type and transform of the grammar but the effects, which are [`VERBS`].
+pub(crate) fn words() -> impl Iterator<Item = &'static str> {
+    let keys = SYSTEM_KEYS.iter().map(|key| key.name);
+    let keys = keys.chain(ENTITY_KEYS.iter().map(|key| key.name));
+    let keys = keys.chain(METRIC_KEYS.iter().map(|key| key.name));
+    let keys = keys.chain(LABEL_KEYS.iter().map(|key| key.name));
+    let keys = keys.chain(EVENT_LISTS).chain(SCAN_KEYS.iter().map(|(name, _)| *name));
+    keys.chain(TYPES.iter().map(|(name, _)| *name)).chain(TRANSFORMS.iter().map(|(name, _)| *name))
+}
+
+/// Reads a section by the table of its keys.
+fn read_keys<T, C>(section: &Section, keys: &[Key<T, C>], known: &C, mut read: T) -> Result<T, Fault> {
+    check_keys(section, keys.iter().map(|key| key.name))?;
+    for key in keys {
+        match (single(section, key.name)?, key.required) {
+            (None, None) => {}
+            (Some(entry), None) => (key.set)(&mut read, entry, known)?,
+            (Some(entry), Some(_)) if !entry.value.is_empty() => (key.set)(&mut read, entry, known)?,
+            (_, Some(expected)) => return Err(fault(key.name, format!("missing, expected {expected}"))),
+        }
+    }
+    Ok(read)
+}
+
+pub(super) fn check_keys(
+    section: &Section,
+    known: impl Iterator<Item = &'static str> + Clone,
+) -> Result<(), Fault> {
+    match section.entries.iter().find(|entry| !known.clone().any(|key| key == entry.key)) {
+        Some(entry) => {
+            let known: Vec<&str> = known.collect();
+            Err(fault(&entry.key, format!("unknown key, expected one of {}", known.join(", "))))
+        }
         None => Ok(()),
     }
+}
+
+pub(super) fn check_event_keys(section: &Section) -> Result<(), Fault> {
+    check_keys(section, EVENT_LISTS.into_iter().chain(VERBS.iter().map(|verb| verb.key)))
+}
+
+pub(super) fn check_scan_keys(section: &Section) -> Result<(), Fault> {
+    check_keys(section, SCAN_KEYS.iter().map(|(name, _)| *name))
 }
 
 pub(super) fn single<'a>(section: &'a Section, key: &str) -> Result<Option<&'a Entry>, Fault> {
     section.single(key).map_err(|_| fault(key, "written twice, expected once"))
 }
 
-pub(super) fn text<'a>(section: &'a Section, key: &str) -> Result<&'a str, Fault> {
-    match single(section, key)? {
-        Some(entry) if !entry.value.is_empty() => Ok(&entry.value),
-        _ => Err(fault(key, "missing, expected a text")),
-    }
-}
-
-/// A comma-separated list of names, empty where the key is missing.
-pub(super) fn names(section: &Section, key: &str) -> Result<Vec<String>, Fault> {
-    let Some(entry) = single(section, key)? else { return Ok(Vec::new()) };
+/// A comma-separated list of names.
+pub(super) fn names(entry: &Entry) -> Result<Vec<String>, Fault> {
     let mut list: Vec<String> = Vec::new();
     for name in entry.value.split(',').map(str::trim) {
         if !is_name(name) {
-            return Err(fault(
-                key,
-                format!("{name:?}: expected names of letters, digits and _, separated by commas"),
-            ));
+            let what = format!("{name:?}: expected names of letters, digits and _, separated by commas");
+            return Err(fault(&entry.key, what));
         }
         if list.iter().any(|other| other == name) {
-            return Err(fault(key, format!("{name}: a name taken twice, expected each name once")));
+            return Err(fault(&entry.key, format!("{name}: a name taken twice, expected each name once")));
         }
         list.push(name.to_owned());
     }
@@ -48,7 +213,7 @@ pub(super) fn is_name(name: &str) -> bool {
         && chars.all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
-/// Names that a line uses for itself.
+/// Refuses the names that a line uses for itself.
 pub(super) fn check_field_name(key: &str, name: &str) -> Result<(), Fault> {
     if matches!(name, "event" | "time" | "hello" | "bye") {
         return Err(fault(key, format!("{name}: every line uses this field itself, expected another name")));
@@ -56,71 +221,65 @@ pub(super) fn check_field_name(key: &str, name: &str) -> Result<(), Fault> {
     Ok(())
 }
 
-pub(super) fn read_system(section: &Section) -> Result<(String, String), Fault> {
-    let name = text(section, "name")?;
-    if !is_name(name) {
-        return Err(fault("name", format!("{name:?}: expected letters, digits and _")));
+fn field_names(entry: &Entry) -> Result<Vec<String>, Fault> {
+    let list = names(entry)?;
+    list.iter().try_for_each(|name| check_field_name(&entry.key, name))?;
+    Ok(list)
+}
+
+fn label_names(entry: &Entry) -> Result<Vec<String>, Fault> {
+    let list = field_names(entry)?;
+    for label in &list {
+        if label == "le" {
+            let what = "le: a histogram uses this label itself, expected another name";
+            return Err(fault(&entry.key, what));
+        }
+        if label.starts_with("__") || label == "quantile" {
+            let what = format!("{label}: Prometheus reserves this label, expected another name");
+            return Err(fault(&entry.key, what));
+        }
     }
-    if name == "exporter" {
-        return Err(fault("name", "exporter: stands for the exporter's own metrics, expected another name"));
+    Ok(list)
+}
+
+fn yes_no(entry: &Entry) -> Result<bool, Fault> {
+    match entry.value.as_str() {
+        "yes" => Ok(true),
+        "no" => Ok(false),
+        other => Err(fault(&entry.key, format!("{other:?}: expected yes or no"))),
     }
-    Ok((name.to_owned(), text(section, "title")?.to_owned()))
+}
+
+/// What a table has for a value.
+fn one_of<V: Clone>(table: &[(&str, V)], entry: &Entry) -> Result<V, Fault> {
+    let found = table.iter().find(|(name, _)| *name == entry.value);
+    found.map(|(_, value)| value.clone()).ok_or_else(|| {
+        let expected = alternatives(table.iter().map(|(name, _)| *name));
+        fault(&entry.key, format!("{:?}: expected {expected}", entry.value))
+    })
+}
+
+pub(super) fn read_system(section: &Section) -> Result<System, Fault> {
+    read_keys(section, SYSTEM_KEYS, &(), System::default())
 }
 
 pub(super) fn read_entity(name: &str, section: &Section, all: &Names) -> Result<EntityDef, Fault> {
     if !is_name(name) {
         return Err(fault("", "expected a name of letters, digits and _"));
     }
-    let key = names(section, "key")?;
-    if key.is_empty() {
-        return Err(fault("key", "missing, expected the fields that tell open ones apart"));
-    }
-    let labels = names(section, "labels")?;
-    for (list, field) in
-        key.iter().map(|field| ("key", field)).chain(labels.iter().map(|field| ("labels", field)))
-    {
-        check_field_name(list, field)?;
-    }
-    if let Some(field) = labels.iter().find(|field| key.contains(field)) {
+    let entity = EntityDef { name: name.to_owned(), owned: true, ..EntityDef::default() };
+    let entity = read_keys(section, ENTITY_KEYS, all, entity)?;
+    if let Some(field) = entity.labels.iter().find(|field| entity.key.contains(field)) {
         return Err(fault("labels", format!("{field}: already in the key, expected further fields")));
     }
-    if key.len() + labels.len() > limits::ENTITY_PARTS_MAX {
-        return Err(fault(
-            "labels",
-            format!("too many, expected at most {} fields", limits::ENTITY_PARTS_MAX),
-        ));
+    if entity.key.len() + entity.labels.len() > limits::ENTITY_PARTS_MAX {
+        let what = format!("too many, expected at most {} fields", limits::ENTITY_PARTS_MAX);
+        return Err(fault("labels", what));
     }
-    let within = names(section, "within")?;
-    let within: Result<Vec<EntityIndex>, Fault> =
-        within.iter().map(|parent| all.find("within", parent)).collect();
-    let closes_when_empty = match single(section, "when_empty")?.map(|entry| entry.value.as_str()) {
-        None => false,
-        Some("close") => true,
-        Some(other) => return Err(fault("when_empty", format!("{other:?}: expected close, or no such key"))),
-    };
-    Ok(EntityDef {
-        name: name.to_owned(),
-        key,
-        labels,
-        within: within?,
-        abandoned: None,
-        owned: yes_no(section, "owned")?.unwrap_or(true),
-        closes_when_empty,
-        gauges: EventPlan::default(),
-    })
+    Ok(entity)
 }
 
-/// The value of a key that is `yes` or `no`.
-pub(super) fn yes_no(section: &Section, key: &str) -> Result<Option<bool>, Fault> {
-    match single(section, key)?.map(|entry| entry.value.as_str()) {
-        None => Ok(None),
-        Some("yes") => Ok(Some(true)),
-        Some("no") => Ok(Some(false)),
-        Some(other) => Err(fault(key, format!("{other:?}: expected yes or no"))),
-    }
-}
-
-/// Names that Prometheus and this program keep for themselves, and what is no name at all.
+/// Refuses names that Prometheus does not take, and those that it and this program reserve.
 pub(super) fn check_metric_name(key: &str, name: &str) -> Result<(), Fault> {
     if !is_name(name) {
         let what =
@@ -133,66 +292,37 @@ pub(super) fn check_metric_name(key: &str, name: &str) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Reads a metric; `read` fills in the transforms of its labels.
 pub(super) fn read_metric(name: &str, section: &Section, entities: &Names) -> Result<MetricDef, Fault> {
-    let help = text(section, "help")?.to_owned();
-    let labels = names(section, "labels")?;
-    for label in &labels {
-        check_field_name("labels", label)?;
-        if label == "le" {
-            let what = "le: a histogram uses this label itself, expected another name";
-            return Err(fault("labels", what));
-        }
-        if label.starts_with("__") || label == "quantile" {
-            return Err(fault(
-                "labels",
-                format!("{label}: Prometheus reserves this label, expected another name"),
-            ));
-        }
-    }
-    let kind = read_kind(section, entities)?;
-    let alias = single(section, "alias")?.map(|entry| entry.value.clone());
-    if let Some(alias) = &alias {
-        check_metric_name("alias", alias)?;
-    }
-    let owner = match single(section, "owner")? {
-        None => None,
-        Some(entry) => Some(entities.find("owner", &entry.value)?),
-    };
-    let since = single(section, "since")?.map(|entry| entry.value.clone());
-    let zero = yes_no(section, "zero")?;
-    if zero.is_some() && !labels.is_empty() {
+    let metric = read_keys(section, METRIC_KEYS, entities, Metric::default())?;
+    let kind = kind(&metric)?;
+    if metric.zero.is_some() && !metric.def.labels.is_empty() {
         return Err(fault("zero", "this metric has labels, expected one that exists at 0 from the start"));
     }
-    let zero = zero.unwrap_or(true);
-    Ok(MetricDef { name: name.to_owned(), alias, kind, help, labels, since, owner, zero })
+    Ok(MetricDef { name: name.to_owned(), kind, zero: metric.zero.unwrap_or(true), ..metric.def })
 }
 
-fn read_kind(section: &Section, entities: &Names) -> Result<MetricKind, Fault> {
-    let live = single(section, "live")?;
-    let buckets = single(section, "buckets")?;
-    let kind = match (text(section, "type")?, live, buckets) {
-        ("counter", None, None) => MetricKind::Counter,
-        ("age", None, None) => MetricKind::Age,
-        ("gauge", None, None) => MetricKind::Gauge,
-        ("gauge", Some(entry), None) => MetricKind::Live(entities.find("live", &entry.value)?),
-        ("histogram", None, Some(entry)) => MetricKind::Histogram(read_buckets(&entry.value)?),
-        ("histogram", None, None) => {
+fn kind(metric: &Metric) -> Result<MetricKind, Fault> {
+    if metric.live.is_some() && metric.kind != Some(Kind::Gauge) {
+        return Err(fault("live", "only a gauge can be live, expected type = gauge"));
+    }
+    if metric.buckets.is_some() && metric.kind != Some(Kind::Histogram) {
+        return Err(fault("buckets", "only a histogram has buckets, expected none"));
+    }
+    Ok(match (metric.kind.expect("the table requires a type"), metric.live, &metric.buckets) {
+        (Kind::Counter, ..) => MetricKind::Counter,
+        (Kind::Age, ..) => MetricKind::Age,
+        (Kind::Gauge | Kind::LiveGauge, Some(entity), _) => MetricKind::Live(entity),
+        (Kind::Gauge | Kind::LiveGauge, None, _) => MetricKind::Gauge,
+        (Kind::Histogram, _, Some(bounds)) => MetricKind::Histogram(bounds.clone()),
+        (Kind::Histogram, ..) => {
             return Err(fault("buckets", "missing, expected the buckets of the histogram"));
         }
-        ("counter" | "age" | "gauge", None, Some(_)) => {
-            return Err(fault("buckets", "only a histogram has buckets, expected none"));
-        }
-        ("counter" | "age" | "histogram", Some(_), _) => {
-            return Err(fault("live", "only a gauge can be live, expected type = gauge"));
-        }
-        (other, ..) => {
-            return Err(fault("type", format!("{other:?}: expected counter, gauge, histogram or age")));
-        }
-    };
-    Ok(kind)
+    })
 }
 
-/// `0.1, 1, 10` or `exponential MIN MAX COUNT`: COUNT bounds from MIN to MAX, each the same multiple of the last.
+/// `0.1, 1, 10` or `exponential MIN MAX COUNT`: COUNT bounds from MIN to MAX, each the same multiple of the
+/// last.
 fn read_buckets(text: &str) -> Result<Vec<f64>, Fault> {
     let expected = "expected rising numbers, or: exponential MIN MAX COUNT";
     let number = |word: &str| word.parse::<f64>().ok().filter(|number| number.is_finite());
@@ -226,7 +356,8 @@ fn read_buckets(text: &str) -> Result<Vec<f64>, Fault> {
     Ok(bounds)
 }
 
-/// The positive root of a number above 1, by Newton's method. The C library's `pow` would keep half a MiB resident.
+/// The positive root of a number above 1, by Newton's method. The C library's `pow` would keep half a MiB
+/// resident.
 fn root(number: f64, degree: i32) -> f64 {
     let mut root = number;
     loop {
@@ -238,29 +369,33 @@ fn root(number: f64, degree: i32) -> f64 {
     }
 }
 
-pub(super) fn read_transform(section: &Section) -> Result<Transform, Fault> {
-    let transform = text(section, "transform")?;
-    let parents = single(section, "parents")?;
-    match (transform, parents) {
-        ("path", parents) => Ok(Transform::Path(
-            parents
-                .map_or("", |entry| &entry.value)
-                .split(',')
-                .map(|word| word.trim().to_owned())
-                .filter(|word| !word.is_empty())
-                .collect(),
-        )),
+pub(super) fn read_label(section: &Section) -> Result<Transform, Fault> {
+    let label = read_keys(section, LABEL_KEYS, &(), Label::default())?;
+    match (label.transform.expect("the table requires a transform"), label.parents) {
+        (Transform::Path(_), parents) => Ok(Transform::Path(parents.unwrap_or_default())),
         (_, Some(_)) => Err(fault("parents", "only transform = path has parents, expected none")),
-        ("slug", None) => Ok(Transform::Slug),
-        ("address", None) => Ok(Transform::Address),
-        ("quiet", None) => Ok(Transform::Quiet),
-        (other, None) => Err(fault("transform", format!("{other:?}: expected path, slug, address or quiet"))),
+        (transform, None) => Ok(transform),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_tables_have_each_key_once_and_name_every_type_and_transform() {
+        let event: Vec<&str> = EVENT_LISTS.into_iter().chain(VERBS.iter().map(|verb| verb.key)).collect();
+        let metric: Vec<&str> = METRIC_KEYS.iter().map(|key| key.name).collect();
+        let entity: Vec<&str> = ENTITY_KEYS.iter().map(|key| key.name).collect();
+        for keys in [event, metric, entity] {
+            let once: std::collections::HashSet<&str> = keys.iter().copied().collect();
+            assert_eq!(once.len(), keys.len(), "{keys:?}");
+        }
+        let types = alternatives(TYPES.iter().map(|(name, _)| *name));
+        let transforms = alternatives(TRANSFORMS.iter().map(|(name, _)| *name));
+        assert_eq!(METRIC_KEYS[0].required, Some(types.as_str()));
+        assert_eq!(LABEL_KEYS[0].required, Some(transforms.as_str()));
+    }
 
     #[test]
     fn exponential_buckets_begin_and_end_where_they_say() {

@@ -2,19 +2,19 @@ use super::*;
 use model::FieldUse;
 
 #[test]
-fn the_built_in_catalogs_are_without_fault() {
+fn the_built_in_catalogs_have_no_faults() {
     let names: Vec<String> = load(None).unwrap().all.iter().map(|catalog| catalog.name.clone()).collect();
     assert_eq!(names, ["recording", "signaling", "proxy", "edumeet", "vlog"]);
 }
 
 #[test]
-fn a_directory_that_is_not_there_holds_no_catalogs() {
+fn a_missing_directory_holds_no_catalogs() {
     assert_eq!(load(Some(Path::new("/nonexistent"))).unwrap().all.len(), 5);
 }
 
-/// Fields that an event needs and may have, as its users see them.
+/// The fields that an event requires, and those that it may have.
 #[test]
-fn fields_are_worked_out_from_the_effects() {
+fn the_fields_of_an_event_follow_from_its_effects() {
     let catalogs = load(None).unwrap().all;
     let cases = [
         ("recording.started", "backend recording", ""),

@@ -1,4 +1,4 @@
-//! The words of the command line.
+//! The command line: a table of commands and options, from which `parse` and `help` derive.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -7,8 +7,9 @@ use lexopt::prelude::*;
 
 use crate::config;
 use crate::daemon::configuration::Overrides;
+use crate::faults::{alternatives, put};
 
-/// What is to be done.
+/// A parsed command.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Command {
     /// Run the daemon.
@@ -17,12 +18,12 @@ pub(crate) enum Command {
     Check {
         /// `--client`.
         client: Option<IpAddr>,
-        /// `--forwarded-for`, each a header.
+        /// `--forwarded-for`, one for each header.
         forwarded: Vec<String>,
     },
     /// Show metrics and events.
     Catalog {
-        /// One system; all without it.
+        /// `None`: all systems.
         system: Option<String>,
         /// `--format`.
         format: Format,
@@ -45,7 +46,7 @@ pub(crate) enum Command {
     Help,
 }
 
-/// How a catalog is shown.
+/// How a catalog is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
     /// Columns for a terminal.
@@ -56,158 +57,221 @@ pub(crate) enum Format {
     Json,
 }
 
-/// Options that belong to one command.
+const FORMATS: [(&str, Format); 3] =
+    [("table", Format::Table), ("markdown", Format::Markdown), ("json", Format::Json)];
+
+/// A command of the table.
+struct CommandDef {
+    /// Its name and what follows it.
+    usage: &'static str,
+    help: &'static str,
+    words_max: usize,
+    /// The options that only this command takes.
+    options: &'static [OptionDef],
+    build: fn(Vec<String>, Given) -> Result<Command, String>,
+}
+
+impl CommandDef {
+    fn name(&self) -> &'static str {
+        first_word(self.usage)
+    }
+}
+
+/// An option of the table: its name and that of its value, its help, and what reads the value. The error does
+/// not name the option.
+type OptionDef = (&'static str, &'static str, fn(&mut Given, &str) -> Result<(), String>);
+
+fn first_word(usage: &'static str) -> &'static str {
+    usage.split(' ').next().unwrap_or(usage)
+}
+
+/// What options give.
 #[derive(Default)]
-struct Options {
+struct Given {
+    overrides: Overrides,
     client: Option<IpAddr>,
     forwarded: Vec<String>,
     format: Option<Format>,
     speed: Option<f64>,
     progress: bool,
+    /// Runs instead of the command.
+    instead: Option<Command>,
 }
 
-/// Shown by `--help`.
-pub(crate) const HELP: &str = "\
+const COMMANDS: &[CommandDef] = &[
+    CommandDef {
+        usage: "serve",
+        help: "Take events from a Unix socket, serve /metrics (the default)",
+        words_max: 0,
+        options: &[],
+        build: |_, _| Ok(Command::Serve),
+    },
+    CommandDef {
+        usage: "check",
+        help: "Check configuration and catalogs",
+        words_max: 0,
+        options: &[
+            ("--client IP", "and say whether this client would be let in, and why", |given, text| {
+                let client = text.parse().map_err(|_| format!("{text:?}: expected an IP address"));
+                put(&mut given.client, client.map(Some))
+            }),
+            ("--forwarded-for LIST", "… with this X-Forwarded-For", |given, text| {
+                given.forwarded.push(text.to_owned());
+                Ok(())
+            }),
+        ],
+        build: |_, Given { client, forwarded, .. }| match client {
+            None if !forwarded.is_empty() => Err("--forwarded-for: expected --client with it".to_owned()),
+            client => Ok(Command::Check { client, forwarded }),
+        },
+    },
+    CommandDef {
+        usage: "catalog [SYSTEM]",
+        help: "Show metrics and events",
+        words_max: 1,
+        options: &[("--format FORMAT", "table, markdown or json", |given, text| {
+            let format = FORMATS.iter().find(|(name, _)| *name == text).map(|(_, format)| Some(*format));
+            let expected = || alternatives(FORMATS.iter().map(|(name, _)| *name));
+            put(&mut given.format, format.ok_or_else(|| format!("{text:?}: expected {}", expected())))
+        })],
+        build: |mut words, Given { format, .. }| {
+            Ok(Command::Catalog { system: words.pop(), format: format.unwrap_or(Format::Table) })
+        },
+    },
+    CommandDef {
+        usage: "send EVENT [KEY=VALUE…]",
+        help: "Send one event; - reads NDJSON from standard input",
+        words_max: usize::MAX,
+        options: &[("--progress", "show lines acknowledged and the rate", |given, _| {
+            put(&mut given.progress, Ok(true))
+        })],
+        build: |words, Given { progress, .. }| {
+            if words.is_empty() {
+                return Err("send: expected EVENT [KEY=VALUE…], or -".to_owned());
+            }
+            Ok(Command::Send { words, progress })
+        },
+    },
+    CommandDef {
+        usage: "demo",
+        help: "Serve, and play a lively feed of all systems",
+        words_max: 0,
+        options: &[("--speed N", "times faster than real time", |given, text| {
+            let speed = text.parse::<f64>().ok().filter(|speed| (0.01..=1_000.0).contains(speed));
+            let expected = || format!("{text:?}: expected a number from 0.01 to 1000");
+            put(&mut given.speed, speed.map(Some).ok_or_else(expected))
+        })],
+        build: |_, Given { speed, .. }| Ok(Command::Demo { speed: speed.unwrap_or(1.0) }),
+    },
+];
+
+/// The options of every command. `--help` shows those without a text in one line.
+const OPTIONS: &[OptionDef] = &[
+    ("--config FILE", "Configuration [/etc/lifecycle-exporter/lifecycle-exporter.conf]", |given, text| {
+        put(&mut given.overrides.config, Ok(Some(PathBuf::from(text))))
+    }),
+    ("--listen ADDRESS", "Serve HTTP here instead [127.0.0.1:10048]; may be repeated", |given, text| {
+        given.overrides.listen.push(config::parse_listen(text)?);
+        Ok(())
+    }),
+    ("--socket PATH", "The event socket [/run/lifecycle-exporter/events.sock]", |given, text| {
+        put(&mut given.overrides.socket, Ok(Some(PathBuf::from(text))))
+    }),
+    ("--log-level LEVEL", "debug, info, warning, error", |given, text| {
+        put(&mut given.overrides.log_level, config::parse_level(text).map(Some))
+    }),
+    ("--version", "", |given, _| put(&mut given.instead, Ok(Some(Command::Version)))),
+    ("--help", "", |given, _| put(&mut given.instead, Ok(Some(Command::Help)))),
+];
+
+/// The text of `--help`.
+pub(crate) fn help() -> String {
+    let mut text = HELP_HEAD.to_owned();
+    for CommandDef { usage, help, options, .. } in COMMANDS {
+        text += &format!("  {usage:25}{help}\n");
+        text.extend(options.iter().map(|(usage, help, _)| format!("    {usage:25}{help}\n")));
+    }
+    text += "\nOptions:\n";
+    let described = OPTIONS.iter().filter(|(_, help, _)| !help.is_empty());
+    text.extend(described.map(|(usage, help, _)| format!("  {usage:20}{help}\n")));
+    let bare = OPTIONS.iter().filter(|(_, help, _)| help.is_empty());
+    let bare: Vec<&str> = bare.map(|(usage, ..)| *usage).collect();
+    text + &format!("  {}\n", bare.join(", ")) + HELP_EXAMPLES
+}
+
+const HELP_HEAD: &str = "\
 lifecycle-exporter: follows the lifecycles of media servers, serves their metrics
 
 Usage: lifecycle-exporter [COMMAND] [OPTIONS]
 
 Commands:
-  serve                    Take events from a Unix socket, serve /metrics (the default)
-  check                    Check configuration and catalogs
-    --client IP              and say whether this client would be let in, and why
-    --forwarded-for LIST     … with this X-Forwarded-For
-  catalog [SYSTEM]         Show metrics and events
-    --format FORMAT          table, markdown or json
-  send EVENT [KEY=VALUE…]  Send one event; - reads NDJSON from standard input
-    --progress               show lines acknowledged and the rate
-  demo                     Serve, and play a lively feed of all systems
-    --speed N                times faster than real time
+";
 
-Options:
-  --config FILE       Configuration [/etc/lifecycle-exporter/lifecycle-exporter.conf]
-  --listen ADDRESS    Serve HTTP here instead [127.0.0.1:10048]; may be repeated
-  --socket PATH       The event socket [/run/lifecycle-exporter/events.sock]
-  --log-level LEVEL   debug, info, warning, error
-  --version, --help
-
+const HELP_EXAMPLES: &str = "
 Examples:
   lifecycle-exporter demo
   lifecycle-exporter send recording.started backend=https://cloud.example.com recording=r1
   curl http://127.0.0.1:10048/metrics
 ";
 
-/// Reads the command line. The error is for people; such a call ends with status 2.
+/// Parses the command line. An error is a text for people; the program then exits with status 2.
 pub(crate) fn parse(
     words: impl IntoIterator<Item = std::ffi::OsString>,
 ) -> Result<(Command, Overrides), String> {
-    let mut overrides = Overrides::default();
-    let mut command: Option<String> = None;
+    let mut given = Given::default();
     let mut rest = Vec::new();
-    let mut options = Options::default();
+    // The options of single commands that were given, each with its command.
+    let mut owned: Vec<(String, &str)> = Vec::new();
     let mut parser = lexopt::Parser::from_iter(words);
     let fail = |error: lexopt::Error| format!("{error}; see --help");
     while let Some(word) = parser.next().map_err(fail)? {
-        let option = match word {
+        let name = match word {
             Long(name) => format!("--{name}"),
             Short('h') => "--help".to_owned(),
             Short('V') => "--version".to_owned(),
             Value(word) => {
-                let word = word.into_string().map_err(|_| "expected UTF-8 text; see --help".to_owned())?;
-                if command.is_none() {
-                    command = Some(word);
-                } else {
-                    rest.push(word);
-                }
+                rest.push(word.into_string().map_err(|_| "expected UTF-8 text; see --help".to_owned())?);
                 continue;
             }
             word @ Short(_) => return Err(fail(word.unexpected())),
         };
-        let mut value = |name: &str| {
-            let text = parser.value().map_err(fail)?;
-            text.into_string().map_err(|_| format!("{name}: expected UTF-8 text"))
+        let is_it = |(usage, ..): &&OptionDef| first_word(usage) == name;
+        let owner = COMMANDS.iter().find(|command| command.options.iter().any(|option| is_it(&option)));
+        let Some((usage, _, set)) = owner.map_or(OPTIONS, |command| command.options).iter().find(is_it)
+        else {
+            return Err(format!("{name}: expected an option that exists; see --help"));
         };
-        match option.as_str() {
-            "--config" => overrides.config = Some(PathBuf::from(value("--config")?)),
-            "--listen" => {
-                let text = value("--listen")?;
-                overrides
-                    .listen
-                    .push(config::parse_listen(&text).map_err(|error| format!("--listen: {error}"))?);
-            }
-            "--socket" => overrides.socket = Some(PathBuf::from(value("--socket")?)),
-            "--log-level" => {
-                let text = value("--log-level")?;
-                overrides.log_level =
-                    Some(config::parse_level(&text).map_err(|error| format!("--log-level: {error}"))?);
-            }
-            "--client" => {
-                let text = value("--client")?;
-                options.client =
-                    Some(text.parse().map_err(|_| format!("--client: {text:?}: expected an IP address"))?);
-            }
-            "--forwarded-for" => options.forwarded.push(value("--forwarded-for")?),
-            "--format" => {
-                options.format = Some(match value("--format")?.as_str() {
-                    "table" => Format::Table,
-                    "markdown" => Format::Markdown,
-                    "json" => Format::Json,
-                    other => return Err(format!("--format: {other:?}: expected table, markdown or json")),
-                });
-            }
-            "--speed" => {
-                let text = value("--speed")?;
-                let number = text.parse::<f64>().ok().filter(|speed| (0.01..=1_000.0).contains(speed));
-                options.speed = Some(
-                    number
-                        .ok_or_else(|| format!("--speed: {text:?}: expected a number from 0.01 to 1000"))?,
-                );
-            }
-            "--progress" => options.progress = true,
-            "--help" => return Ok((Command::Help, overrides)),
-            "--version" => return Ok((Command::Version, overrides)),
-            other => return Err(format!("{other}: expected an option that exists; see --help")),
+        let mut value = String::new();
+        if usage.contains(' ') {
+            value = parser
+                .value()
+                .map_err(fail)?
+                .into_string()
+                .map_err(|_| format!("{name}: expected UTF-8 text"))?;
         }
-    }
-    let command = assemble(command.as_deref().unwrap_or("serve"), rest, options)?;
-    Ok((command, overrides))
-}
-
-/// The command of this name with its words and options; the error says which of them it does not take.
-fn assemble(name: &str, mut rest: Vec<String>, options: Options) -> Result<Command, String> {
-    let Options { client, forwarded, format, speed, progress } = options;
-    for (option, given, of) in [
-        ("--client", client.is_some(), "check"),
-        ("--forwarded-for", !forwarded.is_empty(), "check"),
-        ("--format", format.is_some(), "catalog"),
-        ("--speed", speed.is_some(), "demo"),
-        ("--progress", progress, "send"),
-    ] {
-        if given && name != of {
-            return Err(format!("{option} belongs to {of}; see --help"));
+        set(&mut given, &value).map_err(|what| format!("{name}: {what}"))?;
+        if let Some(command) = given.instead {
+            return Ok((command, given.overrides));
         }
+        owned.extend(owner.map(|command| (name, command.name())));
     }
-    if !forwarded.is_empty() && client.is_none() {
-        return Err("--forwarded-for: expected --client with it".to_owned());
+    let overrides = std::mem::take(&mut given.overrides);
+    let name = if rest.is_empty() { "serve".to_owned() } else { rest.remove(0) };
+    if let Some((option, owner)) = owned.iter().find(|(_, owner)| *owner != name) {
+        return Err(format!("{option} belongs to {owner}; see --help"));
     }
-    let words_max = match name {
-        "send" => usize::MAX,
-        "catalog" => 1,
-        _ => 0,
-    };
-    if let Some(extra) = rest.get(words_max) {
+    let command = COMMANDS.iter().find(|command| command.name() == name);
+    if let Some(extra) = rest.get(command.map_or(0, |command| command.words_max)) {
         return Err(format!("{extra:?}: expected no further word; see --help"));
     }
-    Ok(match name {
-        "serve" => Command::Serve,
-        "check" => Command::Check { client, forwarded },
-        "catalog" => Command::Catalog { system: rest.pop(), format: format.unwrap_or(Format::Table) },
-        "send" if rest.is_empty() => return Err("send: expected EVENT [KEY=VALUE…], or -".to_owned()),
-        "send" => Command::Send { words: rest, progress },
-        "demo" => Command::Demo { speed: speed.unwrap_or(1.0) },
-        "help" => Command::Help,
-        other => return Err(format!("{other:?}: expected serve, check, catalog, send or demo; see --help")),
-    })
+    match command {
+        Some(command) => Ok(((command.build)(rest, given)?, overrides)),
+        None if name == "help" => Ok((Command::Help, overrides)),
+        None => {
+            let expected = alternatives(COMMANDS.iter().map(CommandDef::name));
+            Err(format!("{name:?}: expected {expected}; see --help"))
+        }
+    }
 }
 
 #[cfg(test)]
@@ -264,6 +328,7 @@ mod tests {
 
     #[test]
     fn the_help_fits_a_screen() {
-        assert!(HELP.lines().count() <= 35 && HELP.lines().all(|line| line.chars().count() <= 92));
+        let help = help();
+        assert!(help.lines().count() <= 35 && help.lines().all(|line| line.chars().count() <= 92));
     }
 }

@@ -1,4 +1,4 @@
-//! `catalog`: metrics and events of the systems, for people and for programs.
+//! `catalog`: prints the metrics and events of the systems, for people and for programs.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ struct Event<'a> {
     optional: Vec<&'a str>,
 }
 
-/// The text to print.
+/// Returns the text to print.
 pub(crate) fn run(overrides: &Overrides, system: Option<&str>, format: Format) -> Result<String, String> {
     let (settings, _) = load_settings(overrides)?;
     let catalogs = catalog::load(settings.catalog_directory.as_deref())?.all;

@@ -1,4 +1,4 @@
-//! `check`: what a start would say, without starting and without changing anything.
+//! `check`: reports what a start would report, without starting or changing anything.
 
 use std::fs;
 use std::net::IpAddr;
@@ -9,7 +9,7 @@ use crate::catalog;
 use crate::clock;
 use crate::daemon::activation::{self, Passed};
 use crate::daemon::configuration::Overrides;
-use crate::daemon::configuration::{self, CONFIG_FILE, Loaded};
+use crate::daemon::configuration::{self, CONFIG_FILE, Config};
 use crate::engine::{Engine, Rules};
 use crate::faults::Faults;
 use crate::feed::{listener, peers};
@@ -17,12 +17,12 @@ use crate::http::access::Access;
 use crate::http::listen;
 use crate::journal::{self, Unusable};
 
-/// What is printed, and every fault that was found.
+/// The text to print, and every fault that was found.
 #[derive(Default)]
 pub(crate) struct Report {
-    /// What was read, what was passed over, warnings, the verdict.
+    /// The files that were read or passed over, warnings, and the verdict.
     pub(crate) text: String,
-    /// Why a start would fail, or would go on without its state.
+    /// Why a start would fail, or would run without its state.
     pub(crate) faults: Faults,
 }
 
@@ -33,13 +33,13 @@ impl Report {
     }
 }
 
-/// Checks everything. With a client: says whether it would be let in; if not, that is a fault.
+/// Checks everything. With a client, only reports whether it would be let in; if not, that is a fault.
 pub(crate) fn run(overrides: &Overrides, client: Option<IpAddr>, forwarded: &[String]) -> Report {
     let mut report = Report::default();
-    let loaded = configuration::load_good(overrides, &mut report.faults);
+    let config = configuration::load_good(overrides, &mut report.faults);
     if let Some(client) = client {
-        loaded.warnings.iter().for_each(|warning| report.say(&format!("warning: {warning}")));
-        let verdict = Access::from(&loaded.settings).decide(client, forwarded.iter().map(String::as_str));
+        config.warnings.iter().for_each(|warning| report.say(&format!("warning: {warning}")));
+        let verdict = Access::from(&config.settings).decide(client, forwarded.iter().map(String::as_str));
         if verdict.allowed {
             report.say(&verdict.to_string());
         } else {
@@ -47,27 +47,27 @@ pub(crate) fn run(overrides: &Overrides, client: Option<IpAddr>, forwarded: &[St
         }
         return report;
     }
-    say_what_was_read(overrides, &loaded, &mut report);
-    loaded.warnings.iter().for_each(|warning| report.say(&format!("warning: {warning}")));
+    list_files(overrides, &config, &mut report);
+    config.warnings.iter().for_each(|warning| report.say(&format!("warning: {warning}")));
     if report.faults.is_empty() {
-        start_up(&loaded, &mut report);
+        apply_startup_events(&config, &mut report);
     }
-    probe(&loaded, &mut report);
+    probe(&config, &mut report);
     if report.faults.is_empty() {
-        let systems: Vec<&str> = loaded.catalogs.all.iter().map(|catalog| catalog.name.as_str()).collect();
+        let systems: Vec<&str> = config.catalogs.all.iter().map(|catalog| catalog.name.as_str()).collect();
         report.say(&format!("good: configuration and {} catalogs ({})", systems.len(), systems.join(", ")));
     }
     report
 }
 
-fn say_what_was_read(overrides: &Overrides, loaded: &Loaded, report: &mut Report) {
+fn list_files(overrides: &Overrides, config: &Config, report: &mut Report) {
     let file = configuration::config_file(overrides);
     if overrides.config.is_none() && !file.exists() {
         report.say(&format!("no configuration: {CONFIG_FILE} does not exist, every setting has its default"));
     } else {
         report.say(&format!("read: {}", file.display()));
     }
-    let listing = loaded.settings.catalog_directory.as_deref().map(catalog::list);
+    let listing = config.settings.catalog_directory.as_deref().map(catalog::list);
     if let Some(Ok(listing)) = listing {
         listing.catalogs.iter().for_each(|path| report.say(&format!("read: {}", path.display())));
         for path in &listing.passed_over {
@@ -76,18 +76,18 @@ fn say_what_was_read(overrides: &Overrides, loaded: &Loaded, report: &mut Report
     }
 }
 
-/// Start-up events as a first start would apply them.
-fn start_up(loaded: &Loaded, report: &mut Report) {
+/// Applies the start-up events as a first start would.
+fn apply_startup_events(config: &Config, report: &mut Report) {
     let mut engine = Engine::default();
-    let rules = Rules::from(&loaded.settings);
-    for said in engine.configure(&loaded.catalogs.all, rules, clock::unix_seconds()) {
+    let rules = Rules::from(&config.settings);
+    for said in engine.configure(&config.catalogs.all, rules, clock::unix_seconds()) {
         report.say(&format!("warning: {said}"));
     }
 }
 
-/// Tries what a start would take: sockets, addresses, directories.
-fn probe(loaded: &Loaded, report: &mut Report) {
-    let settings = &loaded.settings;
+/// Tries what a start would use: sockets, addresses, directories.
+fn probe(config: &Config, report: &mut Report) {
+    let settings = &config.settings;
     let passed = match activation::take() {
         Ok(passed) => passed,
         Err(error) => {
@@ -98,11 +98,12 @@ fn probe(loaded: &Loaded, report: &mut Report) {
     let group = settings.group.as_deref().map(peers::socket_group);
     let group = group.and_then(|group| report.faults.take(group));
     let probe = listener::probe(settings.socket.as_deref(), group);
-    // The exporter of this very configuration may be running: what it holds is no fault then, since a reload keeps it.
+    // If the exporter with this configuration is running, what it holds is not a fault, since a reload keeps
+    // it.
     let running = probe.listener.filter(|pid| is_exporter(*pid));
     if let Some(pid) = running {
-        let what = "what it holds is not tried";
-        report.say(&format!("running: {} is answered by process {pid}; {what}", probe.path.display()));
+        let path = probe.path.display();
+        report.say(&format!("running: process {pid} listens on {path}; what it has in use is not checked"));
     } else if let Some(fault) = probe.fault.filter(|_| passed.events.is_none()) {
         report.faults.add(fault);
     }
@@ -140,7 +141,7 @@ fn is_exporter(pid: i32) -> bool {
     name.is_ok_and(|name| matches!(name.trim(), "lifecycle-expor" | "systemd"))
 }
 
-/// What is wrong where systemd holds the socket for HTTP, though addresses are configured.
+/// The warning if systemd holds the HTTP socket, so that the configured addresses have no effect.
 fn active_http_socket(settings: &crate::config::Settings) -> Option<String> {
     const UNIT: &str = "lifecycle-exporter-http.socket";
     if !settings.listen_is_configured() || !Path::new("/run/systemd/system").is_dir() {
@@ -148,10 +149,13 @@ fn active_http_socket(settings: &crate::config::Settings) -> Option<String> {
     }
     let output =
         Command::new("systemctl").args(["show", "--property=ActiveState,Listen", UNIT]).output().ok()?;
-    let shown = String::from_utf8_lossy(&output.stdout).into_owned();
-    let value = |key: &str| shown.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+    let properties = String::from_utf8_lossy(&output.stdout).into_owned();
+    let value = |key: &str| properties.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
     (value("ActiveState") == Some("active")).then(|| {
         let listens = value("Listen").unwrap_or_default();
-        format!("[http] listen has no effect: {UNIT} is active and listens on {listens}; stop and disable it to use the setting")
+        format!(
+            "[http] listen has no effect: {UNIT} is active and listens on {listens}; stop and \
+             disable it to use the setting"
+        )
     })
 }

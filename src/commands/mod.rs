@@ -1,4 +1,5 @@
-//! The command line: `args` parses it, and each command has a file or folder of its own. `serve` is `daemon`'s.
+//! The commands. `args` parses the command line, and each command has a file or folder of its own; `serve` is
+//! in `daemon`.
 
 mod args;
 mod catalog;
@@ -13,7 +14,8 @@ use std::process::ExitCode;
 use crate::daemon::supervise;
 use args::Command;
 
-/// Runs a command line. The exit code is 0 on success, 1 on error and 2 on invalid usage; errors go to standard error.
+/// Runs a command line. The exit code is 0 on success, 1 on error and 2 on invalid usage. Errors go to
+/// standard error.
 pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     let (command, overrides) = match args::parse(words) {
         Ok(parsed) => parsed,
@@ -31,7 +33,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Send { words, progress } => send::run(&overrides, &words, progress),
         Command::Demo { speed } => demo::run(overrides, speed),
         Command::Version => print(format!("lifecycle-exporter {}\n", env!("CARGO_PKG_VERSION"))),
-        Command::Help => print(args::HELP),
+        Command::Help => print(args::help()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -49,7 +51,7 @@ fn print(text: impl AsRef<str>) -> Result<(), String> {
     }
 }
 
-/// Each fault is a line of its own.
+/// Prints each fault on a line of its own.
 fn fail(error: &str, status: u8) -> ExitCode {
     for fault in error.lines() {
         let _ = writeln!(std::io::stderr(), "lifecycle-exporter: {fault}");

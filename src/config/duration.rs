@@ -1,8 +1,8 @@
-//! Durations as the configuration writes them: `500ms`, `30s`, `5m`, `6h`.
+//! The durations of the configuration: `500ms`, `30s`, `5m`, `6h`.
 
 use std::time::Duration;
 
-/// Reads a whole number with its unit. The error says what was expected.
+/// Parses a whole number with its unit. The error says what was expected.
 pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     let expected = || format!("{text:?}: expected a duration such as 500ms, 30s, 5m or 6h");
     let unit_at = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(expected)?;

@@ -1,9 +1,8 @@
-//! INI text, read strictly: the one reader for the configuration and the catalogs.
+//! A strict reader of INI text, for the configuration and the catalogs.
 //!
-//! The `ini` library does the reading. What it would mangle in silence (an indented line becomes a key of its
-//! own, a byte-order mark hides the first section, a line without `=` swallows the next one) is refused here
-//! before the library sees it, so that no setting can ever read as empty by accident. What keys mean is
-//! left to the callers.
+//! The `ini` library reads every line by itself, so no line can swallow, continue or join another one. Lines
+//! that other readers understand differently (an indented line, a byte-order mark, a backslash at the end)
+//! are refused, so that no setting reads as empty by accident. The callers decide what the keys mean.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -13,7 +12,7 @@ use std::fmt;
 pub(crate) struct Document {
     /// The sections that the caller knows.
     pub(crate) sections: Vec<Section>,
-    /// Names of the sections that it does not; nothing in them was looked at.
+    /// The names of all others, whose lines are skipped.
     pub(crate) ignored: Vec<String>,
 }
 
@@ -22,9 +21,8 @@ pub(crate) struct Document {
 pub(crate) struct Section {
     /// The text between the brackets, trimmed.
     pub(crate) name: String,
-    /// Where it begins, counted from 1.
+    /// The number of its first line, counted from 1.
     pub(crate) line: usize,
-    /// Its `key = value` lines.
     pub(crate) entries: Vec<Entry>,
 }
 
@@ -35,11 +33,11 @@ pub(crate) struct Entry {
     pub(crate) key: String,
     /// Trimmed, otherwise as written: no quoting, no escapes.
     pub(crate) value: String,
-    /// Where it stands, counted from 1.
+    /// The number of its line, counted from 1.
     pub(crate) line: usize,
 }
 
-/// Why a text is not INI that can be trusted.
+/// A line that is refused.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct IniError {
     /// Counted from 1.
@@ -56,17 +54,17 @@ impl fmt::Display for IniError {
 
 impl std::error::Error for IniError {}
 
-/// Whether ` ; …` behind a value is a comment.
+/// Whether ` ; …` after a value is a comment.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum InlineComments {
-    /// Cut off, with the white space before it (catalogs).
+    /// Removed, with the white space before it (catalogs).
     Stripped,
     /// Part of the value (configuration).
     AsWritten,
 }
 
 impl Section {
-    /// The entry of a key that may stand once; the error names the second place.
+    /// The entry of a key that may be written once. The error names the second line.
     pub(crate) fn single(&self, key: &str) -> Result<Option<&Entry>, IniError> {
         let mut found = self.entries.iter().filter(|entry| entry.key == key);
         let first = found.next();
@@ -85,152 +83,105 @@ impl Section {
     }
 }
 
-/// Reads INI text. `knows` says which sections are looked at; others are passed over whole, whatever they hold. The error
-/// holds every line at fault.
+/// Reads INI text. `knows` says which sections the caller reads; the others are skipped whole, whatever they
+/// hold. The error holds every line at fault.
 pub(crate) fn parse(
     text: &str,
     comments: InlineComments,
     knows: impl Fn(&str) -> bool,
 ) -> Result<Document, Vec<IniError>> {
-    let (cleaned, places) = check_lines(text, comments, &knows)?;
-    let options =
-        ini::ParseOption { enabled_quote: false, enabled_escape: false, ..ini::ParseOption::default() };
-    let read = ini::Ini::load_from_str_opt(&cleaned, options)
-        .map_err(|error| vec![IniError { line: error.line.max(1), what: error.msg.into_owned() }])?;
-    let mut sections = Vec::new();
-    let mut entry_lines = places.entries.into_iter();
-    let mut section_lines = places.sections.into_iter();
-    for (name, properties) in &read {
-        let Some(name) = name else { continue };
-        let entries = properties.iter().map(|(key, value)| Entry {
-            key: key.trim().to_owned(),
-            value: value.trim().to_owned(),
-            line: entry_lines.next().unwrap_or(0),
-        });
-        sections.push(Section {
-            name: name.to_owned(),
-            line: section_lines.next().unwrap_or(0),
-            entries: entries.collect(),
-        });
-    }
-    Ok(Document { sections, ignored: places.ignored })
-}
-
-/// Where sections and entries stand, in order.
-#[derive(Default)]
-struct Places {
-    sections: Vec<usize>,
-    entries: Vec<usize>,
-    ignored: Vec<String>,
-}
-
-/// Refuses what would be mangled, and blanks what is not to be looked at.
-fn check_lines(
-    text: &str,
-    comments: InlineComments,
-    knows: &impl Fn(&str) -> bool,
-) -> Result<(String, Places), Vec<IniError>> {
-    let mut cleaned = String::with_capacity(text.len());
-    let mut places = Places::default();
+    let mut document = Document { sections: Vec::new(), ignored: Vec::new() };
     let mut errors = Vec::new();
-    let mut seen: HashSet<&str> = HashSet::new();
-    // Outside every section until the first one; `Some(false)` inside one that is passed over.
-    let mut looking: Option<bool> = None;
+    let mut names = HashSet::new();
+    // In an unknown section, and after a section line that cannot be read.
+    let mut skips = false;
     for (index, raw) in text.split('\n').enumerate() {
         let line = index + 1;
-        match classify(raw, comments) {
-            // A section's name that cannot be read would hide whose lines follow, wherever it stands.
-            Err(what) if looking != Some(false) || raw.starts_with(['[', '\u{feff}']) => {
-                errors.push(IniError { line, what });
-                if raw.starts_with(['[', '\u{feff}']) {
-                    looking = Some(false);
+        if skips && !raw.starts_with(['[', BYTE_ORDER_MARK]) {
+            continue;
+        }
+        let mut refuse = |what| errors.push(IniError { line, what });
+        match (parse_line(raw, comments), document.sections.last_mut()) {
+            (Err(what), _) => {
+                refuse(what);
+                skips = raw.starts_with(['[', BYTE_ORDER_MARK]);
+            }
+            (Ok(Line::Blank), _) => {}
+            (Ok(Line::Section(name)), _) => {
+                skips = !knows(&name);
+                if skips {
+                    document.ignored.push(name);
+                    continue;
                 }
-            }
-            Err(_) | Ok(Line::Blank) => {}
-            Ok(Line::Section(name)) => {
-                looking = Some(knows(name));
-                if looking == Some(true) {
-                    if !seen.insert(name) {
-                        let what = format!("[{name}]: written twice, expected one section of that name");
-                        errors.push(IniError { line, what });
-                    }
-                    places.sections.push(line);
-                    cleaned.push_str(&format!("[{name}]"));
-                } else {
-                    places.ignored.push(name.to_owned());
+                if !names.insert(name.clone()) {
+                    refuse(format!("[{name}]: written twice, expected one section of that name"));
                 }
+                document.sections.push(Section { name, line, entries: Vec::new() });
             }
-            Ok(Line::Entry(_)) if looking == Some(false) => {}
-            Ok(Line::Entry(entry)) if looking.is_none() => {
-                errors.push(IniError {
-                    line,
-                    what: format!("{entry:?}: expected a section, [name], before it"),
-                });
+            (Ok(Line::Entry(key, value)), Some(section)) => {
+                section.entries.push(Entry { key, value, line });
             }
-            Ok(Line::Entry(entry)) => {
-                places.entries.push(line);
-                cleaned.push_str(entry);
+            (Ok(Line::Entry(..)), None) => {
+                refuse(format!("{:?}: expected a section, [name], before it", raw.trim()));
             }
         }
-        cleaned.push('\n');
     }
-    if errors.is_empty() { Ok((cleaned, places)) } else { Err(errors) }
+    if errors.is_empty() { Ok(document) } else { Err(errors) }
 }
 
-/// What a line is.
-enum Line<'a> {
-    /// Nothing, or a comment.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
+enum Line {
+    /// Empty, or a comment.
     Blank,
-    /// The name between the brackets.
-    Section(&'a str),
-    /// `KEY = VALUE`, without a comment.
-    Entry(&'a str),
+    Section(String),
+    Entry(String, String),
 }
 
-/// The error says what was expected.
-fn classify(raw: &str, comments: InlineComments) -> Result<Line<'_>, String> {
+/// Reads one line. The error says what was expected.
+fn parse_line(raw: &str, comments: InlineComments) -> Result<Line, String> {
     let raw = raw.strip_suffix('\r').unwrap_or(raw);
-    let trimmed = raw.trim();
-    if raw.contains('\u{feff}') {
+    if raw.contains(BYTE_ORDER_MARK) {
         return Err("a byte-order mark, expected plain UTF-8 text without one".to_owned());
     }
-    if trimmed.is_empty() || trimmed.starts_with(['#', ';']) {
+    let whole = raw.trim();
+    let text = without_comment(whole, comments);
+    if whole.is_empty() || whole.starts_with(['#', ';']) {
         return Ok(Line::Blank);
     }
-    if trimmed.starts_with('[') && !raw.starts_with(char::is_whitespace) {
-        let trimmed = without_comment(trimmed, comments);
-        let Some(name) = trimmed.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) else {
-            return Err(format!("{trimmed:?}: expected a section, [name], and nothing behind it"));
-        };
-        let name = name.trim();
-        if name.is_empty() || name.contains(['[', ']']) {
-            return Err(format!("{trimmed:?}: expected a section name between the brackets"));
-        }
-        return Ok(Line::Section(name));
-    }
-    let entry = without_comment(trimmed, comments);
-    check_entry(raw, entry)?;
-    Ok(Line::Entry(entry))
-}
-
-/// `entry` is the line without its comment: what is read.
-fn check_entry(raw: &str, entry: &str) -> Result<(), String> {
-    let shown = raw.trim();
     if raw.starts_with(char::is_whitespace) {
         return Err(format!(
-            "{shown:?}: an indented line; values cannot be continued on a second line, expected KEY = VALUE at the start of the line"
+            "{whole:?}: an indented line; values cannot be continued on a second line, expected \
+             KEY = VALUE at the start of the line"
         ));
     }
-    if shown.contains(|c: char| c.is_control() && c != '\t') {
-        return Err(format!("{shown:?}: a control character, expected plain text"));
+    if whole.contains(|c: char| c.is_control() && c != '\t') {
+        return Err(format!("{whole:?}: a control character, expected plain text"));
     }
-    if shown.ends_with('\\') || entry.ends_with('\\') {
-        return Err(format!("{shown:?}: a backslash at the end would join the next line, expected none"));
+    if whole.ends_with('\\') || text.ends_with('\\') {
+        return Err(format!("{whole:?}: a backslash at the end would join the next line, expected none"));
     }
-    match shown.find(['=', ':']) {
-        None => Err(format!("{shown:?}: expected KEY = VALUE")),
-        Some(0) => Err(format!("{shown:?}: expected a key before the {:?}", &shown[..1])),
-        Some(_) => Ok(()),
+    read_alone(text).ok_or_else(|| match text.chars().next() {
+        Some('[') => format!("{text:?}: expected a section, [name], and nothing after it"),
+        Some(delimiter @ ('=' | ':')) => format!("{whole:?}: expected a key before the {delimiter:?}"),
+        _ => format!("{whole:?}: expected KEY = VALUE"),
+    })
+}
+
+/// What the library reads in a line that holds nothing else, if that is one section or one entry.
+fn read_alone(text: &str) -> Option<Line> {
+    let options =
+        ini::ParseOption { enabled_quote: false, enabled_escape: false, ..ini::ParseOption::default() };
+    let read = ini::Ini::load_from_str_opt(text, options).ok()?;
+    let mut found = read.iter().filter(|(name, entries)| name.is_some() || !entries.is_empty());
+    let (name, entries) = found.next().filter(|_| found.next().is_none())?;
+    let mut entries = entries.iter();
+    match (name, entries.next()) {
+        (Some(name), None) if !name.is_empty() && !name.contains('[') => Some(Line::Section(name.to_owned())),
+        (None, Some((key, value))) if entries.next().is_none() => {
+            Some(Line::Entry(key.to_owned(), value.to_owned()))
+        }
+        _ => None,
     }
 }
 
@@ -304,13 +255,31 @@ mod tests {
     }
 
     #[test]
+    fn no_line_joins_the_next_one() {
+        for (text, line) in [
+            ("[a\\]\nallowed_ips = ::1\n[b]\n", 1),
+            ("[a]\nallowed_ips\\\n= ::1\n", 2),
+            ("[a]\nx = 1\\\r\nallowed_ips = ::1\n", 2),
+            ("[a]\nx\\=\nallowed_ips = ::1\n", 2),
+            ("[a] x = 1\n", 1),
+            ("[a] [b]\n", 1),
+        ] {
+            assert_eq!(read(text).expect_err(text)[0].line, line, "{text:?}");
+        }
+        let document = read("[a]\nx = \\ y\nallowed_ips = ::1\n").unwrap();
+        let entries = document.sections[0].entries.iter();
+        let entries: Vec<_> = entries.map(|entry| (entry.key.as_str(), entry.value.as_str())).collect();
+        assert_eq!(entries, [("x", "\\ y"), ("allowed_ips", "::1")]);
+    }
+
+    #[test]
     fn every_line_at_fault_is_named() {
         let errors = read("[a]\nx\n  y = 1\n[b\nz = 2\n").unwrap_err();
         assert_eq!(errors.iter().map(|error| error.line).collect::<Vec<_>>(), [2, 3, 4]);
     }
 
     #[test]
-    fn catalogs_may_carry_comments_behind_values() {
+    fn catalogs_may_have_comments_after_values() {
         let document = parse(
             "[system] ; a\nname = x  ; events are x.…\nhelp = a;b\n",
             InlineComments::Stripped,

@@ -1,8 +1,9 @@
-//! The settings: an INI file parsed once into types that cannot be wrong.
+//! The settings: an INI file, parsed once into checked types.
 //!
-//! `[logs]`, `[http]`, `[app]` and `[stats]` are shared with the servers' own configuration files, so unknown keys
-//! there are warnings; the other sections are this program's, so there they are errors. What depends on the machine (whether a
-//! user exists, whether a directory can be written) is found out by those who need it.
+//! `[logs]`, `[http]`, `[app]` and `[stats]` are shared with the configuration files of other servers, so
+//! unknown keys in them are warnings. The other sections belong to this program, so unknown keys in them are
+//! errors. The modules that use a setting check what depends on the machine: whether a user exists, whether a
+//! directory is writable.
 
 pub(crate) mod duration;
 pub(crate) mod ini;
@@ -16,7 +17,7 @@ use std::time::Duration;
 pub(crate) use networks::Networks;
 pub(crate) use read::{parse_listen, read_good_settings};
 
-/// Every setting, with its default where the file does not say.
+/// All settings. What the file does not set has its default.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Settings {
     /// `[logs] level`.
@@ -35,23 +36,23 @@ pub(crate) struct Settings {
     pub(crate) mode: u32,
     /// `[events] group`.
     pub(crate) group: Option<String>,
-    /// `[events] allowed_users`; empty with no allowed groups: everyone whom the file mode lets in.
+    /// `[events] allowed_users`. If it and the allowed groups are empty, the mode of the socket decides.
     pub(crate) allowed_users: Vec<String>,
     /// `[events] allowed_groups`.
     pub(crate) allowed_groups: Vec<String>,
     /// `[events] max_connections`.
     pub(crate) max_connections: usize,
-    /// `[events] max_line`, bytes without the line's end.
+    /// `[events] max_line`, bytes without the line ending.
     pub(crate) max_line: usize,
     /// `[events] grace`.
     pub(crate) grace: Duration,
-    /// `[events] expect`: producers that should be there.
+    /// `[events] expect`: producers that should be connected.
     pub(crate) expect: Vec<String>,
     /// `[systems] enabled`; empty: all.
     pub(crate) enabled: Vec<String>,
     /// `[systems] catalog_directory`.
     pub(crate) catalog_directory: Option<PathBuf>,
-    /// `[systems] restart`: whether the metrics of a server that has been restarted begin at 0.
+    /// `[systems] restart`: whether the metrics of a server start at 0 after its restart.
     pub(crate) restart_resets: bool,
     /// `[privacy]`.
     pub(crate) privacy: Privacy,
@@ -69,14 +70,14 @@ pub(crate) struct Settings {
     pub(crate) scans: Vec<ScanSettings>,
 }
 
-/// `[privacy]`: what addresses and ids show.
+/// `[privacy]`: what labels reveal of addresses and ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Privacy {
-    /// Only the last two parts of an address.
+    /// Addresses keep only their last two parts.
     pub(crate) deidentify: bool,
-    /// Addresses stay numbers; otherwise names replace them once they are known.
+    /// Addresses stay numeric; otherwise host names replace them once they are known.
     pub(crate) numeric: bool,
-    /// Labels for single connections are blank.
+    /// Labels of single connections are empty.
     pub(crate) quiet: bool,
 }
 
@@ -86,19 +87,21 @@ impl Default for Privacy {
     }
 }
 
-/// `[state] sync`: when what was written is forced to the disk.
+/// `[state] sync`: when written data is synced to disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sync {
     /// Before each acknowledgement.
     Always,
     /// At most every second.
     Interval,
-    /// When the system likes.
+    /// When the operating system does it.
     Never,
 }
 
 impl Sync {
-    /// As it is written.
+    const ALL: [Sync; 3] = [Sync::Always, Sync::Interval, Sync::Never];
+
+    /// As the configuration writes it.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Sync::Always => "always",
@@ -111,7 +114,6 @@ impl Sync {
 /// An event that is applied at start and after a reset of its system.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StartupEvent {
-    /// Its name.
     pub(crate) event: String,
     /// The names of its fields.
     pub(crate) fields: Vec<String>,
@@ -119,12 +121,11 @@ pub(crate) struct StartupEvent {
     pub(crate) line: String,
 }
 
-/// `[scan NAME]`: a directory that the exporter itself looks at.
+/// `[scan NAME]`: a directory that the exporter scans itself.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ScanSettings {
     /// The `scan` label.
     pub(crate) name: String,
-    /// Where to look.
     pub(crate) directory: PathBuf,
     /// From the start of one scan to the start of the next.
     pub(crate) interval: Duration,
@@ -132,14 +133,14 @@ pub(crate) struct ScanSettings {
     pub(crate) timeout: Duration,
     /// A scan that finds more is partial.
     pub(crate) max_files: u64,
-    /// Which file names count.
+    /// The file names that count; `None`: all.
     pub(crate) pattern: Option<glob::Pattern>,
-    /// The system whose catalog says which events a scan causes.
+    /// The system whose catalog lists the events that a scan causes.
     pub(crate) system: Option<String>,
 }
 
 impl Settings {
-    /// Whether `[http] listen` says anything but its default.
+    /// Whether `[http] listen` differs from its default.
     pub(crate) fn listen_is_configured(&self) -> bool {
         self.listen != Settings::default().listen
     }

@@ -5,17 +5,16 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnetwork::{IpNetwork, Ipv4Network};
 
-/// Networks, with IPv4 within IPv6 as IPv4.
+/// Networks. IPv4-mapped IPv6 networks are stored as IPv4.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Networks(Vec<IpNetwork>);
 
 impl Networks {
-    /// This machine itself: what an unset allow list means.
+    /// The loopback addresses, the default of the allow list.
     pub(crate) fn loopback() -> Self {
         Networks(vec![IpAddr::V4(Ipv4Addr::LOCALHOST).into(), IpAddr::V6(Ipv6Addr::LOCALHOST).into()])
     }
 
-    /// No address at all.
     pub(crate) fn none() -> Self {
         Networks(Vec::new())
     }
@@ -33,13 +32,12 @@ impl Networks {
         text.split(',').map(|text| entry(text.trim())).collect::<Result<_, String>>().map(Networks)
     }
 
-    /// The network that an address is in.
+    /// The first network that contains an address.
     pub(crate) fn find(&self, ip: IpAddr) -> Option<IpNetwork> {
         let ip = ip.to_canonical();
         self.0.iter().copied().find(|network| network.contains(ip))
     }
 
-    /// Whether an address is in one of them.
     pub(crate) fn contains(&self, ip: IpAddr) -> bool {
         self.find(ip).is_some()
     }
@@ -50,8 +48,8 @@ impl fmt::Display for Networks {
         if self.0.is_empty() {
             return out.write_str("none");
         }
-        for (place, network) in self.0.iter().enumerate() {
-            write!(out, "{}{network}", if place > 0 { ", " } else { "" })?;
+        for (index, network) in self.0.iter().enumerate() {
+            write!(out, "{}{network}", if index > 0 { ", " } else { "" })?;
         }
         Ok(())
     }
@@ -84,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_named() {
+    fn an_invalid_entry_is_named() {
         for text in [
             "localhost",
             "10.0.0.1,",

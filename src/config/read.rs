@@ -1,4 +1,5 @@
-//! From the text of a configuration file to [`Settings`]: every key, what it takes, and what is said when it does not.
+//! Reads the text of a configuration file into [`Settings`]: a table of every section and key, and what each
+//! value takes.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -7,46 +8,123 @@ use std::time::Duration;
 
 use super::{Networks, ScanSettings, Settings, StartupEvent, Sync, duration, parse_level};
 use crate::config::ini::{self, Entry, InlineComments, Section};
-use crate::faults::Faults;
+use crate::faults::{Faults, alternatives, put};
 use crate::limits;
 use crate::protocol::shorthand::EventSpec;
 
-/// The sections shared with other servers' files: unknown keys are theirs.
-const SHARED: [(&str, &[&str]); 4] = [
-    ("logs", &["level"]),
-    ("http", &["listen"]),
-    ("app", &["trustedproxies"]),
-    ("stats", &["allowed_ips", "aliases"]),
-];
+/// A key of a section, and what reads its value.
+type Key<T> = (&'static str, fn(&mut T, &str) -> Result<(), String>);
 
-/// The sections that only this program has.
-const OWN: [(&str, &[&str]); 6] = [
+/// Every section but `[scan NAME]`.
+const SECTIONS: &[(&str, &[Key<Settings>])] = &[
+    ("logs", &[("level", |all, value| put(&mut all.log_level, parse_level(value)))]),
+    ("http", &[("listen", |all, value| put(&mut all.listen, list(value, parse_listen)))]),
+    (
+        "app",
+        &[("trustedproxies", |all, value| put(&mut all.trusted_proxies, networks(value, Networks::none)))],
+    ),
+    (
+        "stats",
+        &[
+            ("allowed_ips", |all, value| put(&mut all.allowed_ips, networks(value, Networks::loopback))),
+            ("aliases", |all, value| put(&mut all.aliases, yes_no(value))),
+        ],
+    ),
     (
         "events",
         &[
-            "socket",
-            "mode",
-            "group",
-            "allowed_users",
-            "allowed_groups",
-            "max_connections",
-            "max_line",
-            "grace",
-            "expect",
+            ("socket", |all, value| put(&mut all.socket, path(value))),
+            ("mode", |all, value| put(&mut all.mode, parse_mode(value))),
+            ("group", |all, value| put(&mut all.group, Ok((!value.is_empty()).then(|| value.to_owned())))),
+            ("allowed_users", |all, value| put(&mut all.allowed_users, names(value))),
+            ("allowed_groups", |all, value| put(&mut all.allowed_groups, names(value))),
+            ("max_connections", |all, value| put(&mut all.max_connections, number(value, 1, 1_000_000))),
+            ("max_line", |all, value| put(&mut all.max_line, number(value, 256, 16_777_216))),
+            ("grace", |all, value| put(&mut all.grace, duration::parse(value))),
+            ("expect", |all, value| put(&mut all.expect, names(value))),
         ],
     ),
-    ("systems", &["enabled", "catalog_directory", "restart"]),
-    ("privacy", &["deidentify", "numeric", "quiet"]),
-    ("limits", &["series_per_metric", "entities"]),
-    ("state", &["directory", "sync"]),
-    ("startup", &["event"]),
+    (
+        "systems",
+        &[
+            ("enabled", |all, value| put(&mut all.enabled, names(value))),
+            ("catalog_directory", |all, value| put(&mut all.catalog_directory, path(value))),
+            ("restart", |all, value| {
+                put(&mut all.restart_resets, choice(value, &[("keep", false), ("reset", true)]))
+            }),
+        ],
+    ),
+    (
+        "privacy",
+        &[
+            ("deidentify", |all, value| put(&mut all.privacy.deidentify, yes_no(value))),
+            ("numeric", |all, value| put(&mut all.privacy.numeric, yes_no(value))),
+            ("quiet", |all, value| put(&mut all.privacy.quiet, yes_no(value))),
+        ],
+    ),
+    (
+        "limits",
+        &[
+            ("series_per_metric", |all, value| {
+                put(&mut all.series_per_metric, number(value, 1, 100_000_000))
+            }),
+            ("entities", |all, value| put(&mut all.entities, number(value, 1, 100_000_000))),
+        ],
+    ),
+    (
+        "state",
+        &[
+            ("directory", |all, value| put(&mut all.state_directory, path(value))),
+            ("sync", |all, value| {
+                put(&mut all.sync, choice(value, &Sync::ALL.map(|sync| (sync.name(), sync))))
+            }),
+        ],
+    ),
+    (
+        "startup",
+        &[(REPEATED, |all, value| {
+            all.startup.push(parse_startup(value)?);
+            Ok(())
+        })],
+    ),
 ];
 
-const SCAN_KEYS: [&str; 6] = ["directory", "interval", "timeout", "max_files", "pattern", "system"];
+/// `[scan NAME]`.
+const SCAN_KEYS: &[Key<ScanSettings>] = &[
+    ("directory", |scan, value| {
+        put(&mut scan.directory, path(value)?.ok_or_else(|| "expected an absolute path".to_owned()))
+    }),
+    ("interval", |scan, value| {
+        scan.interval = duration::parse(value)?;
+        if scan.interval < Duration::from_secs(1) {
+            return Err(format!("{value:?}: expected at least 1s"));
+        }
+        Ok(())
+    }),
+    ("timeout", |scan, value| put(&mut scan.timeout, duration::parse(value))),
+    ("max_files", |scan, value| {
+        put(&mut scan.max_files, number(value, 1, usize::MAX).map(|files| files as u64))
+    }),
+    ("pattern", |scan, value| {
+        let pattern = glob::Pattern::new(value).map(Some);
+        put(
+            &mut scan.pattern,
+            pattern.map_err(|error| format!("{value:?}: {error}; expected a glob such as *.webm")),
+        )
+    }),
+    ("system", |scan, value| put(&mut scan.system, Ok(Some(value.to_owned())))),
+];
 
-/// Reads a file's text as far as it has no faults. `file` is only named in faults and in the warnings that are returned.
+/// Sections that this program shares with the files of other servers, whose keys it does not know.
+const SHARED: [&str; 4] = ["logs", "http", "app", "stats"];
+
+/// The one key that may be written more than once in a section.
+const REPEATED: &str = "event";
+
+/// Reads the text of a file. A setting with a fault keeps its default. Faults and the returned warnings name
+/// `file`.
 pub(crate) fn read_good_settings(file: &str, text: &str, faults: &mut Faults) -> (Settings, Vec<String>) {
-    let settings = Settings::default();
+    let mut settings = Settings::default();
     let document = match ini::parse(text, InlineComments::AsWritten, knows) {
         Ok(document) => document,
         Err(errors) => {
@@ -56,115 +134,74 @@ pub(crate) fn read_good_settings(file: &str, text: &str, faults: &mut Faults) ->
             return (settings, Vec::new());
         }
     };
-    let mut reader = Reader { file, settings, warnings: Vec::new(), faults };
+    let mut reader = Reader { file, warnings: Vec::new(), faults };
     for section in &document.sections {
-        reader.section(section);
+        match SECTIONS.iter().find(|(name, _)| *name == section.name) {
+            Some((_, keys)) => reader.read(section, keys, &mut settings),
+            None => reader.scan(section, &mut settings.scans),
+        }
     }
     if !document.ignored.is_empty() {
         let names: Vec<String> = document.ignored.iter().map(|name| format!("[{name}]")).collect();
         reader.warnings.push(format!("{file}: sections of other programs are ignored: {}", names.join(", ")));
     }
-    if reader.settings.grace < limits::CLIENT_PAUSE_MAX * 3 {
+    if settings.grace < limits::CLIENT_PAUSE_MAX * 3 {
         reader.warnings.push(format!(
-            "[events] grace: {} s: producers may pause for {} s between two attempts to come back, so what they have open \
-             may be abandoned at each restart of the exporter; expected at least {} s",
-            reader.settings.grace.as_secs_f64(),
+            "[events] grace: {} s: producers may pause for {} s between two attempts to reconnect, so what \
+             they have open may be abandoned at each restart of the exporter; expected at least {} s",
+            settings.grace.as_secs_f64(),
             limits::CLIENT_PAUSE_MAX.as_secs(),
             3 * limits::CLIENT_PAUSE_MAX.as_secs()
         ));
     }
-    (reader.settings, reader.warnings)
+    (settings, reader.warnings)
 }
 
 fn knows(section: &str) -> bool {
-    let names = SHARED.iter().chain(&OWN).map(|(name, _)| *name);
-    section.split_whitespace().next() == Some("scan") || names.into_iter().any(|name| name == section)
+    section.split_whitespace().next() == Some("scan") || SECTIONS.iter().any(|(name, _)| *name == section)
 }
 
 struct Reader<'a> {
     file: &'a str,
-    settings: Settings,
     warnings: Vec<String>,
     faults: &'a mut Faults,
 }
 
 impl Reader<'_> {
-    fn section(&mut self, section: &Section) {
-        let name = section.name.as_str();
-        if let Some(scan) = name.strip_prefix("scan") {
-            return self.scan(section, scan.trim());
-        }
-        let shared = SHARED.iter().find(|(other, _)| *other == name);
-        let keys =
-            shared.or_else(|| OWN.iter().find(|(other, _)| *other == name)).map_or(&[][..], |(_, keys)| keys);
+    /// Reads the entries of a section by the table of its keys.
+    fn read<T>(&mut self, section: &Section, keys: &[Key<T>], into: &mut T) {
+        let is_shared = SHARED.contains(&section.name.as_str());
         for (index, entry) in section.entries.iter().enumerate() {
-            let is_known = keys.contains(&entry.key.as_str());
             let again = section.entries[..index].iter().any(|other| other.key == entry.key);
-            if !is_known && shared.is_some() {
-                let line = entry.line;
-                self.warnings.push(format!(
-                    "{}: line {line}: [{name}] {}: unknown key, ignored",
-                    self.file, entry.key
-                ));
-            } else if !is_known {
-                self.fault(section, entry, &format!("unknown key, expected one of {}", keys.join(", ")));
-            } else if again && entry.key != "event" {
-                self.fault(section, entry, "written twice, expected once");
-            } else if let Err(what) = self.read_entry(name, entry) {
-                self.fault(section, entry, &what);
+            let read = match keys.iter().find(|(key, _)| *key == entry.key) {
+                None if is_shared => {
+                    self.warnings.push(self.describe(section, entry, "unknown key, ignored"));
+                    continue;
+                }
+                None => {
+                    let known: Vec<&str> = keys.iter().map(|(key, _)| *key).collect();
+                    Err(format!("unknown key, expected one of {}", known.join(", ")))
+                }
+                Some((key, _)) if again && *key != REPEATED => Err("written twice, expected once".to_owned()),
+                Some((_, set)) => unquoted(&entry.value).and_then(|value| set(into, value)),
+            };
+            if let Err(what) = read {
+                self.faults.add(self.describe(section, entry, &what));
             }
         }
     }
 
-    fn fault(&mut self, section: &Section, entry: &Entry, what: &str) {
-        let (line, name, key) = (entry.line, &section.name, &entry.key);
-        self.faults.add(format!("{}: line {line}: [{name}] {key}: {what}", self.file));
+    fn describe(&self, section: &Section, entry: &Entry, what: &str) -> String {
+        format!("{}: line {}: [{}] {}: {what}", self.file, entry.line, section.name, entry.key)
     }
 
-    fn read_entry(&mut self, section: &str, entry: &Entry) -> Result<(), String> {
-        let value = plain(&entry.value)?;
-        let settings = &mut self.settings;
-        match (section, entry.key.as_str()) {
-            ("logs", "level") => settings.log_level = parse_level(value)?,
-            ("http", "listen") => settings.listen = list(value, parse_listen)?,
-            ("app", "trustedproxies") => {
-                settings.trusted_proxies = networks(value)?.unwrap_or_else(Networks::none);
-            }
-            ("stats", "allowed_ips") => {
-                settings.allowed_ips = networks(value)?.unwrap_or_else(Networks::loopback);
-            }
-            ("stats", "aliases") => settings.aliases = yes_no(value)?,
-            ("events", "socket") => settings.socket = path(value)?,
-            ("events", "mode") => settings.mode = parse_mode(value)?,
-            ("events", "group") => settings.group = (!value.is_empty()).then(|| value.to_owned()),
-            ("events", "allowed_users") => settings.allowed_users = names(value)?,
-            ("events", "allowed_groups") => settings.allowed_groups = names(value)?,
-            ("events", "max_connections") => settings.max_connections = number(value, 1, 1_000_000)?,
-            ("events", "max_line") => settings.max_line = number(value, 256, 16_777_216)?,
-            ("events", "grace") => settings.grace = duration::parse(value)?,
-            ("events", "expect") => settings.expect = names(value)?,
-            ("systems", "enabled") => settings.enabled = names(value)?,
-            ("systems", "catalog_directory") => settings.catalog_directory = path(value)?,
-            ("systems", "restart") => settings.restart_resets = parse_restart(value)?,
-            ("privacy", "deidentify") => settings.privacy.deidentify = yes_no(value)?,
-            ("privacy", "numeric") => settings.privacy.numeric = yes_no(value)?,
-            ("privacy", "quiet") => settings.privacy.quiet = yes_no(value)?,
-            ("limits", "series_per_metric") => settings.series_per_metric = number(value, 1, 100_000_000)?,
-            ("limits", "entities") => settings.entities = number(value, 1, 100_000_000)?,
-            ("state", "directory") => settings.state_directory = path(value)?,
-            ("state", "sync") => settings.sync = parse_sync(value)?,
-            ("startup", "event") => settings.startup.push(parse_startup(value)?),
-            (section, key) => return Err(format!("[{section}] {key}: no reader for this key")),
-        }
-        Ok(())
-    }
-
-    fn scan(&mut self, section: &Section, name: &str) {
+    fn scan(&mut self, section: &Section, scans: &mut Vec<ScanSettings>) {
+        let name = section.name.strip_prefix("scan").unwrap_or_default().trim();
         let place = format!("{}: line {}: [{}]", self.file, section.line, section.name);
         if name.is_empty() || name.split_whitespace().count() != 1 {
             return self.faults.add(format!("{place}: expected [scan NAME] with one word for the name"));
         }
-        if self.settings.scans.iter().any(|scan| scan.name == name) {
+        if scans.iter().any(|scan| scan.name == name) {
             return self.faults.add(format!("{place}: a name taken twice, expected each name once"));
         }
         let mut scan = ScanSettings {
@@ -176,45 +213,16 @@ impl Reader<'_> {
             pattern: None,
             system: None,
         };
-        for (index, entry) in section.entries.iter().enumerate() {
-            if section.entries[..index].iter().any(|other| other.key == entry.key) {
-                self.fault(section, entry, "written twice, expected once");
-            } else if let Err(what) = read_scan_entry(&mut scan, entry) {
-                self.fault(section, entry, &what);
-            }
-        }
+        self.read(section, SCAN_KEYS, &mut scan);
         if !section.entries.iter().any(|entry| entry.key == "directory" && !entry.value.is_empty()) {
             self.faults.add(format!("{place}: directory: missing, expected an absolute path"));
         }
-        self.settings.scans.push(scan);
+        scans.push(scan);
     }
 }
 
-fn read_scan_entry(scan: &mut ScanSettings, entry: &Entry) -> Result<(), String> {
-    let value = plain(&entry.value)?;
-    match entry.key.as_str() {
-        "directory" => scan.directory = path(value)?.ok_or("expected an absolute path")?,
-        "interval" => {
-            scan.interval = duration::parse(value)?;
-            if scan.interval < Duration::from_secs(1) {
-                return Err(format!("{value:?}: expected at least 1s"));
-            }
-        }
-        "timeout" => scan.timeout = duration::parse(value)?,
-        "max_files" => scan.max_files = number(value, 1, usize::MAX)? as u64,
-        "pattern" => {
-            let pattern = glob::Pattern::new(value)
-                .map_err(|error| format!("{value:?}: {error}; expected a glob such as *.webm"))?;
-            scan.pattern = Some(pattern);
-        }
-        "system" => scan.system = Some(value.to_owned()),
-        _ => return Err(format!("unknown key, expected one of {}", SCAN_KEYS.join(", "))),
-    }
-    Ok(())
-}
-
-/// Values are taken as written, so a quote around one is a mistake that would be part of it.
-fn plain(value: &str) -> Result<&str, String> {
+/// Refuses a quote around a value: values are taken as written, so it would be part of the value.
+fn unquoted(value: &str) -> Result<&str, String> {
     if value.starts_with(['"', '\'']) || value.ends_with(['"', '\'']) {
         return Err(format!("{value}: a quote, expected the value itself (values are taken as written)"));
     }
@@ -238,11 +246,11 @@ fn names(value: &str) -> Result<Vec<String>, String> {
     })
 }
 
-fn networks(value: &str) -> Result<Option<Networks>, String> {
-    if value.is_empty() { Ok(None) } else { Networks::parse(value).map(Some) }
+fn networks(value: &str, if_empty: fn() -> Networks) -> Result<Networks, String> {
+    if value.is_empty() { Ok(if_empty()) } else { Networks::parse(value) }
 }
 
-/// Reads an address to listen on.
+/// Parses an address to listen on.
 pub(crate) fn parse_listen(text: &str) -> Result<SocketAddr, String> {
     SocketAddr::from_str(text)
         .map_err(|_| format!("{text:?}: expected ADDRESS:PORT such as 127.0.0.1:10048 or [::1]:10048"))
@@ -279,21 +287,11 @@ fn parse_mode(value: &str) -> Result<u32, String> {
         .ok_or_else(|| format!("{value:?}: expected permission bits in octal such as 0660"))
 }
 
-fn parse_sync(value: &str) -> Result<Sync, String> {
-    match value {
-        "always" => Ok(Sync::Always),
-        "interval" => Ok(Sync::Interval),
-        "never" => Ok(Sync::Never),
-        _ => Err(format!("{value:?}: expected always, interval or never")),
-    }
-}
-
-fn parse_restart(value: &str) -> Result<bool, String> {
-    match value {
-        "keep" => Ok(false),
-        "reset" => Ok(true),
-        _ => Err(format!("{value:?}: expected keep or reset")),
-    }
+fn choice<T: Copy>(value: &str, choices: &[(&str, T)]) -> Result<T, String> {
+    let chosen = choices.iter().find(|(name, _)| *name == value);
+    chosen
+        .map(|(_, choice)| *choice)
+        .ok_or_else(|| format!("{value:?}: expected {}", alternatives(choices.iter().map(|(name, _)| *name))))
 }
 
 fn parse_startup(value: &str) -> Result<StartupEvent, String> {

@@ -17,10 +17,13 @@ fn every_setting_is_read() {
     let (settings, warnings) = read(
         "[logs]\nlevel = 30\n[http]\nlisten = 127.0.0.1:1, [::1]:2\n[app]\ntrustedproxies = 10.0.0.1\n\
          [stats]\nallowed_ips = 10.0.0.0/8\naliases = yes\n[events]\nsocket = /s\nmode = 0600\ngroup = g\n\
-         allowed_users = a, b\nallowed_groups = c\nmax_connections = 2\nmax_line = 1000\ngrace = 5m\nexpect = p, follow:signaling\n\
-         [systems]\nenabled = recording, vlog\ncatalog_directory = /c\nrestart = reset\n[privacy]\ndeidentify = yes\nnumeric = no\nquiet = on\n\
+         allowed_users = a, b\nallowed_groups = c\n\
+         max_connections = 2\nmax_line = 1000\ngrace = 5m\n\
+         expect = p, follow:signaling\n[systems]\nenabled = recording, vlog\ncatalog_directory = /c\n\
+         restart = reset\n[privacy]\ndeidentify = yes\nnumeric = no\nquiet = on\n\
          [limits]\nseries_per_metric = 5\nentities = 6\n[state]\ndirectory = /d\nsync = always\n\
-         [startup]\nevent = a.b c=d\nevent = e.f\n[scan tmp]\ndirectory = /t\ninterval = 1m\ntimeout = 2s\nmax_files = 3\npattern = *.webm\nsystem = vlog\n",
+         [startup]\nevent = a.b c=d\nevent = e.f\n[scan tmp]\ndirectory = /t\ninterval = 1m\n\
+         timeout = 2s\nmax_files = 3\npattern = *.webm\nsystem = vlog\n",
     )
     .unwrap();
     let expected = Settings {

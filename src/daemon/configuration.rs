@@ -1,4 +1,4 @@
-//! From the command line to settings and catalogs that are checked whole, for `serve`, its reload, and `check`.
+//! Loads settings and catalogs and checks them against each other, for a start, a reload and `check`.
 
 use std::fs;
 use std::io;
@@ -12,7 +12,7 @@ use crate::config::{Settings, read_good_settings};
 use crate::faults::Faults;
 use crate::feed::peers::Peers;
 
-/// What the command line sets; it wins over the configuration file.
+/// Settings of the command line, which override the configuration file.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Overrides {
     /// `--config`.
@@ -25,17 +25,16 @@ pub(crate) struct Overrides {
     pub(crate) log_level: Option<log::LevelFilter>,
 }
 
-/// Where the configuration is, unless `--config` says otherwise.
+/// The configuration file, unless `--config` names another.
 pub(crate) const CONFIG_FILE: &str = "/etc/lifecycle-exporter/lifecycle-exporter.conf";
 
 /// Everything that a start or a reload needs.
 #[derive(Default)]
-pub(crate) struct Loaded {
-    /// With the command line's own above them.
+pub(crate) struct Config {
+    /// With the overrides applied.
     pub(crate) settings: Settings,
-    /// All catalogs.
     pub(crate) catalogs: Catalogs,
-    /// Who may connect.
+    /// The users who may connect.
     pub(crate) peers: Peers,
     /// For the log.
     pub(crate) warnings: Vec<String>,
@@ -48,7 +47,6 @@ pub(crate) fn load_settings(overrides: &Overrides) -> Result<(Settings, Vec<Stri
     faults.or(loaded)
 }
 
-/// The file of the settings.
 pub(crate) fn config_file(overrides: &Overrides) -> PathBuf {
     overrides.config.clone().unwrap_or_else(|| PathBuf::from(CONFIG_FILE))
 }
@@ -84,25 +82,26 @@ fn load_good_settings(overrides: &Overrides, faults: &mut Faults) -> (Settings, 
 }
 
 /// Reads and checks everything. The error holds every fault.
-pub(crate) fn load(overrides: &Overrides) -> Result<Loaded, Faults> {
+pub(crate) fn load(overrides: &Overrides) -> Result<Config, Faults> {
     let mut faults = Faults::default();
     let loaded = load_good(overrides, &mut faults);
     faults.or(loaded)
 }
 
-/// The same as far as there are no faults.
-pub(crate) fn load_good(overrides: &Overrides, faults: &mut Faults) -> Loaded {
+/// Like [`load`], but adds the faults to `faults` and leaves out what has one.
+pub(crate) fn load_good(overrides: &Overrides, faults: &mut Faults) -> Config {
     let (settings, mut warnings) = load_good_settings(overrides, faults);
     let catalogs = catalog::load_good(settings.catalog_directory.as_deref(), faults);
-    // A system that is not there may be that of a catalog that cannot be read.
+    // An unknown system may be that of a catalog that cannot be read.
     let all_known = faults.is_empty();
     warnings.extend(check_against(&settings, &catalogs.all, all_known, faults));
     let peers = faults.take(Peers::look_up(&settings)).unwrap_or_default();
-    Loaded { settings, catalogs, peers, warnings }
+    Config { settings, catalogs, peers, warnings }
 }
 
-/// What the settings say of systems and events has to be in the catalogs. Returns warnings.
-/// Where not all systems are known, one that is missing is no fault: it only follows from another.
+/// Checks that the catalogs have the systems and events that the settings name. Returns warnings.
+///
+/// Without `all_known`, an unknown system is not a fault, because it may follow from another one.
 fn check_against(
     settings: &Settings,
     catalogs: &[Arc<Catalog>],

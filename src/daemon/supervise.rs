@@ -15,7 +15,7 @@ use sd_notify::NotifyState;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use super::configuration::{Loaded, Overrides, load};
+use super::configuration::{Config, Overrides, load};
 use super::{activation, logging, rlimit};
 use crate::catalog::Catalogs;
 use crate::clock;
@@ -120,7 +120,7 @@ fn notify(states: &[NotifyState<'_>]) {
 }
 
 impl Roles {
-    fn start(overrides: Overrides, loaded: Loaded) -> Result<(Self, PathBuf), String> {
+    fn start(overrides: Overrides, loaded: Config) -> Result<(Self, PathBuf), String> {
         let settings = Arc::new(loaded.settings);
         let fault = |what: &str, error: &dyn std::fmt::Display| format!("{what}: {error}");
         let telemetry = Arc::new(Metrics::new().map_err(|error| fault("own metrics", &error))?);
@@ -291,7 +291,7 @@ impl Roles {
         notify(&[NotifyState::Ready, NotifyState::Status(&self.status)]);
     }
 
-    fn take(&mut self, loaded: Loaded) {
+    fn take(&mut self, loaded: Config) {
         let (old, new) = (Arc::clone(&self.settings), Arc::new(loaded.settings));
         let waits: [(&str, bool); 5] = [
             ("[http] listen", old.listen != new.listen),

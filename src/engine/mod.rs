@@ -361,21 +361,14 @@ impl Engine {
 
 impl System {
     fn rename_address(&mut self, ip: IpAddr, name: &str) {
-        for metric in 0..self.families.len() {
-            for label in 0..self.catalog.metrics[metric].labels.len() {
-                if self.transform_of(metric, label) == Some(&Transform::Address) {
+        let catalog = Arc::clone(&self.catalog);
+        for (metric, def) in catalog.metrics.iter().enumerate() {
+            for (label, transform) in def.transforms.iter().enumerate() {
+                if *transform == Some(Transform::Address) {
                     self.rename_label(metric, label, ip, name);
                 }
             }
         }
-    }
-
-    /// The transform of a metric's label, which is the same wherever the label is filled.
-    fn transform_of(&self, metric: usize, label: usize) -> Option<&Transform> {
-        let opening = format!("{}=\"", self.catalog.metrics[metric].labels[label]);
-        let sets = self.catalog.events.iter().flat_map(|event| &event.sets);
-        let mut fills = sets.flat_map(|set| &set.labels);
-        fills.find(|fill| fill.opening.trim_start_matches(',') == opening)?.transform.as_ref()
     }
 
     fn rename_label(&mut self, metric: usize, label: usize, ip: IpAddr, name: &str) {

@@ -1,5 +1,5 @@
-//! The producer's side of a reliable session: lines go out, acknowledgements and rejections come back, and after a broken
-//! connection it goes on where the exporter has come to.
+//! The producer's side of a reliable session: sends lines, receives acknowledgements and rejections, and
+//! after a broken connection resumes at the position that the exporter reports.
 
 use std::io::{self, BufRead, BufReader, IsTerminal, Write};
 use std::os::unix::net::UnixStream;
@@ -14,7 +14,7 @@ use super::unacked::Unacked;
 use crate::feed::listener::connect;
 use crate::limits;
 
-/// A line of the exporter.
+/// A reply of the exporter.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Reply {
@@ -36,7 +36,7 @@ pub(super) struct Client {
     said_bye: bool,
     pause: Duration,
     retry_at: Instant,
-    /// When the latest line was acknowledged, or the first one since none was waiting came in.
+    /// When the latest line was acknowledged, or a line arrived while none was waiting.
     progress_at: Instant,
     rejected: u64,
     acked: u64,
@@ -51,19 +51,19 @@ struct Link {
     phase: Phase,
 }
 
-/// What a connection is good for.
+/// The state of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// The exporter has yet to say how far it has come.
-    ControlLine,
+    /// The exporter has not reported its position yet.
+    Handshake,
     /// Lines may be sent.
     Open,
-    /// Nothing can be sent any more; what the exporter has still said is read.
+    /// Writing has failed; replies that have arrived are still read.
     Broken,
 }
 
 impl Client {
-    /// Connects for the first time, which has to succeed.
+    /// Connects. It is an error if the first attempt fails.
     pub(super) fn connect(path: PathBuf, progress: bool) -> Result<Self, String> {
         let now = Instant::now();
         let mut client = Client {
@@ -84,7 +84,7 @@ impl Client {
         };
         client.dial().map_err(|error| {
             let path = client.path.display();
-            format!("{path}: {error}; is the exporter running? (--socket names another place)")
+            format!("{path}: {error}; is the exporter running? (--socket names another path)")
         })?;
         Ok(client)
     }
@@ -103,14 +103,14 @@ impl Client {
                 }
             }
         });
-        // Nobody can know of an instance that was made up just now: it begins at 0.
+        // The exporter cannot know an instance that was just created: its session starts at 0.
         let was_connected = std::mem::replace(&mut self.was_connected, true);
-        let phase = if was_connected { Phase::ControlLine } else { Phase::Open };
+        let phase = if was_connected { Phase::Handshake } else { Phase::Open };
         self.link = Some(Link { stream, replies, phase });
         Ok(())
     }
 
-    /// Sends everything that comes in. Returns when all of it is acknowledged.
+    /// Sends all input. Returns once all of it is acknowledged.
     pub(super) fn send(mut self, inputs: &Receiver<Input>) -> Result<(), String> {
         let mut ended = false;
         let result = loop {
@@ -125,6 +125,8 @@ impl Client {
             let (none, no_replies) = (never(), never());
             let inputs = if wants { inputs } else { &none };
             let replies = self.link.as_ref().map_or(&no_replies, |link| &link.replies).clone();
+            let is_quiet = self.link.is_some() && self.progress.is_none();
+            let wait = if is_quiet { limits::ROLE_IDLE_MAX } else { limits::SEND_TICK };
             select! {
                 recv(inputs) -> input => match input {
                     Ok(Input::Block(block)) => self.take_block(block),
@@ -140,7 +142,7 @@ impl Client {
                     }
                     Err(_) => self.link = None,
                 },
-                default(if self.link.is_some() && self.progress.is_none() { limits::ROLE_IDLE_MAX } else { limits::SEND_TICK }) => {}
+                default(wait) => {}
             }
             if self.link.is_none() && !(ended && self.is_over()) {
                 self.redial();
@@ -160,8 +162,8 @@ impl Client {
         }
     }
 
-    /// Whether nothing is left to do. A session that has said bye is over when the exporter closes it, so that nobody takes it for one
-    /// that is away; one that cannot say it just now has no need to.
+    /// Whether the session is complete. After its bye it waits for the exporter to close the connection, so
+    /// that it is not listed as a producer that is away. Without a connection it does not say bye.
     fn is_over(&self) -> bool {
         let is_open = self.link.as_ref().is_some_and(|link| link.phase == Phase::Open);
         let is_answered =
@@ -176,7 +178,7 @@ impl Client {
         self.unacked.push(block);
     }
 
-    /// Sends what is not sent yet on this connection, and the bye behind the last line.
+    /// Sends what is not sent yet on this connection, and the bye after the last line.
     fn send_waiting(&mut self, ended: bool) {
         let Some(link) = self.link.as_mut().filter(|link| link.phase == Phase::Open) else { return };
         let mut written = Ok(());
@@ -199,23 +201,21 @@ impl Client {
         if let Some(number) = reply.rejected {
             let number = self.unacked.input_number(number);
             if number.is_none() {
-                return Err(format!(
-                    "the exporter did not take the session: {}: {}",
-                    reply.reason, reply.detail
-                ));
+                return Err(format!("the exporter refused the session: {}: {}", reply.reason, reply.detail));
             }
             self.tell_rejected(number, &format!("{}: {}", reply.reason, reply.detail));
         }
         let Some(number) = reply.ack else { return Ok(()) };
         let Some(link) = &mut self.link else { return Ok(()) };
         self.was_answered = true;
-        let count = if link.phase == Phase::ControlLine {
+        let count = if link.phase == Phase::Handshake {
             link.phase = Phase::Open;
             self.said_bye = false;
             let count = self.unacked.resume(number)?;
             if count > 0 {
                 tell(&format!(
-                    "the connection broke: {count} lines before it were taken, and rejections among them were not told"
+                    "the connection broke; {count} lines were taken without a reply, so rejections among \
+                     them are unknown"
                 ));
             }
             count
@@ -235,7 +235,7 @@ impl Client {
         if now < self.retry_at {
             return;
         }
-        // A little different each time, so that many do not come at once.
+        // A random factor, so that many clients do not reconnect at the same time.
         self.retry_at = now + self.pause.mul_f64(0.5 + fastrand::f64());
         self.pause = (self.pause * 2).min(limits::SEND_RETRY_MAX);
         let _ = self.dial();
@@ -249,13 +249,14 @@ impl Client {
         let (path, seconds) = (self.path.display(), patience.as_secs());
         if self.was_answered {
             Err(format!(
-                "{path}: nothing was acknowledged for {seconds} s; {} lines are unacknowledged and may count or not \
-                 (is the exporter running, and can it write its state?)",
+                "{path}: no line was acknowledged for {seconds} s; {} lines are unacknowledged and may \
+                 or may not count (is the exporter running, and can it write its state?)",
                 self.unacked.lines()
             ))
         } else {
             Err(format!(
-                "{path}: no answer for {seconds} s (may this user write there, and can the exporter write its state?)"
+                "{path}: no answer for {seconds} s (may this user write there, and can the exporter write \
+                 its state?)"
             ))
         }
     }
@@ -271,7 +272,7 @@ fn tell(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-/// Lines acknowledged and the rate, from time to time.
+/// Prints how many lines are acknowledged, and the rate.
 struct Progress {
     began: Instant,
     shown_at: Instant,

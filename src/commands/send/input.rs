@@ -1,5 +1,5 @@
-//! Standard input as blocks of whole lines. Blank lines are left out, and those that are part of the conversation
-//! itself, a hello or a bye, are refused here.
+//! Splits standard input into blocks of whole lines. Blank lines are dropped, and control lines (a hello or a
+//! bye) are refused, because `client` sends them itself.
 
 use std::io::{self, BufRead, BufReader, Read};
 
@@ -11,43 +11,41 @@ use crate::limits;
 use crate::protocol::control_line::ControlLine;
 use crate::state::is_blank;
 
-/// What comes in.
+/// A part of the input.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Input {
-    /// Lines.
     Block(Block),
     /// A line that is not sent, with its number and the reason.
     Refused(u64, &'static str),
-    /// Nothing more can be read.
+    /// Reading has failed; nothing follows.
     Failed(String),
 }
 
-/// Whole lines that follow each other in the input.
+/// Consecutive whole lines of the input.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Block {
     /// The number of its first line in the input, from 1.
     pub(super) first: u64,
-    /// How many lines it has.
     pub(super) lines: u64,
-    /// The lines with their ends.
+    /// The lines with their line endings.
     pub(super) bytes: Vec<u8>,
 }
 
-/// What waits for the session.
+/// Parts of the input that may wait for the session.
 const QUEUE: usize = 4;
 
-/// Reads standard input on a thread of its own, since reading may wait for ever.
+/// Reads standard input on a thread of its own, since reading may block forever.
 pub(super) fn read_standard_input(mut unknown: Unknown) -> Receiver<Input> {
     let (sender, inputs) = bounded(QUEUE);
     std::thread::spawn(move || {
-        // Nobody who listens: the session has ended before the input.
+        // An error means that the session ended before the input did.
         let input = BufReader::with_capacity(limits::BATCH_BYTES, io::stdin());
         let _ = read(input, &sender, &mut |line| unknown.look(line, &mut warn));
     });
     inputs
 }
 
-/// `look` sees each line that is sent.
+/// Calls `look` for each line that is sent.
 fn read(
     mut input: BufReader<impl Read>,
     out: &Sender<Input>,
@@ -80,7 +78,8 @@ fn read(
             }
             block.lines += 1;
         }
-        // Whatever is there goes out at once, so that a slow source is not held back.
+        // A block ends where no further whole line is buffered, so that the lines of a slow source are not
+        // delayed.
         let more = sent && block.bytes.len() < limits::BATCH_BYTES && input.buffer().contains(&b'\n');
         if block.lines > 0 && !more {
             let next = Block { first: 0, lines: 0, bytes: Vec::new() };
@@ -132,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_end_is_not_kept_whole() {
+    fn an_endless_line_is_not_kept_in_memory() {
         let long = "x".repeat(limits::SEND_LINE_BYTES_MAX as usize + 1);
         let [first, Input::Failed(what)] = &inputs(&format!("a\n{long}"))[..] else { panic!() };
         assert_eq!(first, &block(1, 1, "a\n"));

@@ -1,6 +1,8 @@
-//! `send`: events into the feed, from words or from standard input, each counted once whatever breaks in between.
+//! `send`: sends events from the command line or from standard input in a reliable session, so that each
+//! counts once.
 //!
-//! `input` cuts what comes in into lines, `unknown` looks for misspelt fields in them, `unacked` keeps them until they are acknowledged, `client` is the session.
+//! `input` splits standard input into lines, `unknown` warns of fields that an event does not use, `unacked`
+//! keeps lines until they are acknowledged, and `client` runs the session.
 
 mod client;
 mod input;
@@ -20,18 +22,20 @@ use client::Client;
 use input::{Block, Input};
 use unknown::Unknown;
 
-/// Sends one event made of words, or every line of standard input for `-`. The error says what was not sent, or that
-/// lines were rejected. `progress` shows how far it is; where lines are shown on a terminal it is shown anyhow.
+/// Sends one event given as words, or every line of standard input for `-`. The error says what was not sent,
+/// or that lines were rejected. `progress` reports the progress; lines of standard input always do so on a
+/// terminal.
 pub(crate) fn run(overrides: &Overrides, words: &[String], progress: bool) -> Result<(), String> {
     let (settings, _) = load_settings(overrides)?;
-    let told = std::env::var_os("LIFECYCLE_EVENTS_SOCKET").filter(|path| !path.is_empty()).map(PathBuf::from);
-    let configured = overrides.socket.clone().or(told).or_else(|| settings.socket.clone());
+    let from_environment =
+        std::env::var_os("LIFECYCLE_EVENTS_SOCKET").filter(|path| !path.is_empty()).map(PathBuf::from);
+    let configured = overrides.socket.clone().or(from_environment).or_else(|| settings.socket.clone());
     let path = listener::find_path(configured.as_deref());
     let catalogs = catalog::load(settings.catalog_directory.as_deref()).unwrap_or_default();
     let mut unknown = Unknown::new(&catalogs);
     if words == ["-"] {
-        let shown = progress || std::io::stderr().is_terminal();
-        Client::connect(path, shown)?.send(&input::read_standard_input(unknown))
+        let progress = progress || std::io::stderr().is_terminal();
+        Client::connect(path, progress)?.send(&input::read_standard_input(unknown))
     } else {
         let words = EventSpec::from_words(words.iter().map(String::as_str))?;
         let line = words.to_line();

@@ -1,10 +1,10 @@
-//! Lines that have not been acknowledged, in the order of their numbers, and how far they are sent.
+//! The lines that are not acknowledged yet, in the order of their numbers, and how many of them are sent.
 
 use std::collections::VecDeque;
 
 use super::input::Block;
 
-/// Blocks of lines numbered from the latest acknowledgement on. The default is a session's beginning.
+/// Blocks of lines, numbered from the latest acknowledgement on.
 #[derive(Debug, Default)]
 pub(super) struct Unacked {
     /// The latest acknowledgement.
@@ -17,24 +17,20 @@ pub(super) struct Unacked {
 }
 
 impl Unacked {
-    /// Takes more lines.
     pub(super) fn push(&mut self, block: Block) {
         self.lines += block.lines;
         self.bytes += block.bytes.len();
         self.blocks.push_back(block);
     }
 
-    /// Whether there are none.
     pub(super) fn is_empty(&self) -> bool {
         self.blocks.is_empty()
     }
 
-    /// How many bytes there are.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// How many lines there are.
     pub(super) fn lines(&self) -> u64 {
         self.lines
     }
@@ -46,12 +42,11 @@ impl Unacked {
         Some(&block.bytes)
     }
 
-    /// Whether all of them are sent.
     pub(super) fn are_sent(&self) -> bool {
         self.sent == self.blocks.len()
     }
 
-    /// The number in the input of a line of the session.
+    /// Converts the number of a line in the session to its number in the input.
     pub(super) fn input_number(&self, number: u64) -> Option<u64> {
         let mut before = self.acked;
         self.blocks.iter().find_map(|block| {
@@ -61,7 +56,8 @@ impl Unacked {
         })
     }
 
-    /// Takes in an acknowledgement. Returns how many lines it is about; an error if it is about none of these.
+    /// Handles an acknowledgement. Returns how many lines it covers. It is an error if that is more than
+    /// there are.
     pub(super) fn acknowledge(&mut self, number: u64) -> Result<u64, String> {
         let count = number.checked_sub(self.acked).filter(|count| *count <= self.lines).ok_or_else(|| {
             format!(
@@ -93,12 +89,14 @@ impl Unacked {
         Ok(count)
     }
 
-    /// Begins a connection anew with the position that the exporter knows: what it has not is sent again. Returns how many
-    /// lines it had in addition to those that it had acknowledged; an error if it knows of more than there are.
+    /// Resumes at the position that the exporter reports on a new connection; later lines are sent again.
+    /// Returns how many lines it had taken without acknowledging them. It is an error if that is more than
+    /// there are.
     pub(super) fn resume(&mut self, number: u64) -> Result<u64, String> {
         self.sent = 0;
         if number < self.acked {
-            // It has lost its state. What it had acknowledged is not here any more, the rest goes on from there.
+            // The exporter has lost its state. Acknowledged lines are not kept here, so only the others can
+            // follow.
             self.acked = number;
         }
         self.acknowledge(number)
@@ -136,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exporter_without_its_state_begins_anew() {
+    fn an_exporter_that_lost_its_state_gets_the_remaining_lines() {
         let mut unacked = unacked();
         unacked.acknowledge(2).unwrap();
         assert_eq!(unacked.resume(0), Ok(0));

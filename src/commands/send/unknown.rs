@@ -1,6 +1,8 @@
-//! Fields that an event does not know: the exporter ignores them, so a misspelt one would go unseen.
+//! Warns of fields that an event does not use. The exporter ignores them, so a misspelt one would go
+//! unnoticed.
 //!
-//! Says so once for each, as far as the catalogs can be read here. What an event lacks is the exporter's to say.
+//! Each field is reported once, if the catalogs can be read here. Missing fields are reported by the
+//! exporter.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -8,7 +10,6 @@ use std::sync::Arc;
 use crate::catalog::{Catalog, Catalogs};
 use crate::protocol::line::{Fields, Value};
 
-/// So many warnings are given.
 const WARNINGS_MAX: usize = 100;
 
 /// Looks at lines before they are sent.
@@ -31,7 +32,7 @@ impl Unknown {
         Unknown { events: events.collect(), catalogs, ..Unknown::default() }
     }
 
-    /// Gives `warn` what is to be said of a line.
+    /// Calls `warn` for each unknown field of a line.
     pub(super) fn look(&mut self, line: &str, warn: &mut dyn FnMut(&str)) {
         if self.warned.len() >= WARNINGS_MAX || self.fields.scan(line).is_err() {
             return;

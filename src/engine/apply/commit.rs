@@ -29,7 +29,7 @@ impl Scratch {
                 (Step::Find { handle, then, .. }, _) => {
                     let Some(id) = self.touched(*handle, system) else { continue };
                     match then {
-                        Then::Lend => {}
+                        Then::Reference => {}
                         Then::Close => system.close(id),
                         Then::Update(parts) => self.commit_update(event, id, parts, system),
                     }

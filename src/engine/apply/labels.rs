@@ -3,7 +3,7 @@
 use std::hash::BuildHasher;
 
 use super::{Context, Event, Handle, Range, Scratch, Set, System};
-use crate::catalog::model::{FieldIndex, LabelSource, Place};
+use crate::catalog::model::{EntityPath, FieldIndex, LabelSource};
 use crate::engine::entities::PART_END;
 use crate::engine::transform;
 use crate::protocol::line::Value;
@@ -32,9 +32,9 @@ impl Scratch {
         }
     }
 
-    pub(super) fn walk(&self, place: &Place, system: &System) -> Option<Handle> {
-        let start = self.handles[place.handle]?;
-        Some(place.path.iter().fold(start, |handle, &parent| match handle {
+    pub(super) fn walk(&self, path: &EntityPath, system: &System) -> Option<Handle> {
+        let start = self.handles[path.start]?;
+        Some(path.parents.iter().fold(start, |handle, &parent| match handle {
             Handle::Existing(id) => Handle::Existing(system.entities.parent(id, parent)),
             Handle::New(opening) => self.parents[self.openings[opening].parents.start + parent],
         }))
@@ -109,7 +109,7 @@ impl Scratch {
                     }
                     None => continue,
                 },
-                LabelSource::Entity(place, part) => match self.walk(place, system) {
+                LabelSource::Entity(path, part) => match self.walk(path, system) {
                     Some(Handle::Existing(id)) => system.entities.get(id).part(*part),
                     Some(Handle::New(opening)) => {
                         let text = self.openings[opening].text.clone();

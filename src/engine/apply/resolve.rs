@@ -268,7 +268,7 @@ impl Scratch {
         self.handles[*handle] = Some(found);
         match then {
             Then::Close => self.closed.push(found),
-            Then::Lend => {}
+            Then::Reference => {}
             Then::Update(parts) => {
                 for &(_, field) in parts {
                     if let Some(text) = self.field_text(event, field)? {
@@ -323,7 +323,7 @@ impl Scratch {
         };
         let owner = match &change.owner {
             None => None,
-            Some(place) => match self.walk(place, system) {
+            Some(path) => match self.walk(path, system) {
                 Some(owner) => Some(owner),
                 None => return Ok(Resolved::Skip),
             },
