@@ -11,7 +11,7 @@ use crate::clock;
 use crate::engine::Rules;
 use crate::journal::Journal;
 use crate::limits;
-use crate::metrics::{self, FeedFigures};
+use crate::metrics::{self, FeedStats};
 use crate::protocol::shorthand::EventSpec;
 use crate::scan::{ScanReport, ScanState, ScanStatus};
 use crate::state::record::Record;
@@ -50,7 +50,7 @@ impl Feed {
     fn scrape(&mut self, scrape: &Scrape) {
         let now = clock::unix_seconds();
         let blocks = if scrape.systems.is_empty() {
-            let own = metrics::engine_blocks(&self.state.engine, &self.figures(), &self.scans, now);
+            let own = metrics::encode_engine(&self.state.engine, &self.figures(), &self.scans, now);
             metrics::merge(own, scrape.blocks.clone())
         } else {
             Vec::new()
@@ -63,10 +63,10 @@ impl Feed {
         let _ = scrape.reply.send(result.map(|()| text));
     }
 
-    fn figures(&self) -> FeedFigures {
+    fn figures(&self) -> FeedStats {
         let producers = self.producers().into_iter();
         let journal = self.journal.as_ref();
-        FeedFigures {
+        FeedStats {
             connections: self.open,
             producers: producers.map(|(name, producer)| (name.to_owned(), producer.connected)).collect(),
             journal_bytes: journal.map_or(0, Journal::bytes),

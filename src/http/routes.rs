@@ -59,7 +59,7 @@ impl Site {
 
     fn metrics(&self, request: &Request) -> Response {
         let (reply, answer) = bounded(1);
-        let blocks = if request.systems.is_empty() { self.telemetry.blocks() } else { Vec::new() };
+        let blocks = if request.systems.is_empty() { self.telemetry.encode() } else { Vec::new() };
         self.control.send(Control::Scrape(Scrape { systems: request.systems.clone(), blocks, reply }));
         let body = match answer.recv_timeout(limits::SCRAPE_WAIT_MAX) {
             Ok(Ok(body)) => body,
