@@ -1,4 +1,5 @@
-//! Hearts: each role beats its own as it makes progress, so that others can tell whether it is alive.
+//! Liveness of the roles: each sends heartbeats as it makes progress, and the watchdog, `/-/healthy` and the status page look
+//! at them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,37 +7,33 @@ use std::time::{Duration, Instant};
 
 use crate::limits;
 
-/// The heart of one role.
+/// The liveness of one role, shared by the role and those that watch it.
 #[derive(Clone, Debug)]
 pub(crate) struct Liveness {
     name: &'static str,
-    born: Instant,
-    /// Milliseconds from birth to the latest beat.
-    beat: Arc<AtomicU64>,
-    /// How long it may be silent.
-    silence_max: Duration,
+    created: Instant,
+    /// Milliseconds from `created` to the latest heartbeat.
+    heartbeat: Arc<AtomicU64>,
 }
 
 impl Liveness {
-    /// A heart that has just beaten.
+    /// The role counts as alive at first.
     pub(crate) fn new(name: &'static str) -> Self {
-        let silence_max = limits::ROLE_SILENCE_MAX;
-        Liveness { name, born: Instant::now(), beat: Arc::default(), silence_max }
+        Liveness { name, created: Instant::now(), heartbeat: Arc::default() }
     }
 
-    /// The role has made progress.
-    pub(crate) fn beat(&self) {
-        self.beat.store(self.born.elapsed().as_millis() as u64, Ordering::Relaxed);
+    /// Notes that the role makes progress.
+    pub(crate) fn heartbeat(&self) {
+        self.heartbeat.store(self.created.elapsed().as_millis() as u64, Ordering::Relaxed);
     }
 
-    /// The role's name.
     pub(crate) fn name(&self) -> &'static str {
         self.name
     }
 
-    /// Whether it has beaten lately.
+    /// Whether the latest heartbeat is younger than [`limits::ROLE_TIMEOUT`].
     pub(crate) fn is_alive(&self) -> bool {
-        let beat = Duration::from_millis(self.beat.load(Ordering::Relaxed));
-        self.born.elapsed().saturating_sub(beat) <= self.silence_max
+        let heartbeat = Duration::from_millis(self.heartbeat.load(Ordering::Relaxed));
+        self.created.elapsed().saturating_sub(heartbeat) <= limits::ROLE_TIMEOUT
     }
 }

@@ -215,7 +215,7 @@ impl Feed {
     /// Runs until it is told to stop, then drains what has arrived.
     pub(crate) fn run(mut self) -> Result<(), String> {
         let result = loop {
-            self.parts.heart.beat();
+            self.parts.heart.heartbeat();
             match self.round(self.timeout()) {
                 Ok(Round::Go) => {}
                 Ok(Round::Stop) => break Ok(()),
@@ -457,7 +457,7 @@ impl Feed {
         let until = Instant::now() + limits::DRAIN_MAX;
         let mut busy: Vec<usize> = (0..self.connections.len()).collect();
         while !busy.is_empty() && Instant::now() < until {
-            self.parts.heart.beat();
+            self.parts.heart.heartbeat();
             busy.retain(|&index| self.serve(index, EpollFlags::EPOLLIN));
         }
         self.settle();

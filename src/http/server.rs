@@ -138,7 +138,7 @@ impl Server {
     pub(crate) fn run(mut self) -> Result<(), String> {
         let mut stop_by: Option<Instant> = None;
         loop {
-            self.heart.beat();
+            self.heart.heartbeat();
             self.round().map_err(|error| format!("polling the HTTP clients failed: {error}"))?;
             if self.shared.stop.load(Ordering::Relaxed) {
                 let until = *stop_by.get_or_insert_with(|| {

@@ -12,7 +12,7 @@ use crate::liveness::Liveness;
 /// Runs until the process stops.
 pub(crate) fn work(site: &Site, done: &Sender<Done>, shared: &Shared, heart: &Liveness) {
     while !shared.stop.load(Ordering::Relaxed) {
-        heart.beat();
+        heart.heartbeat();
         let Some((request, places)) = shared.jobs.take(limits::ROLE_IDLE_MAX / 4) else { continue };
         let response = site.respond(&request);
         for place in places {

@@ -363,7 +363,7 @@ impl Journal {
     fn wait_for_saver(&mut self, heart: &Liveness) {
         let until = Instant::now() + limits::SNAPSHOT_PATIENCE;
         while self.saving.is_some() && Instant::now() < until {
-            heart.beat();
+            heart.heartbeat();
             if let Ok(report) = self.reports.recv_timeout(Duration::from_millis(100)) {
                 self.take(report);
             }
