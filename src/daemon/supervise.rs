@@ -1,7 +1,7 @@
-//! The one place that spawns, names, supervises and joins the roles.
+//! Spawns, names, supervises and joins the roles, each a thread. No other file does.
 //!
-//! The roles know nothing of each other; they are given the ends of channels. The thread that runs this waits for signals,
-//! for a role that ends, and for the watchdog's time. A role that ends unasked takes the process down.
+//! The roles do not know each other: each is given its ends of channels. The supervising thread waits for signals, for a role
+//! that exits, and for the watchdog's interval. If a role exits before it is asked to, the process stops.
 
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -15,8 +15,10 @@ use sd_notify::NotifyState;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use super::activation;
 use super::configuration::{Loaded, Overrides, load};
-use super::{activation, logging, rlimit};
+use super::logging;
+use super::rlimit;
 use crate::clock;
 use crate::config::{ScanSettings, Settings};
 use crate::faults::Faults;
@@ -26,7 +28,7 @@ use crate::feed::{Feed, FeedParts, listener, mailbox, peers};
 use crate::http::access::Access;
 use crate::http::listen;
 use crate::http::routes::Site;
-use crate::http::server::{Server, Shared};
+use crate::http::server::{Done, Server, Shared};
 use crate::http::worker;
 use crate::journal::disk::RealDisk;
 use crate::journal::{Journal, Snapshotter};
@@ -36,317 +38,61 @@ use crate::metrics::Metrics;
 use crate::state::State;
 use crate::{rdns, scan};
 
-/// A role has ended.
-struct Ended {
-    name: &'static str,
-    result: Result<(), String>,
-}
-
-/// Tells of the end of a role, even of one that panics.
-struct Guard {
-    name: &'static str,
-    ended: Sender<Ended>,
-    result: Option<Result<(), String>>,
-}
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        let result = self.result.take().unwrap_or_else(|| Err("panicked".to_owned()));
-        let _ = self.ended.send(Ended { name: self.name, result });
-    }
-}
-
-/// The running process.
-struct Roles {
-    overrides: Overrides,
-    settings: Arc<Settings>,
-    control: ControlSender,
-    http: Arc<Shared>,
-    scans: Sender<Vec<ScanSettings>>,
-    telemetry: Arc<Metrics>,
-    hearts: Vec<Liveness>,
-    ended: (Sender<Ended>, Receiver<Ended>),
-    feed: Option<JoinHandle<()>>,
-    /// Ends with the feed, once the state is written.
-    saver: Option<JoinHandle<()>>,
-    http_threads: Vec<JoinHandle<()>>,
-    /// What the start has told systemd; a reload says it again.
-    status: String,
-}
-
-/// Serves until a signal says otherwise. `ready` is called once with the path of the feed's socket.
+/// Runs the daemon until a signal stops it. `ready` is called once, with the path of the feed's socket.
 pub(crate) fn serve(overrides: Overrides, ready: impl FnOnce(PathBuf)) -> Result<(), String> {
-    // Nothing that this process makes is open to others until it is meant to be. No other thread runs yet.
+    // Files and sockets are private until their mode is set. No other thread runs yet.
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
     let loaded = load(&overrides)?;
     logging::start(loaded.settings.log_level);
     loaded.warnings.iter().for_each(|warning| log::warn!("{warning}"));
-    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(|error| format!("signals: {error}"))?;
-    let (roles, feed_path) = Roles::start(overrides, loaded)?;
-    let (signal_sender, signal_receiver) = unbounded();
-    spawn(&roles.ended.0, "signals", move || {
-        for signal in &mut signals {
-            if signal_sender.send(signal).is_err() {
-                break;
-            }
-        }
-        Ok(())
-    })?;
-    ready(feed_path);
-    roles.supervise(&signal_receiver)
+    let signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(|error| format!("signals: {error}"))?;
+    let (supervisor, socket_path) = Supervisor::start(overrides, loaded)?;
+    let signals = supervisor.threads.spawn_signals(signals)?;
+    ready(socket_path);
+    supervisor.supervise(&signals)
 }
 
-fn spawn(
-    ended: &Sender<Ended>,
-    name: &'static str,
-    role: impl FnOnce() -> Result<(), String> + Send + 'static,
-) -> Result<JoinHandle<()>, String> {
-    let ended = ended.clone();
-    thread::Builder::new()
-        .name(name.to_owned())
-        .spawn(move || {
-            let mut guard = Guard { name, ended, result: None };
-            guard.result = Some(role());
-        })
-        .map_err(|error| format!("the thread {name} cannot be started: {error}"))
+/// What only one process may hold at a time.
+struct Exclusive {
+    journal: Option<Journal>,
+    snapshotter: Option<Snapshotter>,
+    state: State,
+    feed_socket: FeedSocket,
+    http_listeners: Vec<TcpListener>,
 }
 
-fn notify(states: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
-        log::warn!("systemd cannot be told: {error}");
-    }
-}
-
-impl Roles {
-    fn start(overrides: Overrides, loaded: Loaded) -> Result<(Self, PathBuf), String> {
-        let settings = Arc::new(loaded.settings);
-        let fault = |what: &str, error: &dyn std::fmt::Display| format!("{what}: {error}");
-        let telemetry = Arc::new(Metrics::new().map_err(|error| fault("own metrics", &error))?);
-        telemetry.note_reload(true, clock::unix_seconds());
-        let shares = rlimit::share(settings.max_connections);
+impl Exclusive {
+    fn open(settings: &Settings) -> Result<Self, String> {
         let passed = activation::take()?;
-        passed.overrides(&settings).iter().for_each(|warning| log::warn!("{warning}"));
-        // First of all: another exporter that has the state has the sockets, too.
-        let (journal, saver, state) = open_state(&settings)?;
-        let where_state_is = state_shown(&settings, journal.as_ref());
-        let feed_socket = feed_socket(&settings, passed.events)?;
-        let feed_path = feed_socket_path(&feed_socket);
-        let listeners = if passed.http.is_empty() { bind(&settings)? } else { passed.http };
-        let addresses = shown_addresses(&listeners);
-        let status = format!("events on {}, metrics on {}", feed_socket.shown, addresses.join(" and "));
-
-        let (control, control_receiver) =
-            mailbox::channel().map_err(|error| fault("control channel", &error))?;
-        let (wanted_names, wanted) = bounded(limits::NAMES_QUEUE_MAX);
-        let (scans, scan_settings) = unbounded();
-        let ended = unbounded();
-        let hearts: Vec<Liveness> =
-            ["feed", "http", "http-worker-1", "http-worker-2"].map(Liveness::new).into();
-        let [feed_heart, http_heart, worker_hearts @ ..] = hearts.as_slice() else {
-            return Err("a heart is missing".to_owned());
-        };
-
-        let reload =
-            Reload { settings: Arc::clone(&settings), catalogs: loaded.catalogs, peers: loaded.peers };
-        let feed = Feed::new(
-            FeedParts {
-                socket: feed_socket,
-                control: control_receiver,
-                telemetry: Arc::clone(&telemetry),
-                wanted_names,
-                heart: feed_heart.clone(),
-                connections_max: shares.feed,
-            },
-            state,
-            journal,
-            &reload,
-        )
-        .map_err(|error| fault("the feed cannot be polled", &error))?;
-
-        let shared = Arc::new(Shared::new(Access::from(&*settings)).map_err(|error| fault("http", &error))?);
-        let (done_sender, done) = unbounded();
-        let server = Server::new(
-            listeners,
-            Arc::clone(&shared),
-            Arc::clone(&telemetry),
-            http_heart.clone(),
-            done,
-            shares.http,
-        )
-        .map_err(|error| fault("HTTP cannot be polled", &error))?;
-
-        let saver = saver.map(|saver| {
-            let control = control.clone();
-            spawn(&ended.0, "saver", move || {
-                saver.run(|| control.nudge());
-                Ok(())
-            })
-        });
-        let saver = saver.transpose()?;
-        let ready = Arc::new(AtomicBool::new(false));
-        let feed = spawn(&ended.0, "feed", move || feed.run())?;
-        let mut http_threads = vec![spawn(&ended.0, "http", move || server.run())?];
-        for heart in worker_hearts {
-            let site = Site {
-                control: control.clone(),
-                telemetry: Arc::clone(&telemetry),
-                hearts: hearts.clone(),
-                ready: Arc::clone(&ready),
-                shared: Arc::clone(&shared),
-            };
-            let (done, shared, heart) = (done_sender.clone(), Arc::clone(&shared), heart.clone());
-            http_threads.push(spawn(&ended.0, heart.name(), move || {
-                worker::work(&site, &done, &shared, &heart);
-                Ok(())
-            })?);
-        }
-        let names_control = control.clone();
-        spawn(&ended.0, "rdns", move || {
-            rdns::run(&wanted, |ip, name| names_control.send(Control::Named(ip, name)))
-        })?;
-        let scan_control = control.clone();
-        spawn(&ended.0, "scan", move || {
-            scan::run(&scan_settings, |report| scan_control.send(Control::Scanned(report)))
-        })?;
-        let _ = scans.send(settings.scans.clone());
-
-        ready.store(true, Ordering::Relaxed);
-        log::info!("lifecycle-exporter {}: {status}", env!("CARGO_PKG_VERSION"));
-        let metrics = addresses.first().map_or(String::new(), |address| format!("http://{address}/metrics"));
-        log::info!("look at {metrics}; {where_state_is}");
-        let roles = Roles {
-            overrides,
-            settings,
-            control,
-            http: shared,
-            scans,
-            telemetry,
-            hearts,
-            ended,
-            feed: Some(feed),
-            saver,
-            http_threads,
-            status,
-        };
-        notify(&[NotifyState::Ready, NotifyState::Status(&roles.status)]);
-        Ok((roles, feed_path))
+        passed.overrides(settings).iter().for_each(|warning| log::warn!("{warning}"));
+        // The state is first: another exporter that holds it holds the sockets, too, and the lock gives the clearer error.
+        let (journal, snapshotter, state) = open_state(settings)?;
+        let feed_socket = open_feed_socket(settings, passed.events)?;
+        let http_listeners = if passed.http.is_empty() { bind(settings)? } else { passed.http };
+        Ok(Exclusive { journal, snapshotter, state, feed_socket, http_listeners })
     }
 
-    /// Waits for what happens to the process.
-    fn supervise(mut self, signals: &Receiver<i32>) -> Result<(), String> {
-        let watchdog = sd_notify::watchdog_enabled();
-        let ticks =
-            watchdog.map_or_else(never, |interval| tick((interval / 3).max(Duration::from_millis(10))));
-        let ended = self.ended.1.clone();
-        loop {
-            select! {
-                recv(signals) -> signal => match signal {
-                    Ok(SIGHUP) => self.reload(),
-                    _ => return self.stop(),
-                },
-                recv(ended) -> role => {
-                    let what = role.map_or_else(
-                        |error| error.to_string(),
-                        |Ended { name, result }| format!("the thread {name} has ended: {}", result.err().unwrap_or_else(|| "unasked".to_owned())),
-                    );
-                    log::error!("{what}; stopping");
-                    let _ = self.stop();
-                    return Err(what);
-                },
-                recv(ticks) -> _ => {
-                    if self.hearts.iter().all(Liveness::is_alive) {
-                        notify(&[NotifyState::Watchdog]);
-                    }
-                },
-            }
-        }
+    fn socket_path(&self) -> PathBuf {
+        let address = self.feed_socket.listener.local_addr().ok();
+        address.and_then(|address| address.as_pathname().map(PathBuf::from)).unwrap_or_default()
     }
 
-    /// All or nothing: any fault keeps the former settings.
-    fn reload(&mut self) {
-        let mut states = vec![NotifyState::Reloading];
-        states.extend(NotifyState::monotonic_usec_now());
-        notify(&states);
-        match load(&self.overrides) {
-            Ok(loaded) => {
-                loaded.warnings.iter().for_each(|warning| log::warn!("{warning}"));
-                self.take(loaded);
-                self.telemetry.note_reload(true, clock::unix_seconds());
-                log::info!("the configuration was read again");
-            }
-            Err(faults) => {
-                self.telemetry.note_reload(false, clock::unix_seconds());
-                for fault in faults.iter() {
-                    log::error!("the configuration was not taken, the former one stays in force: {fault}");
-                }
-            }
-        }
-        notify(&[NotifyState::Ready, NotifyState::Status(&self.status)]);
-    }
-
-    fn take(&mut self, loaded: Loaded) {
-        let (old, new) = (Arc::clone(&self.settings), Arc::new(loaded.settings));
-        let waits: [(&str, bool); 5] = [
-            ("[http] listen", old.listen != new.listen),
-            ("[events] socket", old.socket != new.socket),
-            ("[events] mode", old.mode != new.mode),
-            ("[events] group", old.group != new.group),
-            ("[state] directory", old.state_directory != new.state_directory),
-        ];
-        for (setting, _) in waits.iter().filter(|(_, changed)| *changed) {
-            log::warn!("{setting} has changed, which takes a restart");
-        }
-        log::set_max_level(new.log_level);
-        *self.http.access.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Access::from(&*new);
-        let _ = self.scans.send(new.scans.clone());
-        self.settings = Arc::clone(&new);
-        let reload = Reload { settings: new, catalogs: loaded.catalogs, peers: loaded.peers };
-        self.control.send(Control::Reload(Box::new(reload)));
-    }
-
-    /// No new connections, what has arrived is applied, responses under way are sent.
-    fn stop(&mut self) -> Result<(), String> {
-        log::info!("stopping");
-        notify(&[NotifyState::Stopping]);
-        self.control.send(Control::Stop);
-        let mut result = Ok(());
-        if let Some(feed) = self.feed.take() {
-            result = feed.join().map_err(|_| "the feed panicked while stopping".to_owned());
-        }
-        self.http.stop.store(true, Ordering::Relaxed);
-        self.http.wake();
-        for thread in self.http_threads.drain(..).chain(self.saver.take()) {
-            let _ = thread.join();
-        }
-        result
+    fn http_addresses(&self) -> Vec<String> {
+        let addresses = self.http_listeners.iter().filter_map(|listener| listener.local_addr().ok());
+        addresses.map(|address| address.to_string()).collect()
     }
 }
 
-/// The state of a former process, and the journal that keeps it; an empty one where there is no directory for it.
+/// The state that the journal has recovered; an empty one without a state directory.
 fn open_state(settings: &Settings) -> Result<(Option<Journal>, Option<Snapshotter>, State), String> {
     let Some(directory) = &settings.state_directory else {
         return Ok((None, None, State::default()));
     };
-    let (journal, saver, state) = Journal::open(directory, settings.sync, Arc::new(RealDisk))?;
-    Ok((Some(journal), Some(saver), state))
+    let (journal, snapshotter, state) = Journal::open(directory, settings.sync, Arc::new(RealDisk))?;
+    Ok((Some(journal), Some(snapshotter), state))
 }
 
-/// Where state is, for the log.
-fn state_shown(settings: &Settings, journal: Option<&Journal>) -> String {
-    match (&settings.state_directory, journal) {
-        (Some(directory), Some(journal)) if journal.errors() == 0 => {
-            format!("state is in {} (sync = {})", directory.display(), settings.sync.name())
-        }
-        (Some(directory), _) => format!("state is in memory, {} cannot be written", directory.display()),
-        (None, _) => "state is in memory only ([state] directory)".to_owned(),
-    }
-}
-
-fn bind(settings: &Settings) -> Result<Vec<TcpListener>, String> {
-    listen::bind_all(&settings.listen).map_err(|failed| failed.into_iter().collect::<Faults>().to_string())
-}
-
-fn feed_socket(
+fn open_feed_socket(
     settings: &Settings,
     passed: Option<std::os::unix::net::UnixListener>,
 ) -> Result<FeedSocket, String> {
@@ -359,15 +105,325 @@ fn feed_socket(
     listener::bind(&path, settings.mode, group)
 }
 
-fn feed_socket_path(socket: &FeedSocket) -> PathBuf {
-    let address = socket.listener.local_addr().ok();
-    address.and_then(|address| address.as_pathname().map(PathBuf::from)).unwrap_or_default()
+fn bind(settings: &Settings) -> Result<Vec<TcpListener>, String> {
+    listen::bind_all(&settings.listen).map_err(|failed| failed.into_iter().collect::<Faults>().to_string())
 }
 
-fn shown_addresses(listeners: &[TcpListener]) -> Vec<String> {
-    listeners
-        .iter()
-        .filter_map(|listener| listener.local_addr().ok())
-        .map(|address| address.to_string())
-        .collect()
+/// A role that has exited.
+struct RoleExit {
+    name: &'static str,
+    result: Result<(), String>,
+}
+
+/// Reports the exit of a role when it is dropped, so also when the role panics.
+struct ExitGuard {
+    name: &'static str,
+    exits: Sender<RoleExit>,
+    result: Option<Result<(), String>>,
+}
+
+impl Drop for ExitGuard {
+    fn drop(&mut self) {
+        let result = self.result.take().unwrap_or_else(|| Err("panicked".to_owned()));
+        let _ = self.exits.send(RoleExit { name: self.name, result });
+    }
+}
+
+/// Spawns the roles' threads and learns when one exits.
+struct Threads {
+    exit_sender: Sender<RoleExit>,
+    exits: Receiver<RoleExit>,
+}
+
+impl Threads {
+    fn new() -> Self {
+        let (exit_sender, exits) = unbounded();
+        Threads { exit_sender, exits }
+    }
+
+    fn spawn(
+        &self,
+        name: &'static str,
+        role: impl FnOnce() -> Result<(), String> + Send + 'static,
+    ) -> Result<JoinHandle<()>, String> {
+        let exits = self.exit_sender.clone();
+        let run = move || {
+            let mut guard = ExitGuard { name, exits, result: None };
+            guard.result = Some(role());
+        };
+        let thread = thread::Builder::new().name(name.to_owned()).spawn(run);
+        thread.map_err(|error| format!("thread {name}: cannot be started: {error}"))
+    }
+
+    fn spawn_snapshotter(
+        &self,
+        snapshotter: Snapshotter,
+        control: ControlSender,
+    ) -> Result<JoinHandle<()>, String> {
+        self.spawn("snapshotter", move || {
+            snapshotter.run(|| control.nudge());
+            Ok(())
+        })
+    }
+
+    /// Spawns the server, and a worker for each of `workers`.
+    fn spawn_http(
+        &self,
+        server: Server,
+        workers: &[Liveness],
+        responses: &Sender<Done>,
+        site: impl Fn() -> Site,
+    ) -> Result<Vec<JoinHandle<()>>, String> {
+        let mut threads = vec![self.spawn("http", move || server.run())?];
+        for liveness in workers {
+            let (site, responses, liveness) = (site(), responses.clone(), liveness.clone());
+            threads.push(self.spawn(liveness.name(), move || {
+                worker::work(&site, &responses, &site.shared, &liveness);
+                Ok(())
+            })?);
+        }
+        Ok(threads)
+    }
+
+    fn spawn_rdns(&self, wanted: Receiver<std::net::IpAddr>, control: ControlSender) -> Result<(), String> {
+        let role = move || {
+            rdns::run(&wanted, |ip, name| control.send(Control::Named(ip, name)));
+            Ok(())
+        };
+        self.spawn("rdns", role).map(drop)
+    }
+
+    fn spawn_scanner(
+        &self,
+        settings: Receiver<Vec<ScanSettings>>,
+        control: ControlSender,
+    ) -> Result<(), String> {
+        let role = move || {
+            scan::run(&settings, |report| control.send(Control::Scanned(report)));
+            Ok(())
+        };
+        self.spawn("scan", role).map(drop)
+    }
+
+    /// Signals as messages.
+    fn spawn_signals(&self, mut signals: Signals) -> Result<Receiver<i32>, String> {
+        let (sender, receiver) = unbounded();
+        let role = move || {
+            for signal in &mut signals {
+                if sender.send(signal).is_err() {
+                    break;
+                }
+            }
+            Ok(())
+        };
+        self.spawn("signals", role).map(|_| receiver)
+    }
+}
+
+/// The running process.
+struct Supervisor {
+    overrides: Overrides,
+    settings: Arc<Settings>,
+    metrics: Arc<Metrics>,
+    control: ControlSender,
+    scans: Sender<Vec<ScanSettings>>,
+    http: Arc<Shared>,
+    liveness: Vec<Liveness>,
+    threads: Threads,
+    feed: Option<JoinHandle<()>>,
+    /// Exits after the feed, once the state is written.
+    snapshotter: Option<JoinHandle<()>>,
+    http_threads: Vec<JoinHandle<()>>,
+    /// The status line that systemd shows. A reload sends it again.
+    status: String,
+}
+
+impl Supervisor {
+    fn start(overrides: Overrides, loaded: Loaded) -> Result<(Self, PathBuf), String> {
+        let settings = Arc::new(loaded.settings);
+        let metrics = Arc::new(Metrics::new().map_err(|error| format!("own metrics: {error}"))?);
+        metrics.note_reload(true, clock::unix_seconds());
+        let budget = rlimit::budget(settings.max_connections);
+        let exclusive = Exclusive::open(&settings)?;
+        let (socket_path, addresses) = (exclusive.socket_path(), exclusive.http_addresses());
+        let status =
+            format!("events on {}, metrics on {}", exclusive.feed_socket.shown, addresses.join(" and "));
+        let started = startup_message(&settings, &addresses, exclusive.journal.as_ref());
+
+        let (control, requests) = mailbox::channel().map_err(|error| format!("control channel: {error}"))?;
+        let (wanted_names, addresses_to_look_up) = bounded(limits::NAMES_QUEUE_MAX);
+        let (scans, scan_settings) = unbounded();
+        let (response_sender, responses) = unbounded();
+        let liveness = ["feed", "http", "http-worker-1", "http-worker-2"].map(Liveness::new);
+        let [feed_liveness, http_liveness, worker_liveness @ ..] = &liveness;
+
+        let parts = FeedParts {
+            socket: exclusive.feed_socket,
+            control: requests,
+            telemetry: Arc::clone(&metrics),
+            wanted_names,
+            heart: feed_liveness.clone(),
+            connections_max: budget.feed,
+        };
+        let reload =
+            Reload { settings: Arc::clone(&settings), catalogs: loaded.catalogs, peers: loaded.peers };
+        let feed = Feed::new(parts, exclusive.state, exclusive.journal, &reload)
+            .map_err(|error| format!("the feed cannot be polled: {error}"))?;
+
+        let http = Arc::new(Shared::new(Access::from(&*settings)).map_err(|error| format!("http: {error}"))?);
+        let (shared, own) = (Arc::clone(&http), Arc::clone(&metrics));
+        let listeners = exclusive.http_listeners;
+        let server = Server::new(listeners, shared, own, http_liveness.clone(), responses, budget.http)
+            .map_err(|error| format!("HTTP cannot be polled: {error}"))?;
+        let ready = Arc::new(AtomicBool::new(false));
+        let site = || Site {
+            control: control.clone(),
+            telemetry: Arc::clone(&metrics),
+            hearts: liveness.to_vec(),
+            ready: Arc::clone(&ready),
+            shared: Arc::clone(&http),
+        };
+
+        let threads = Threads::new();
+        let snapshotter = exclusive.snapshotter.map(|role| threads.spawn_snapshotter(role, control.clone()));
+        let snapshotter = snapshotter.transpose()?;
+        let feed = threads.spawn("feed", move || feed.run())?;
+        let http_threads = threads.spawn_http(server, worker_liveness, &response_sender, site)?;
+        threads.spawn_rdns(addresses_to_look_up, control.clone())?;
+        threads.spawn_scanner(scan_settings, control.clone())?;
+        let _ = scans.send(settings.scans.clone());
+
+        let liveness = liveness.into();
+        let supervisor = Supervisor {
+            overrides,
+            settings,
+            metrics,
+            control,
+            scans,
+            http,
+            liveness,
+            threads,
+            feed: Some(feed),
+            snapshotter,
+            http_threads,
+            status,
+        };
+        supervisor.announce(&ready, &started);
+        Ok((supervisor, socket_path))
+    }
+
+    /// Tells `/-/ready`, the log and systemd that the process serves.
+    fn announce(&self, ready: &AtomicBool, started: &str) {
+        ready.store(true, Ordering::Relaxed);
+        log::info!("lifecycle-exporter {}: {}", env!("CARGO_PKG_VERSION"), self.status);
+        log::info!("{started}");
+        notify(&[NotifyState::Ready, NotifyState::Status(&self.status)]);
+    }
+
+    /// Handles signals and exits of roles until the process stops.
+    fn supervise(mut self, signals: &Receiver<i32>) -> Result<(), String> {
+        let watchdog = sd_notify::watchdog_enabled();
+        let ticks =
+            watchdog.map_or_else(never, |interval| tick((interval / 3).max(Duration::from_millis(10))));
+        let exits = self.threads.exits.clone();
+        loop {
+            select! {
+                recv(signals) -> signal => match signal {
+                    Ok(SIGHUP) => self.reload(),
+                    _ => return self.stop(),
+                },
+                recv(exits) -> exit => {
+                    let RoleExit { name, result } = exit.expect("the sender is in `self.threads`");
+                    let why = result.err().unwrap_or_else(|| "it was not asked to".to_owned());
+                    let what = format!("thread {name} has exited: {why}");
+                    log::error!("{what}; stopping");
+                    let _ = self.stop();
+                    return Err(what);
+                },
+                recv(ticks) -> _ => {
+                    if self.liveness.iter().all(Liveness::is_alive) {
+                        notify(&[NotifyState::Watchdog]);
+                    }
+                },
+            }
+        }
+    }
+
+    /// Reads the configuration again. If it has any fault, the previous configuration stays in force.
+    fn reload(&mut self) {
+        let mut states = vec![NotifyState::Reloading];
+        states.extend(NotifyState::monotonic_usec_now());
+        notify(&states);
+        match load(&self.overrides) {
+            Ok(loaded) => {
+                loaded.warnings.iter().for_each(|warning| log::warn!("{warning}"));
+                self.take_configuration(loaded);
+                self.metrics.note_reload(true, clock::unix_seconds());
+                log::info!("the configuration was read again");
+            }
+            Err(faults) => {
+                self.metrics.note_reload(false, clock::unix_seconds());
+                for fault in faults.iter() {
+                    log::error!("the configuration was not taken, the previous one stays in force: {fault}");
+                }
+            }
+        }
+        notify(&[NotifyState::Ready, NotifyState::Status(&self.status)]);
+    }
+
+    fn take_configuration(&mut self, loaded: Loaded) {
+        let (old, new) = (Arc::clone(&self.settings), Arc::new(loaded.settings));
+        let restart_settings: [(&str, bool); 5] = [
+            ("[http] listen", old.listen != new.listen),
+            ("[events] socket", old.socket != new.socket),
+            ("[events] mode", old.mode != new.mode),
+            ("[events] group", old.group != new.group),
+            ("[state] directory", old.state_directory != new.state_directory),
+        ];
+        for (setting, _) in restart_settings.iter().filter(|(_, changed)| *changed) {
+            log::warn!("{setting} has changed; restart lifecycle-exporter to apply it");
+        }
+        log::set_max_level(new.log_level);
+        *self.http.access.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Access::from(&*new);
+        let _ = self.scans.send(new.scans.clone());
+        self.settings = Arc::clone(&new);
+        let reload = Reload { settings: new, catalogs: loaded.catalogs, peers: loaded.peers };
+        self.control.send(Control::Reload(Box::new(reload)));
+    }
+
+    /// Stops accepting connections, applies the events that have arrived, and finishes the responses in progress.
+    fn stop(&mut self) -> Result<(), String> {
+        log::info!("stopping");
+        notify(&[NotifyState::Stopping]);
+        self.control.send(Control::Stop);
+        let mut result = Ok(());
+        if let Some(feed) = self.feed.take() {
+            result = feed.join().map_err(|_| "the feed panicked while stopping".to_owned());
+        }
+        self.http.stop.store(true, Ordering::Relaxed);
+        self.http.wake();
+        for thread in self.http_threads.drain(..).chain(self.snapshotter.take()) {
+            let _ = thread.join();
+        }
+        result
+    }
+}
+
+/// Where to look, and where the state is, for the log.
+fn startup_message(settings: &Settings, addresses: &[String], journal: Option<&Journal>) -> String {
+    let page = addresses.first().map_or(String::new(), |address| format!("http://{address}/metrics"));
+    let state = match (&settings.state_directory, journal) {
+        (Some(directory), Some(journal)) if journal.errors() == 0 => {
+            format!("state is in {} (sync = {})", directory.display(), settings.sync.name())
+        }
+        (Some(directory), _) => format!("state is in memory, {} cannot be written", directory.display()),
+        (None, _) => "state is in memory only ([state] directory)".to_owned(),
+    };
+    format!("look at {page}; {state}")
+}
+
+fn notify(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        log::warn!("systemd cannot be notified: {error}");
+    }
 }
