@@ -1,33 +1,30 @@
-//! Faults of files and settings: all that were found, so that a reader can mend them in one go.
+//! Faults of configuration and catalogs. They are collected, so that one run reports all of them.
 
 use std::fmt;
 
-/// One or more faults, each a line for people.
+/// A list of faults, each a message for the user.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Faults(Vec<String>);
 
 impl Faults {
-    /// Adds one.
     pub(crate) fn add(&mut self, fault: impl Into<String>) {
         self.0.push(fault.into());
     }
 
-    /// Adds those of a result, and returns its value.
+    /// Returns the value of a result, or adds its faults.
     pub(crate) fn take<T>(&mut self, result: Result<T, impl Into<Faults>>) -> Option<T> {
         result.map_err(|faults| self.0.extend(faults.into().0)).ok()
     }
 
-    /// The value, if there are no faults.
+    /// The value if there are no faults, else the faults.
     pub(crate) fn or<T>(self, value: T) -> Result<T, Self> {
         if self.0.is_empty() { Ok(value) } else { Err(self) }
     }
 
-    /// All of them.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(String::as_str)
     }
 
-    /// Whether there are none.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -45,7 +42,7 @@ impl<T: fmt::Display> FromIterator<T> for Faults {
     }
 }
 
-/// One a line.
+/// One line for each fault.
 impl fmt::Display for Faults {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(&self.0.join("\n"))

@@ -1,9 +1,10 @@
-//! Bounds of queues, waits and sizes, each with its unit. Settings with their ranges are in `config`; bounds that belong to a
-//! file format are in `format`.
+//! Bounds of queues, waits and sizes, each with its unit. Settings with their ranges are in `config`; bounds
+//! that belong to a file format are in `format`.
 
 use std::time::Duration;
 
-/// Bytes of a label value after its transform. A longer value is cut; if it is part of a key, the event is rejected.
+/// Bytes of a label value after its transform. A longer value is cut; if it is part of a key, the event is
+/// rejected.
 pub(crate) const LABEL_BYTES_MAX: usize = 1_024;
 /// Kinds of entities in one catalog.
 pub(crate) const ENTITY_KINDS_MAX: usize = 1_000;
@@ -30,9 +31,11 @@ pub(crate) const SESSIONS_MAX: usize = 16_384;
 pub(crate) const SESSION_KEPT: Duration = Duration::from_secs(86_400);
 /// Lines acknowledged at once.
 pub(crate) const ACK_LINES_MAX: u64 = 1_024;
-/// The group commit delay: with `sync = always`, acknowledgements wait this long for others to share their sync.
+/// The group commit delay: with `sync = always`, acknowledgements wait this long for others to share their
+/// sync.
 pub(crate) const ACK_GATHER_MAX: Duration = Duration::from_millis(15);
-/// Batches still read from a connection after another has taken over its session; more than a socket buffer holds.
+/// Batches still read from a connection after another has taken over its session; more than a socket buffer
+/// holds.
 pub(crate) const TAKE_OVER_BATCHES_MAX: usize = 16;
 /// Bytes of unsent replies of one producer. Beyond it the feed does not read from that producer.
 pub(crate) const REPLY_BYTES_MAX: usize = 65_536;
@@ -111,7 +114,8 @@ pub(crate) const HTTP_HEADERS_MAX: usize = 100;
 pub(crate) const HTTP_HEAD_TIME_MAX: Duration = Duration::from_secs(5);
 /// Time from the end of the head to the last byte of the response.
 pub(crate) const HTTP_RESPONSE_TIME_MAX: Duration = Duration::from_secs(30);
-/// How long a connection lingers: unread input at close would reset it, and the client could lose the response.
+/// How long a connection lingers: unread input at close would reset it, and the client could lose the
+/// response.
 pub(crate) const HTTP_LINGER_TIME_MAX: Duration = Duration::from_secs(1);
 /// Bytes read and discarded while a connection lingers.
 pub(crate) const HTTP_LINGER_BYTES_MAX: usize = 262_144;

@@ -1,5 +1,5 @@
-//! Liveness of the roles: each sends heartbeats as it makes progress, and the watchdog, `/-/healthy` and the status page look
-//! at them.
+//! Liveness of the roles: each sends heartbeats as it makes progress, and the watchdog, `/-/healthy` and the
+//! status page look at them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

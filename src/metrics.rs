@@ -1,8 +1,9 @@
 //! The exporter's own metrics, `lifecycle_exporter_…` and `process_…`, and their text.
 //!
-//! Counters that several threads change are in a registry of the `prometheus` crate. [`FAMILIES`] lists those that the feed's
-//! thread reads from its own state at each scrape. Both become text through the crate's `TextEncoder`. Label values come
-//! from catalogs, the configuration and fixed lists; `producer` alone comes from outside, bounded in number and length.
+//! Counters that several threads change are in a registry of the `prometheus` crate. [`FAMILIES`] lists those
+//! that the feed's thread reads from its own state at each scrape. Both become text through the crate's
+//! `TextEncoder`. Label values come from catalogs, the configuration and fixed lists; `producer` alone comes
+//! from outside, bounded in number and length.
 
 use std::collections::BTreeMap;
 
@@ -191,7 +192,8 @@ const FAMILIES: [FamilyDef; 20] = [
     },
     FamilyDef {
         name: "producer_connected",
-        help: "Connected runs of a producer that own what they open, 0 where one may still come back, by producer",
+        help: "Connected runs of a producer that own what they open, \
+               0 where one may still come back, by producer",
         kind: GAUGE,
         read: |source| {
             by("producer", source.feed.producers.iter().map(|(name, runs)| (name.as_str(), *runs as u64)))

@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use crossbeam_channel::Receiver;
 
-/// Looks up the name of each address received, and reports it: `None` if the address has no name. Returns when the channel is closed.
+/// Looks up the name of each address received, and reports it: `None` if the address has no name. Returns
+/// when the channel is closed.
 pub(crate) fn run(wanted: &Receiver<IpAddr>, report: impl Fn(IpAddr, Option<String>)) {
     for ip in wanted {
         let name =

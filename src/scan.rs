@@ -1,7 +1,8 @@
-//! The scanner measures directories at their intervals and reports the results. It is one thread and does one scan at a time.
+//! The scanner measures directories at their intervals and reports the results. It is one thread and does one
+//! scan at a time.
 //!
-//! It never follows symbolic links: each folder is opened relative to its parent with `O_NOFOLLOW`. The feed and the catalogs
-//! decide what a report changes.
+//! It never follows symbolic links: each folder is opened relative to its parent with `O_NOFOLLOW`. The feed
+//! and the catalogs decide what a report changes.
 
 use std::collections::BTreeMap;
 use std::os::fd::AsFd;
@@ -91,8 +92,8 @@ impl ScanState {
     }
 }
 
-/// Runs until the channel is closed. Each message replaces the list of scans: new and changed ones are due at once, the others
-/// keep their time.
+/// Runs until the channel is closed. Each message replaces the list of scans: new and changed ones are due at
+/// once, the others keep their time.
 pub(crate) fn run(settings: &Receiver<Vec<ScanSettings>>, report: impl Fn(ScanReport)) {
     let mut plan: Vec<(Instant, ScanSettings)> = Vec::new();
     loop {

@@ -1,4 +1,5 @@
-//! Socket activation: sockets that systemd passes. `LISTEN_FDNAMES` names them `events` (the feed) or `http` (scrapes).
+//! Socket activation: sockets that systemd passes. `LISTEN_FDNAMES` names them `events` (the feed) or `http`
+//! (scrapes).
 
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixListener;
@@ -23,14 +24,16 @@ impl Passed {
         (!passed.is_empty() && is_other && settings.listen_is_configured()).then(|| {
             let shown: Vec<String> = passed.iter().map(ToString::to_string).collect();
             format!(
-                "[http] listen has no effect: systemd passes a socket that listens on {}; disable its socket unit to use the setting",
+                "[http] listen has no effect: systemd passes a socket that listens on {}; \
+                 disable its socket unit to use the setting",
                 shown.join(" and ")
             )
         })
     }
 }
 
-/// Takes the sockets and clears systemd's variables. Call it before other threads run: they may read the environment.
+/// Takes the sockets and clears systemd's variables. Call it before other threads run: they may read the
+/// environment.
 pub(crate) fn take() -> Result<Passed, String> {
     let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
     let mut sockets = ListenFd::from_env();

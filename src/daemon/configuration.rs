@@ -1,4 +1,5 @@
-//! From the command line to settings and catalogs that are checked whole, for `serve`, its reload, and `check`.
+//! From the command line to settings and catalogs that are checked whole, for `serve`, its reload, and
+//! `check`.
 
 use std::fs;
 use std::io;

@@ -1,4 +1,5 @@
-//! The log: one line for each message on standard error, with a priority prefix if systemd's journal reads it.
+//! The log: one line for each message on standard error, with a priority prefix if systemd's journal reads
+//! it.
 
 use std::io::{IsTerminal, Write};
 

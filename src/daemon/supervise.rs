@@ -1,7 +1,8 @@
 //! Spawns, names, supervises and joins the roles, each a thread. No other file does.
 //!
-//! The roles do not know each other: each is given its ends of channels. The supervising thread waits for signals, for a role
-//! that exits, and for the watchdog's interval. If a role exits before it is asked to, the process stops.
+//! The roles do not know each other: each is given its ends of channels. The supervising thread waits for
+//! signals, for a role that exits, and for the watchdog's interval. If a role exits before it is asked to,
+//! the process stops.
 
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -65,7 +66,8 @@ impl Exclusive {
     fn open(settings: &Settings) -> Result<Self, String> {
         let passed = activation::take()?;
         passed.overrides(settings).iter().for_each(|warning| log::warn!("{warning}"));
-        // The state is first: another exporter that holds it holds the sockets, too, and the lock gives the clearer error.
+        // The state is first: another exporter that holds it holds the sockets, too, and the lock gives the
+        // clearer error.
         let (journal, snapshotter, state) = open_state(settings)?;
         let feed_socket = open_feed_socket(settings, passed.events)?;
         let http_listeners = if passed.http.is_empty() { bind(settings)? } else { passed.http };
@@ -391,7 +393,8 @@ impl Supervisor {
         self.control.send(Control::Reload(Box::new(reload)));
     }
 
-    /// Stops accepting connections, applies the events that have arrived, and finishes the responses in progress.
+    /// Stops accepting connections, applies the events that have arrived, and finishes the responses in
+    /// progress.
     fn stop(&mut self) -> Result<(), String> {
         log::info!("stopping");
         notify(&[NotifyState::Stopping]);
