@@ -3,8 +3,6 @@
 //! Names have become indices, label sources have been worked out, and every event is a plan of steps. Nothing
 //! here reads files or changes state; `read` and `plan` make these types, `lifecycles` follows them.
 
-use crate::protocol::key_prefix::KeyPrefix;
-
 /// An index into [`Catalog::entities`].
 pub(crate) type EntityIndex = usize;
 /// An index into [`Catalog::metrics`].
@@ -182,8 +180,6 @@ impl EventPlan {
 pub(crate) struct FieldDef {
     /// The JSON key.
     pub(crate) name: String,
-    /// The same, quick to compare.
-    pub(crate) short: KeyPrefix,
     /// What its absence means.
     pub(crate) used: FieldUse,
 }

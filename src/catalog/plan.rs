@@ -13,7 +13,6 @@ use super::read::{Fault, Names, fault};
 use super::sections::{check_field_name, is_name, names};
 use crate::config::ini::Section;
 use crate::limits;
-use crate::protocol::key_prefix::KeyPrefix;
 
 /// The keys of an event section.
 pub(super) const EVENT_KEYS: &[&str] = &[
@@ -150,7 +149,7 @@ impl Planner<'_> {
             }
             index
         } else {
-            self.plan.fields.push(FieldDef { name: name.to_owned(), short: KeyPrefix::of(name), used });
+            self.plan.fields.push(FieldDef { name: name.to_owned(), used });
             self.plan.fields.len() - 1
         }
     }

@@ -23,7 +23,7 @@ impl Scratch {
             Some(Value::String(text) | Value::Number(text) | Value::Boolean(text)) => {
                 Ok(Some(event.fields.bytes(event.line, text)))
             }
-            Some(Value::Unusable) => {
+            Some(Value::Unsupported) => {
                 let name = &event.plan.fields[field].name;
                 Err(Rejection::new(
                     Reason::BadValue,

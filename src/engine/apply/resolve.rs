@@ -96,15 +96,14 @@ impl Scratch {
         self.values.clear();
         self.values.resize(plan.fields.len(), None);
         let mut seen = 0_u64;
-        for (name, bytes, value) in event.fields.named(event.line) {
-            let is_it =
-                |field: &FieldDef| field.short == name && (name.is_whole() || field.name.as_bytes() == bytes);
-            let Some(index) = plan.fields.iter().position(is_it) else { continue };
+        for (key, value) in event.fields.iter(event.line) {
+            let position = plan.fields.iter().position(|field| field.name.as_bytes() == key);
+            let Some(index) = position else { continue };
             if seen & (1 << index) != 0 {
                 let name = &plan.fields[index].name;
                 return Err(Rejection::new(
                     Reason::Malformed,
-                    format!("{name}: stands twice, expected once"),
+                    format!("{name}: occurs twice, expected once"),
                 ));
             }
             seen |= 1 << index;
