@@ -1,8 +1,8 @@
-//! The time of day, where the world is touched. Pure modules are given theirs.
+//! The wall clock. `engine`, `series`, `catalog` and `protocol` do not use it: their callers pass the time.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Unix seconds with their fraction. A clock before 1970 reads as 0.
+/// Seconds since 1970, with fraction; 0 for a clock set before 1970.
 pub(crate) fn unix_seconds() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
 }

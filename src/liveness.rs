@@ -33,6 +33,6 @@ impl Liveness {
     /// Whether the latest heartbeat is recent enough.
     pub(crate) fn is_alive(&self) -> bool {
         let latest = Duration::from_millis(self.latest.load(Ordering::Relaxed));
-        self.created.elapsed().saturating_sub(latest) <= limits::ROLE_SILENCE_MAX
+        self.created.elapsed().saturating_sub(latest) <= limits::ROLE_TIMEOUT
     }
 }

@@ -1,63 +1,61 @@
-//! The exporter's own metrics, `lifecycle_exporter_…` and `process_…`.
+//! The exporter's own metrics, `lifecycle_exporter_…` and `process_…`, and their text.
 //!
-//! Counters that several threads touch live in a registry of the `prometheus` crate; what the engine and the feed
-//! count themselves is turned into families at each scrape. Labels here come from catalogs and fixed lists.
+//! Counters that several threads change are in a registry of the `prometheus` crate. [`FAMILIES`] lists those
+//! that the feed's thread reads from its own state at each scrape. Both become text through the crate's
+//! `TextEncoder`. Label values come from catalogs, the configuration and fixed lists; `producer` alone comes
+//! from outside, bounded in number and length.
 
 use std::collections::BTreeMap;
 
-use prometheus::proto::MetricFamily;
-use prometheus::{Gauge, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
+use prometheus::proto::{Counter, Gauge as GaugeValue, LabelPair, Metric, MetricFamily, MetricType};
+use prometheus::{Gauge, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 
 use crate::engine::{Engine, EntityCount};
 use crate::scan::{ScanState, Scans};
-use crate::series::{number, text};
 
-/// A family's name and its text.
-pub(crate) type Block = (String, Vec<u8>);
+/// A family's name, and its lines in the text format 0.0.4.
+pub(crate) type EncodedFamily = (String, Vec<u8>);
 
-/// Counters and gauges that any role may touch.
+/// Counters and gauges that any role may change.
 pub(crate) struct Metrics {
     registry: Registry,
-    /// By status code.
-    pub(crate) http_requests: IntCounterVec,
-    /// By reason: `max_connections`, `peer_credentials`.
+    http_requests: IntCounterVec,
+    /// The label is the reason: [`REFUSED_MAX_CONNECTIONS`] or [`REFUSED_PEER_CREDENTIALS`].
     pub(crate) connections_refused: IntCounterVec,
     /// 1 or 0.
     pub(crate) reload_successful: IntGauge,
-    /// Unix seconds.
-    pub(crate) reload_success_time: Gauge,
+    reload_success_time: Gauge,
 }
 
-/// The status codes that are answered.
-pub(crate) const STATUS_CODES: [u16; 11] = [200, 400, 403, 404, 405, 408, 413, 431, 500, 503, 505];
-/// Why a producer's connection is refused.
+/// The status codes of HTTP responses. Each has a series from the start.
+const STATUS_CODES: [u16; 11] = [200, 400, 403, 404, 405, 408, 413, 431, 500, 503, 505];
+/// `[events] max_connections` or the descriptors are used up.
 pub(crate) const REFUSED_MAX_CONNECTIONS: &str = "max_connections";
-/// Why a producer's connection is refused.
+/// The peer's user or group may not connect.
 pub(crate) const REFUSED_PEER_CREDENTIALS: &str = "peer_credentials";
 
 impl Metrics {
-    /// All of them at 0.
     pub(crate) fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
-        let name = |name: &str| format!("lifecycle_exporter_{name}");
+        let opts = |name: &str, help: &str| Opts::new(full_name(name), help);
         let http_requests = IntCounterVec::new(
-            Opts::new(name("http_requests_total"), "HTTP requests answered, by status code"),
+            opts("http_requests_total", "HTTP requests answered, by status code"),
             &["code"],
         )?;
         let connections_refused = IntCounterVec::new(
-            Opts::new(name("connections_refused_total"), "Producer connections refused, by reason"),
+            opts("connections_refused_total", "Producer connections refused, by reason"),
             &["reason"],
         )?;
-        let reload_successful = IntGauge::new(
-            name("config_last_reload_successful"),
+        let reload_successful = IntGauge::with_opts(opts(
+            "config_last_reload_successful",
             "Whether the latest reading of the configuration succeeded",
-        )?;
-        let reload_success_time = Gauge::new(
-            name("config_last_reload_success_timestamp_seconds"),
+        ))?;
+        let reload_success_time = Gauge::with_opts(opts(
+            "config_last_reload_success_timestamp_seconds",
             "When the configuration was last read with success, Unix seconds",
-        )?;
-        let info = prometheus::IntGaugeVec::new(
-            Opts::new(name("build_info"), "The version of the exporter, always 1"),
+        ))?;
+        let info = IntGaugeVec::new(
+            opts("build_info", "The version of the exporter, always 1"),
             &["version", "revision"],
         )?;
         info.with_label_values(&[env!("CARGO_PKG_VERSION"), revision()]).set(1);
@@ -76,12 +74,11 @@ impl Metrics {
         Ok(Metrics { registry, http_requests, connections_refused, reload_successful, reload_success_time })
     }
 
-    /// Counts an answered request.
     pub(crate) fn count_response(&self, code: u16) {
         self.http_requests.with_label_values(&[code.to_string().as_str()]).inc();
     }
 
-    /// The configuration was read, or could not be.
+    /// Notes whether the configuration was read. `now` is Unix seconds.
     pub(crate) fn note_reload(&self, succeeded: bool, now: f64) {
         self.reload_successful.set(i64::from(succeeded));
         if succeeded {
@@ -89,185 +86,331 @@ impl Metrics {
         }
     }
 
-    /// The registry's families as text, sorted by name.
-    pub(crate) fn blocks(&self) -> Vec<Block> {
-        self.registry.gather().iter().map(block).collect()
+    /// The families of the registry, sorted by name.
+    pub(crate) fn encode(&self) -> Vec<EncodedFamily> {
+        self.registry.gather().iter().filter_map(encode).collect()
     }
 }
 
-/// What the build was made from, where the builder says.
+/// The source revision of the build, if the builder has set it.
 pub(crate) fn revision() -> &'static str {
     option_env!("LIFECYCLE_EXPORTER_REVISION").unwrap_or("unknown")
 }
 
-/// What the feed knows beside the engine.
-pub(crate) struct FeedFigures {
-    /// Connections of producers.
+/// What the feed counts outside the engine.
+pub(crate) struct FeedStats {
+    /// Open connections of producers.
     pub(crate) connections: usize,
-    /// Producers with sessions, by name, and how many runs of them are connected.
+    /// Producers with sessions, by name, and how many runs of each are connected.
     pub(crate) producers: BTreeMap<String, usize>,
-    /// Whether state is written to disk; `None`: there is no state directory.
-    pub(crate) state_writable: Option<bool>,
-    /// Size of the journal.
+    /// False while a state directory is configured and cannot be written.
+    pub(crate) state_writable: bool,
     pub(crate) journal_bytes: u64,
-    /// Failures to write state.
     pub(crate) journal_errors: u64,
     /// Unix seconds; 0: never.
     pub(crate) snapshot_at: f64,
 }
 
-type Read = fn(&ScanState) -> f64;
+/// What [`FAMILIES`] reads.
+struct Source<'a> {
+    engine: &'a Engine,
+    feed: &'a FeedStats,
+    scans: &'a Scans,
+    /// The counts of each kind of entity, with the name of its system.
+    entities: &'a [(&'a str, &'a EntityCount<'a>)],
+}
 
-/// The families of what the engine and the feed count, as text, sorted by name.
-pub(crate) fn engine_blocks(engine: &Engine, feed: &FeedFigures, scans: &Scans, now: f64) -> Vec<Block> {
-    let mut families = Families::default();
-    let applied = engine.applied().map(|(event, count)| (vec![("event", event)], count as f64));
-    families.counter("events_total", "Events applied, by event", applied);
-    let rejected = engine.rejected().map(|(reason, count)| (vec![("reason", reason.name())], count as f64));
-    families.counter("events_rejected_total", "Lines rejected, by reason", rejected);
-    let census = engine.census(now);
-    let entities: Vec<(Vec<(&'static str, &str)>, &EntityCount<'_>)> = census
+/// A family that is read at each scrape.
+struct FamilyDef {
+    /// Without the prefix.
+    name: &'static str,
+    help: &'static str,
+    kind: MetricType,
+    read: fn(&Source<'_>) -> Vec<Sample>,
+}
+
+/// Label pairs and a value.
+type Sample = (Vec<LabelPair>, f64);
+
+const COUNTER: MetricType = MetricType::COUNTER;
+const GAUGE: MetricType = MetricType::GAUGE;
+
+const FAMILIES: [FamilyDef; 21] = [
+    FamilyDef {
+        name: "events_total",
+        help: "Events applied, by event",
+        kind: COUNTER,
+        read: |source| by("event", source.engine.applied()),
+    },
+    FamilyDef {
+        name: "events_rejected_total",
+        help: "Lines rejected, by reason",
+        kind: COUNTER,
+        read: |source| by("reason", source.engine.rejected().map(|(reason, count)| (reason.name(), count))),
+    },
+    FamilyDef {
+        name: "entities",
+        help: "Entities open, by system and entity",
+        kind: GAUGE,
+        read: |source| by_entity(source, |count| count.open as f64),
+    },
+    FamilyDef {
+        name: "oldest_entity_age_seconds",
+        help: "How long the oldest open entity has been open, 0 where none is",
+        kind: GAUGE,
+        read: |source| {
+            by_entity(source, |count| count.oldest.as_ref().map_or(0.0, |oldest| oldest.age_seconds))
+        },
+    },
+    FamilyDef {
+        name: "abandoned_total",
+        help: "Entities abandoned by their producer, by system and entity",
+        kind: COUNTER,
+        read: |source| by_entity(source, |count| count.abandoned as f64),
+    },
+    FamilyDef {
+        name: "series",
+        help: "Series shown, by system",
+        kind: GAUGE,
+        read: |source| by("system", source.engine.series().map(|(system, count)| (system, count as u64))),
+    },
+    FamilyDef {
+        name: "label_cuts_total",
+        help: "Labels cut to 1024 bytes, by system",
+        kind: COUNTER,
+        read: |source| by("system", source.engine.label_cuts()),
+    },
+    FamilyDef {
+        name: "series_overflow_total",
+        help: "Changes that found their metric at its limit of series, by metric",
+        kind: COUNTER,
+        read: |source| by("metric", source.engine.overflowed()),
+    },
+    FamilyDef {
+        name: "producers",
+        help: "Producers connected",
+        kind: GAUGE,
+        read: |source| single(source.feed.connections as f64),
+    },
+    FamilyDef {
+        name: "producer_connected",
+        help: "Connected runs of a producer that own what they open, \
+               0 where one may still come back, by producer",
+        kind: GAUGE,
+        read: |source| {
+            by("producer", source.feed.producers.iter().map(|(name, runs)| (name.as_str(), *runs as u64)))
+        },
+    },
+    FamilyDef {
+        name: "event_times_ignored_total",
+        help: "Event times that were more than a day off the clock",
+        kind: COUNTER,
+        read: |source| single(source.engine.times_ignored() as f64),
+    },
+    FamilyDef {
+        name: "state_writable",
+        help: "Whether state is kept as configured, 0 while its directory cannot be written",
+        kind: GAUGE,
+        read: |source| single(f64::from(u8::from(source.feed.state_writable))),
+    },
+    FamilyDef {
+        name: "journal_bytes",
+        help: "Size of the journal, 0 without a state directory",
+        kind: GAUGE,
+        read: |source| single(source.feed.journal_bytes as f64),
+    },
+    FamilyDef {
+        name: "journal_errors_total",
+        help: "Failures to write state to disk",
+        kind: COUNTER,
+        read: |source| single(source.feed.journal_errors as f64),
+    },
+    FamilyDef {
+        name: "snapshot_timestamp_seconds",
+        help: "When state was last saved, Unix seconds, 0: never",
+        kind: GAUGE,
+        read: |source| single(source.feed.snapshot_at),
+    },
+    FamilyDef {
+        name: "scan_bytes",
+        help: "Size of the files of the latest complete scan",
+        kind: GAUGE,
+        read: |source| by_scan(source, |scan| scan.bytes),
+    },
+    FamilyDef {
+        name: "scan_files",
+        help: "Number of files of the latest complete scan",
+        kind: GAUGE,
+        read: |source| by_scan(source, |scan| scan.files),
+    },
+    FamilyDef {
+        name: "scan_oldest_file_timestamp_seconds",
+        help: "Modification time of the oldest file, Unix seconds, 0: no file",
+        kind: GAUGE,
+        read: |source| by_scan(source, |scan| scan.oldest),
+    },
+    FamilyDef {
+        name: "scan_status",
+        help: "Result of the latest scan (1 success, 0 failed or not yet ended, -1 partial)",
+        kind: GAUGE,
+        read: |source| by_scan(source, |scan| scan.status),
+    },
+    FamilyDef {
+        name: "scan_duration_seconds",
+        help: "Duration of the latest scan",
+        kind: GAUGE,
+        read: |source| by_scan(source, |scan| scan.duration_seconds),
+    },
+    FamilyDef {
+        name: "scan_last_success_timestamp_seconds",
+        help: "When a scan last was complete, Unix seconds, 0: never",
+        kind: GAUGE,
+        read: |source| by_scan(source, |scan| scan.last_success),
+    },
+];
+
+fn single(value: f64) -> Vec<Sample> {
+    vec![(Vec::new(), value)]
+}
+
+fn by<'a>(label: &str, counts: impl Iterator<Item = (&'a str, u64)>) -> Vec<Sample> {
+    counts.map(|(text, count)| (vec![pair(label, text)], count as f64)).collect()
+}
+
+fn by_entity(source: &Source<'_>, read: fn(&EntityCount<'_>) -> f64) -> Vec<Sample> {
+    let labels = |system: &str, entity: &str| vec![pair("system", system), pair("entity", entity)];
+    source.entities.iter().map(|(system, count)| (labels(system, count.entity), read(count))).collect()
+}
+
+fn by_scan(source: &Source<'_>, read: fn(&ScanState) -> f64) -> Vec<Sample> {
+    source.scans.iter().map(|(scan, state)| (vec![pair("scan", scan)], read(state))).collect()
+}
+
+fn pair(name: &str, value: &str) -> LabelPair {
+    let mut pair = LabelPair::default();
+    pair.set_name(name.to_owned());
+    pair.set_value(value.to_owned());
+    pair
+}
+
+/// The families of what the engine and the feed count. `now` is Unix seconds.
+pub(crate) fn encode_engine(
+    engine: &Engine,
+    feed: &FeedStats,
+    scans: &Scans,
+    now: f64,
+) -> Vec<EncodedFamily> {
+    let systems = engine.census(now);
+    let entities: Vec<(&str, &EntityCount<'_>)> = systems
         .iter()
         .flat_map(|system| system.kinds.iter().map(|count| (system.catalog.name.as_str(), count)))
-        .map(|(system, count)| (vec![("system", system), ("entity", count.entity)], count))
         .collect();
-    families.gauge(
-        "entities",
-        "Entities open, by system and entity",
-        entities.iter().map(|(labels, count)| (labels.clone(), count.open as f64)),
-    );
-    families.gauge(
-        "oldest_entity_age_seconds",
-        "How long the oldest open entity has been open, 0 where none is",
-        entities.iter().map(|(labels, count)| {
-            (labels.clone(), count.oldest.as_ref().map_or(0.0, |oldest| oldest.age_seconds))
-        }),
-    );
-    families.counter(
-        "abandoned_total",
-        "Entities abandoned by their producer, by system and entity",
-        entities.iter().map(|(labels, count)| (labels.clone(), count.abandoned as f64)),
-    );
-    let series = engine.series().map(|(system, count)| (vec![("system", system)], count as f64));
-    families.gauge("series", "Series shown, by system", series);
-    let cuts = engine.label_cuts().map(|(system, count)| (vec![("system", system)], count as f64));
-    families.counter("label_cuts_total", "Labels cut to 1024 bytes, by system", cuts);
-    let overflowed = engine.overflowed().map(|(metric, count)| (vec![("metric", metric)], count as f64));
-    families.counter(
-        "series_overflow_total",
-        "Changes that found their metric at its limit of series, by metric",
-        overflowed,
-    );
-    families.gauge("producers", "Producers connected", [(vec![], feed.connections as f64)]);
-    let connected = feed.producers.iter();
-    families.gauge(
-        "producer_connected",
-        "Connected runs of a producer that own what they open, 0 where one may still come back, by producer",
-        connected.map(|(producer, runs)| (vec![("producer", producer.as_str())], *runs as f64)),
-    );
-    families.counter(
-        "event_times_ignored_total",
-        "Event times that were more than a day off the clock",
-        [(vec![], engine.times_ignored() as f64)],
-    );
-    families.gauge(
-        "state_writable",
-        "Whether the state directory takes what is written, 0 without one",
-        [(vec![], f64::from(u8::from(feed.state_writable == Some(true))))],
-    );
-    families.gauge(
-        "journal_bytes",
-        "Size of the journal, 0 without a state directory",
-        [(vec![], feed.journal_bytes as f64)],
-    );
-    families.counter(
-        "journal_errors_total",
-        "Failures to write state to disk",
-        [(vec![], feed.journal_errors as f64)],
-    );
-    families.gauge(
-        "snapshot_timestamp_seconds",
-        "When state was last saved, Unix seconds, 0: never",
-        [(vec![], feed.snapshot_at)],
-    );
-    let gauges: [(&str, &str, Read); 6] = [
-        ("scan_bytes", "Size of the files of the latest complete scan", |scan| scan.bytes),
-        ("scan_files", "Number of files of the latest complete scan", |scan| scan.files),
-        (
-            "scan_oldest_file_timestamp_seconds",
-            "Modification time of the oldest file, Unix seconds, 0: no file",
-            |scan| scan.oldest,
-        ),
-        (
-            "scan_status",
-            "Result of the latest scan (1 success, 0 failed or not yet ended, -1 partial)",
-            |scan| scan.status,
-        ),
-        ("scan_duration_seconds", "Duration of the latest scan", |scan| scan.duration_seconds),
-        (
-            "scan_last_success_timestamp_seconds",
-            "When a scan last was complete, Unix seconds, 0: never",
-            |scan| scan.last_success,
-        ),
-    ];
-    for (name, help, read) in gauges {
-        families.gauge(
-            name,
-            help,
-            scans.iter().map(|(scan, state)| (vec![("scan", scan.as_str())], read(state))),
-        );
-    }
-    families.0
+    let source = Source { engine, feed, scans, entities: &entities };
+    FAMILIES.iter().filter_map(|def| encode(&family(def, (def.read)(&source)))).collect()
 }
 
-/// Merges two lists of blocks that are sorted by name.
-pub(crate) fn merge(mut blocks: Vec<Block>, more: Vec<Block>) -> Vec<Block> {
-    blocks.extend(more);
-    blocks.sort_by(|a, b| a.0.cmp(&b.0));
-    blocks
+/// Merges two lists into one that is sorted by name.
+pub(crate) fn merge(mut families: Vec<EncodedFamily>, more: Vec<EncodedFamily>) -> Vec<EncodedFamily> {
+    families.extend(more);
+    families.sort_by(|a, b| a.0.cmp(&b.0));
+    families
 }
 
-/// Families as text, in the order they were added.
-#[derive(Default)]
-struct Families(Vec<Block>);
+fn full_name(name: &str) -> String {
+    format!("lifecycle_exporter_{name}")
+}
 
-/// Labels and value.
-type Series<'a> = (Vec<(&'static str, &'a str)>, f64);
+/// Series are sorted by the values of their labels.
+fn family(def: &FamilyDef, mut samples: Vec<Sample>) -> MetricFamily {
+    samples.sort_by(|(a, _), (b, _)| a.iter().map(LabelPair::value).cmp(b.iter().map(LabelPair::value)));
+    let mut family = MetricFamily::default();
+    family.set_name(full_name(def.name));
+    family.set_help(def.help.to_owned());
+    family.set_field_type(def.kind);
+    family.set_metric(samples.into_iter().map(|(labels, value)| metric(def.kind, labels, value)).collect());
+    family
+}
 
-impl Families {
-    fn counter<'a>(&mut self, name: &str, help: &str, all: impl IntoIterator<Item = Series<'a>>) {
-        self.add(name, help, "counter", all);
+fn metric(kind: MetricType, labels: Vec<LabelPair>, value: f64) -> Metric {
+    let mut metric = Metric::from_label(labels);
+    if kind == MetricType::COUNTER {
+        let mut counter = Counter::default();
+        counter.set_value(value);
+        metric.set_counter(counter);
+    } else {
+        let mut gauge = GaugeValue::default();
+        gauge.set_value(value);
+        metric.set_gauge(gauge);
+    }
+    metric
+}
+
+/// `None` for a family without series, which has no text.
+fn encode(family: &MetricFamily) -> Option<EncodedFamily> {
+    if family.get_metric().is_empty() {
+        return None;
+    }
+    let text = TextEncoder::new().encode_to_string(std::slice::from_ref(family));
+    let text = text.expect("a family with a name and series has a text");
+    Some((family.name().to_owned(), text.into_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::series::number;
+    use proptest::prelude::*;
+
+    fn text_of(value: f64) -> String {
+        let def = FamilyDef { name: "x", help: "x", kind: GAUGE, read: |_| Vec::new() };
+        let (_, text) = encode(&family(&def, single(value))).unwrap();
+        String::from_utf8(text).unwrap().lines().last().unwrap().replace("lifecycle_exporter_x ", "")
     }
 
-    fn gauge<'a>(&mut self, name: &str, help: &str, all: impl IntoIterator<Item = Series<'a>>) {
-        self.add(name, help, "gauge", all);
+    fn series_text_of(value: f64) -> String {
+        let mut out = Vec::new();
+        number::push(&mut out, value);
+        String::from_utf8(out).unwrap()
     }
 
-    fn add<'a>(&mut self, name: &str, help: &str, kind: &str, all: impl IntoIterator<Item = Series<'a>>) {
-        let mut rows: Vec<(Vec<u8>, f64)> =
-            all.into_iter().map(|(labels, value)| (text::of(&labels), value)).collect();
-        if rows.is_empty() {
-            return;
+    #[test]
+    fn series_have_their_labels_as_given_and_are_sorted_by_value() {
+        let def = FamilyDef { name: "x_total", help: "a \\ b", kind: COUNTER, read: |_| Vec::new() };
+        let labels = |system: &str, entity: &str| vec![pair("system", system), pair("entity", entity)];
+        let samples = vec![(labels("b", "a"), 1.0), (labels("a!", "\"\n\\"), 2.0), (labels("a", "z"), 3.5)];
+        let (name, text) = encode(&family(&def, samples)).unwrap();
+        assert_eq!(name, "lifecycle_exporter_x_total");
+        let expected = "# HELP lifecycle_exporter_x_total a \\\\ b\n\
+             # TYPE lifecycle_exporter_x_total counter\n\
+             lifecycle_exporter_x_total{system=\"a\",entity=\"z\"} 3.5\n\
+             lifecycle_exporter_x_total{system=\"a!\",entity=\"\\\"\\n\\\\\"} 2\n\
+             lifecycle_exporter_x_total{system=\"b\",entity=\"a\"} 1\n";
+        assert_eq!(String::from_utf8(text).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_family_without_series_has_no_text() {
+        let none = FamilyDef { name: "x", help: "x", kind: GAUGE, read: |_| Vec::new() };
+        assert_eq!(encode(&family(&none, Vec::new())), None);
+    }
+
+    #[test]
+    fn numbers_are_written_as_those_of_series_are() {
+        for value in [0.0, 1.0, -1.0, 1e9, 1_764_000_000.123_456_7, 9_007_199_254_740_993.0, 1e20, 1e-6, 0.1]
+        {
+            assert_eq!(text_of(value), series_text_of(value));
         }
-        rows.sort_by(|a, b| text::compare(&a.0, &b.0));
-        let name = format!("lifecycle_exporter_{name}");
-        let mut out = format!("# HELP {name} {help}\n# TYPE {name} {kind}\n").into_bytes();
-        for (labels, value) in rows {
-            out.extend_from_slice(name.as_bytes());
-            if !labels.is_empty() {
-                out.push(b'{');
-                out.extend_from_slice(&labels);
-                out.push(b'}');
-            }
-            out.push(b' ');
-            number::push(&mut out, value);
-            out.push(b'\n');
-        }
-        self.0.push((name, out));
+        // Below a microsecond the notation differs; the number that is read does not.
+        assert_eq!((text_of(2.5e-7), series_text_of(2.5e-7)), ("0.00000025".to_owned(), "2.5e-7".to_owned()));
     }
-}
 
-fn block(family: &MetricFamily) -> Block {
-    let text = TextEncoder::new().encode_to_string(std::slice::from_ref(family)).unwrap_or_default();
-    (family.name().to_owned(), text.into_bytes())
+    proptest! {
+        #[test]
+        fn counts_and_seconds_are_written_as_those_of_series_are(
+            count in 0_u64..u64::MAX, seconds in 1e-6..1e12_f64,
+        ) {
+            prop_assert_eq!(text_of(count as f64), series_text_of(count as f64));
+            prop_assert_eq!(text_of(seconds), series_text_of(seconds));
+        }
+    }
 }

@@ -1,15 +1,15 @@
-//! Reverse DNS: a thread of its own, because a resolver may take as long as it likes.
+//! Reverse DNS. It has its own thread, because a resolver may take arbitrarily long.
 
 use std::net::IpAddr;
 
 use crossbeam_channel::Receiver;
 
-/// Looks up the name of each address that comes in and reports it, `None` where there is no name. Ends when no more can come.
-pub(crate) fn run(wanted: &Receiver<IpAddr>, report: impl Fn(IpAddr, Option<String>)) -> Result<(), String> {
+/// Looks up the name of each address received, and reports it: `None` if the address has no name. Returns
+/// when the channel is closed.
+pub(crate) fn run(wanted: &Receiver<IpAddr>, report: impl Fn(IpAddr, Option<String>)) {
     for ip in wanted {
         let name =
             dns_lookup::lookup_addr(&ip).ok().filter(|name| !name.is_empty() && *name != ip.to_string());
         report(ip, name);
     }
-    Ok(())
 }

@@ -1,7 +1,8 @@
-//! The scanner: looks at directories from time to time and reports their size. One thread, one scan at a time.
+//! The scanner measures directories at their intervals and reports the results. It is one thread and does one
+//! scan at a time.
 //!
-//! Symbolic links are never followed: every folder is opened relative to its parent and only if it is a folder.
-//! What a report means is the feed's and the catalogs'.
+//! It never follows symbolic links: each folder is opened relative to its parent with `O_NOFOLLOW`. The feed
+//! and the catalogs decide what a report changes.
 
 use std::collections::BTreeMap;
 use std::os::fd::AsFd;
@@ -20,11 +21,11 @@ use crate::limits;
 /// How a directory scan ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ScanStatus {
-    /// Everything was seen.
+    /// All files were counted.
     Succeeded,
     /// The directory itself could not be read.
     Failed,
-    /// Out of time or files, or a folder could not be read.
+    /// The scan reached its time or file limit, or a folder could not be read.
     Partial,
 }
 
@@ -44,23 +45,20 @@ impl ScanStatus {
 pub(crate) struct ScanReport {
     /// The `scan` label.
     pub(crate) name: String,
-    /// The system whose events it causes.
+    /// The system whose scan events it causes.
     pub(crate) system: Option<String>,
-    /// How it ended.
     pub(crate) status: ScanStatus,
-    /// The sum of the files' sizes.
+    /// Sum of the file sizes.
     pub(crate) bytes: u64,
-    /// How many files there are.
     pub(crate) files: u64,
-    /// The modification time of the oldest one, Unix seconds.
+    /// Modification time of the oldest file, Unix seconds.
     pub(crate) oldest: Option<f64>,
-    /// How long it took.
     pub(crate) duration_seconds: f64,
     /// When it ended, Unix seconds.
     pub(crate) ended: f64,
 }
 
-/// What is known of each configured scan.
+/// The latest results of each configured scan, by name.
 pub(crate) type Scans = BTreeMap<String, ScanState>;
 
 /// The latest results of one scan.
@@ -81,7 +79,7 @@ pub(crate) struct ScanState {
 }
 
 impl ScanState {
-    /// A scan has ended. One that was not complete leaves the sizes as they were.
+    /// Takes in a report. An incomplete scan keeps the sizes of the latest complete one.
     pub(crate) fn note(&mut self, report: &ScanReport) {
         self.status = report.status.code();
         self.duration_seconds = report.duration_seconds;
@@ -94,8 +92,9 @@ impl ScanState {
     }
 }
 
-/// Runs until the other end of `settings` is gone. Each message replaces the scans to do; all are due at once then.
-pub(crate) fn run(settings: &Receiver<Vec<ScanSettings>>, report: impl Fn(ScanReport)) -> Result<(), String> {
+/// Runs until the channel is closed. Each message replaces the list of scans: new and changed ones are due at
+/// once, the others keep their time.
+pub(crate) fn run(settings: &Receiver<Vec<ScanSettings>>, report: impl Fn(ScanReport)) {
     let mut plan: Vec<(Instant, ScanSettings)> = Vec::new();
     loop {
         let next = plan.iter().map(|(due, _)| *due).min();
@@ -109,7 +108,7 @@ pub(crate) fn run(settings: &Receiver<Vec<ScanSettings>>, report: impl Fn(ScanRe
                 plan = scans.into_iter().map(|scan| (known(&scan).unwrap_or(now), scan)).collect();
             }
             Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            Err(RecvTimeoutError::Disconnected) => return,
         }
         for (due, scan) in &mut plan {
             if *due <= Instant::now() {
@@ -120,7 +119,7 @@ pub(crate) fn run(settings: &Receiver<Vec<ScanSettings>>, report: impl Fn(ScanRe
     }
 }
 
-/// Looks at one directory.
+/// Scans one directory now.
 pub(crate) fn scan_once(scan: &ScanSettings) -> ScanReport {
     let started = Instant::now();
     let mut sums =
@@ -136,7 +135,7 @@ pub(crate) fn scan_once(scan: &ScanSettings) -> ScanReport {
         }
     };
     if let Some(why) = &sums.incomplete {
-        log::warn!("[scan {}] {} was not seen whole: {why}", scan.name, scan.directory.display());
+        log::warn!("[scan {}] {} was scanned only in part: {why}", scan.name, scan.directory.display());
     }
     ScanReport {
         name: scan.name.clone(),
@@ -163,7 +162,7 @@ struct Sums<'a> {
     bytes: u64,
     files: u64,
     oldest: Option<f64>,
-    /// The first reason for which something was not seen.
+    /// Why the scan is incomplete: the first reason.
     incomplete: Option<String>,
 }
 
@@ -172,7 +171,7 @@ impl Sums<'_> {
         self.incomplete.get_or_insert(why);
     }
 
-    /// Adds up a folder and those within it. Says whether to go on.
+    /// Adds up a folder and the folders in it. Returns whether to go on.
     fn folder(&mut self, mut directory: Dir, depth: usize) -> bool {
         let mut names = Vec::new();
         for entry in directory.iter() {
@@ -182,18 +181,18 @@ impl Sums<'_> {
                 Err(error) => self.miss(error.to_string()),
             }
             if Instant::now() >= self.until {
-                self.miss(format!("out of time ({:?})", self.scan.timeout));
+                self.miss(format!("not done within the timeout of {:?}", self.scan.timeout));
                 return false;
             }
         }
         for name in names {
             if Instant::now() >= self.until {
-                self.miss(format!("out of time ({:?})", self.scan.timeout));
+                self.miss(format!("not done within the timeout of {:?}", self.scan.timeout));
                 return false;
             }
             let found = match fstatat(directory.as_fd(), name.as_c_str(), AtFlags::AT_SYMLINK_NOFOLLOW) {
                 Ok(found) => found,
-                // It may have gone meanwhile, which is no fault.
+                // It was removed during the scan.
                 Err(nix::errno::Errno::ENOENT) => continue,
                 Err(error) => {
                     self.miss(format!("{}: {error}", name.to_string_lossy()));
@@ -204,7 +203,9 @@ impl Sums<'_> {
                 SFlag::S_IFREG if !self.file(&name.to_string_lossy(), &found) => {
                     return false;
                 }
-                SFlag::S_IFDIR if depth >= limits::SCAN_DEPTH_MAX => self.miss("folders too deep".to_owned()),
+                SFlag::S_IFDIR if depth >= limits::SCAN_DEPTH_MAX => {
+                    self.miss(format!("folders more than {} levels deep", limits::SCAN_DEPTH_MAX));
+                }
                 SFlag::S_IFDIR => {
                     match Dir::openat(directory.as_fd(), name.as_c_str(), FOLDER, Mode::empty()) {
                         Ok(inner) => {
@@ -276,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_seen_whole_is_partial() {
+    fn an_incomplete_scan_is_partial() {
         let directory = tempfile::tempdir().unwrap();
         for index in 0..3 {
             fs::write(directory.path().join(index.to_string()), "x").unwrap();

@@ -1,7 +1,11 @@
-//! Bytes that stand for themselves, in JSON strings as in the text format: all but quotes, backslashes and control
-//! characters. Eight of them at a time.
+//! Finds the bytes that are special in JSON strings and in the text format: quotes, backslashes and control
+//! characters.
+//!
+//! It looks at eight bytes at a time. If it searched byte by byte, or with `memchr`, an applied event would
+//! take 18 % more instructions: keys and values are short, and `memchr` does not find control characters. See
+//! tests/bench/README.md.
 
-/// Where the first byte from `from` on stands that is not plain; the length if all are.
+/// The index of the first special byte at or after `from`; the length if there is none.
 #[inline]
 pub(crate) fn first_special(bytes: &[u8], from: usize) -> usize {
     let mut rest = bytes.get(from..).unwrap_or_default();
@@ -15,7 +19,8 @@ pub(crate) fn first_special(bytes: &[u8], from: usize) -> usize {
     let searched = bytes.len() - rest.len();
     match bytes.last_chunk::<8>() {
         _ if rest.is_empty() => searched,
-        // The last bytes, with those before them shifted out: what comes in is 0, a control character.
+        // The last bytes, with those already searched shifted out. The shift brings in zeros, which are
+        // control characters.
         Some(chunk) => {
             let word = u64::from_le_bytes(*chunk) >> (8 * (8 - rest.len()));
             searched + (special(word).trailing_zeros() / 8) as usize
@@ -27,7 +32,8 @@ pub(crate) fn first_special(bytes: &[u8], from: usize) -> usize {
     }
 }
 
-/// The highest bit of each byte that is not plain. Of several only the lowest is exact: a borrow can mark bytes above it.
+/// Sets the highest bit of each special byte. Only the lowest one set is exact: its borrow can mark bytes
+/// above it.
 #[inline]
 fn special(word: u64) -> u64 {
     const ONES: u64 = 0x0101_0101_0101_0101;
@@ -44,8 +50,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_the_first_byte_that_is_not_plain(
-            bytes in prop::collection::vec(prop_oneof![20 => 0x23_u8..0x5c, 1 => any::<u8>()], 0..60), from in 0_usize..60,
+        fn it_finds_the_first_special_byte(
+            bytes in prop::collection::vec(prop_oneof![20 => 0x23_u8..0x5c, 1 => any::<u8>()], 0..60),
+            from in 0_usize..60,
         ) {
             let from = from.min(bytes.len());
             let is_special = |&byte: &u8| byte < 0x20 || byte == b'"' || byte == b'\\';

@@ -116,7 +116,7 @@ fn a_reload_takes_all_or_nothing() {
     let file = exporter.directory.path().join("exporter.conf");
     fs::write(&file, "[stats]\nallowed_ips = home\n").unwrap();
     exporter.signal("HUP");
-    exporter.wait_for_log("the former one stays in force");
+    exporter.wait_for_log("the previous one stays in force");
     exporter.wait_for("lifecycle_exporter_config_last_reload_successful", 0.0);
     fs::write(&file, "[stats]\nallowed_ips = 127.0.0.1\n[systems]\nenabled = vlog\n[startup]\nevent = vlog.queue.changed size=7\n[events]\nmax_line = 300\n").unwrap();
     exporter.signal("HUP");

@@ -3,8 +3,6 @@
 //! Names are resolved to indices, the source of each label is known, and every event is a plan of steps.
 //! `read` and `plan` build these types, and `engine` executes them.
 
-use crate::protocol::key_prefix::KeyPrefix;
-
 /// An index into [`Catalog::entities`].
 pub(crate) type EntityIndex = usize;
 /// An index into [`Catalog::metrics`].
@@ -180,8 +178,7 @@ impl EventPlan {
 pub(crate) struct FieldDef {
     /// The JSON key.
     pub(crate) name: String,
-    /// A prefix of the name that is fast to compare.
-    pub(crate) short: KeyPrefix,
+    /// What its absence means.
     pub(crate) used: FieldUse,
 }
 

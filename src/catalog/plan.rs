@@ -15,7 +15,6 @@ use super::sections::{check_field_name, is_name, names, single};
 use super::verbs::{self, Action, EntityVerb, Kind, RestartVerb, Value};
 use crate::config::ini::Section;
 use crate::limits;
-use crate::protocol::key_prefix::KeyPrefix;
 
 /// The rest of the catalog.
 pub(super) struct Context<'a> {
@@ -128,7 +127,7 @@ impl Planner<'_> {
             }
             index
         } else {
-            self.plan.fields.push(FieldDef { name: name.to_owned(), short: KeyPrefix::of(name), used });
+            self.plan.fields.push(FieldDef { name: name.to_owned(), used });
             self.plan.fields.len() - 1
         }
     }

@@ -1,4 +1,5 @@
-//! Sockets passed by systemd: `events` for the feed, `http` for scrapes, told apart by `LISTEN_FDNAMES`.
+//! Socket activation: sockets that systemd passes. `LISTEN_FDNAMES` names them `events` (the feed) or `http`
+//! (scrapes).
 
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixListener;
@@ -7,17 +8,15 @@ use listenfd::ListenFd;
 
 use crate::config::Settings;
 
-/// The sockets that were passed.
+/// The sockets that systemd has passed.
 #[derive(Debug, Default)]
 pub(crate) struct Passed {
-    /// The one named `events`.
     pub(crate) events: Option<UnixListener>,
-    /// Those named `http`.
     pub(crate) http: Vec<TcpListener>,
 }
 
 impl Passed {
-    /// A warning where `[http] listen` has no effect, because systemd passes something else.
+    /// A warning if `[http] listen` is set but a socket passed by systemd replaces it.
     pub(crate) fn overrides(&self, settings: &Settings) -> Option<String> {
         let passed: Vec<SocketAddr> =
             self.http.iter().filter_map(|listener| listener.local_addr().ok()).collect();
@@ -25,14 +24,16 @@ impl Passed {
         (!passed.is_empty() && is_other && settings.listen_is_configured()).then(|| {
             let shown: Vec<String> = passed.iter().map(ToString::to_string).collect();
             format!(
-                "[http] listen has no effect: systemd passes a socket that listens on {}; disable its socket unit to use the setting",
+                "[http] listen has no effect: systemd passes a socket that listens on {}; \
+                 disable its socket unit to use the setting",
                 shown.join(" and ")
             )
         })
     }
 }
 
-/// Takes the sockets. Must run before other threads do, since it clears the variables.
+/// Takes the sockets and clears systemd's variables. Call it before other threads run: they may read the
+/// environment.
 pub(crate) fn take() -> Result<Passed, String> {
     let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
     let mut sockets = ListenFd::from_env();

@@ -1,4 +1,5 @@
-//! The log: one line a message on standard error, with systemd's priorities where systemd reads it.
+//! The log: one line for each message on standard error, with a priority prefix if systemd's journal reads
+//! it.
 
 use std::io::{IsTerminal, Write};
 
@@ -10,17 +11,17 @@ struct Logger {
 
 #[derive(Clone, Copy)]
 enum Style {
-    /// `<4>message`: the journal adds the time.
+    /// `<4>message`; systemd's journal adds the time.
     Journal,
-    /// `12:34:56 WARN  message`, UTC.
+    /// `12:34:56 WARN  message`, in UTC.
     Plain,
 }
 
-/// Begins logging. Later calls only change the level.
+/// Starts logging. Later calls only change the level.
 pub(crate) fn start(level: LevelFilter) {
     let journal = std::env::var_os("JOURNAL_STREAM").is_some() && !std::io::stderr().is_terminal();
     let style = if journal { Style::Journal } else { Style::Plain };
-    // Fails only if logging has begun before.
+    // Fails only if a former call has set the logger.
     let _ = log::set_boxed_logger(Box::new(Logger { style }));
     log::set_max_level(level);
 }
@@ -43,14 +44,14 @@ impl Log for Logger {
                 format!("{hour:02}:{minute:02}:{second:02} {:5} {message}\n", record.level())
             }
         };
-        // A log that cannot be written must not stop the work.
+        // The process goes on if standard error is closed or full.
         let _ = std::io::stderr().write_all(line.as_bytes());
     }
 
     fn flush(&self) {}
 }
 
-/// As in syslog.
+/// The syslog priority.
 fn priority(level: Level) -> u8 {
     match level {
         Level::Error => 3,

@@ -1,5 +1,6 @@
-//! The running process: `supervise` starts, watches and joins its threads; `configuration` loads what a start and a
-//! reload need; `activation` takes sockets from systemd, `rlimit` shares out descriptors, `logging` writes the log.
+//! The running process: `supervise` starts, watches and joins the threads; `configuration` loads settings and
+//! catalogs; `activation` takes sockets from systemd; `rlimit` divides the file descriptors; `logging` writes
+//! the log.
 
 pub(crate) mod activation;
 pub(crate) mod configuration;

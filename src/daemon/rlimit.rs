@@ -1,20 +1,20 @@
-//! Descriptors: how many there may be, and who gets them, so that producers cannot take those that scrapes need.
+//! The limit of open file descriptors, divided so that producers cannot use up those that scrapes need.
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::limits;
 
-/// Connections that the limit of descriptors leaves room for.
+/// How many connections the limit of descriptors allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Shares {
-    /// Producers.
+pub(crate) struct FdBudget {
+    /// Connections of producers.
     pub(crate) feed: usize,
-    /// HTTP connections being served; as many again may be drained.
+    /// HTTP connections in service. As many again may linger until the client has read the response.
     pub(crate) http: usize,
 }
 
-/// Raises the soft limit as far as needed and allowed, and shares out what there is.
-pub(crate) fn share(producers_max: usize) -> Shares {
+/// Raises the soft limit as far as `producers_max` needs and the hard limit allows, and divides it.
+pub(crate) fn budget(producers_max: usize) -> FdBudget {
     let lingering = limits::HTTP_LINGERING_MAX as u64;
     let wanted =
         limits::DESCRIPTORS_RESERVED + producers_max as u64 + limits::HTTP_CONNECTIONS_MAX as u64 + lingering;
@@ -26,13 +26,13 @@ pub(crate) fn share(producers_max: usize) -> Shares {
         Ok((soft, _)) => soft,
         Err(_) => wanted,
     };
-    shares(limit)
+    divide(limit)
 }
 
-fn shares(limit: u64) -> Shares {
+fn divide(limit: u64) -> FdBudget {
     let free = limit.saturating_sub(limits::DESCRIPTORS_RESERVED) as usize;
     let http_all = (limits::HTTP_CONNECTIONS_MAX + limits::HTTP_LINGERING_MAX).min(free / 2);
-    Shares { feed: (free - http_all).max(1), http: (http_all / 2).clamp(1, limits::HTTP_CONNECTIONS_MAX) }
+    FdBudget { feed: (free - http_all).max(1), http: (http_all / 2).clamp(1, limits::HTTP_CONNECTIONS_MAX) }
 }
 
 #[cfg(test)]
@@ -44,7 +44,7 @@ mod tests {
         for (limit, feed, http) in
             [(1_048_576, 1_048_576 - 48 - 128, 64), (1_024, 1_024 - 48 - 128, 64), (128, 40, 20), (10, 1, 1)]
         {
-            assert_eq!(shares(limit), Shares { feed, http }, "{limit}");
+            assert_eq!(divide(limit), FdBudget { feed, http }, "{limit}");
         }
     }
 }

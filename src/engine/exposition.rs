@@ -30,11 +30,11 @@ pub(super) fn order(systems: &[System], aliases: bool) -> Vec<Shown> {
 
 impl Engine {
     /// Appends what a scrape at `now` (Unix seconds) shows. `systems` are the names of a part; empty: all, and
-    /// then `blocks` (sorted by name) are shown among them. An unknown name is the error.
+    /// then `families` (sorted by name) are shown among them. An unknown name is the error.
     pub(crate) fn render(
         &mut self,
         systems: &[String],
-        blocks: &[(String, Vec<u8>)],
+        families: &[(String, Vec<u8>)],
         now: f64,
         out: &mut Vec<u8>,
     ) -> Result<(), String> {
@@ -42,9 +42,9 @@ impl Engine {
             let known: Vec<&str> = self.system_names().collect();
             return Err(format!("{unknown:?}: unknown system, expected one of {}", known.join(", ")));
         }
-        let mut blocks = if systems.is_empty() { blocks.iter().peekable() } else { [].iter().peekable() };
+        let mut families = if systems.is_empty() { families.iter().peekable() } else { [].iter().peekable() };
         for shown in &self.shown {
-            while let Some((_, text)) = blocks.next_if(|(name, _)| *name < shown.name) {
+            while let Some((_, text)) = families.next_if(|(name, _)| *name < shown.name) {
                 out.extend_from_slice(text);
             }
             let system = &mut self.systems[shown.system];
@@ -55,7 +55,7 @@ impl Engine {
                 family.render(&shown.name, now, out);
             }
         }
-        for (_, text) in blocks {
+        for (_, text) in families {
             out.extend_from_slice(text);
         }
         Ok(())

@@ -403,7 +403,7 @@ fn happened(time: Option<f64>, arrived: f64) -> (f64, bool) {
 fn read_head<'a>(line: &'a str, fields: &'a Fields) -> Result<(&'a str, Option<f64>), Rejection> {
     let Head { event, time, twice } = fields.head();
     if let Some(key) = twice {
-        return Err(Rejection::new(Reason::Malformed, format!("{key}: stands twice, expected once")));
+        return Err(Rejection::new(Reason::Malformed, format!("{key}: occurs twice, expected once")));
     }
     let name = match event {
         Some(Value::String(text)) => fields.text(line, text),

@@ -1,4 +1,4 @@
-//! RdnsCache of addresses, where `[privacy] numeric = no` asks for them: what is known, and what is still wanted.
+//! The cache of reverse DNS names, used with `[privacy] numeric = no`: known names, and addresses to look up.
 //!
 //! Looking a name up takes time and is done by a thread of its own; here nothing waits. Bounded: the oldest
 //! names are forgotten, and more wishes than the queue holds are made again by a later event. What is shown depends on the

@@ -87,7 +87,7 @@ impl System {
                 let series_max = self.series_max;
                 let totals = self.totals(metric);
                 if totals.len() >= series_max && !totals.contains_key(labels) {
-                    self.families[metric as usize].refuse();
+                    self.families[metric as usize].count_overflow();
                     return None;
                 }
                 totals.insert(labels.into(), total)
@@ -116,7 +116,7 @@ impl System {
         let hash = hasher.hash_one([0_u8; 0].as_slice());
         for (metric, family) in self.catalog.metrics.iter().zip(&mut self.families) {
             if metric.labels.is_empty() && metric.kind != MetricKind::Age && metric.zero {
-                family.place(b"", hash);
+                family.get_or_insert(b"", hash);
             }
         }
     }

@@ -38,7 +38,7 @@ pub(crate) struct Scrape {
     /// Names of systems; empty: everything.
     pub(crate) systems: Vec<String>,
     /// Metrics of other roles, name and text, sorted by name.
-    pub(crate) blocks: Vec<(String, Vec<u8>)>,
+    pub(crate) families: Vec<(String, Vec<u8>)>,
     /// Where the text goes, or why there is none.
     pub(crate) reply: Sender<Result<Vec<u8>, String>>,
 }

@@ -741,16 +741,16 @@ impl Feed {
 
     fn expose(&mut self, scrape: &Scrape) {
         let now = clock::unix_seconds();
-        let blocks = if scrape.systems.is_empty() {
+        let families = if scrape.systems.is_empty() {
             let figures = status::figures(self);
-            let own = metrics::engine_blocks(&self.store.state.engine, &figures, &self.scans, now);
-            metrics::merge(own, scrape.blocks.clone())
+            let own = metrics::encode_engine(&self.store.state.engine, &figures, &self.scans, now);
+            metrics::merge(own, scrape.families.clone())
         } else {
             Vec::new()
         };
         // As much as last time, so that the text need not move while it grows.
         let mut text = Vec::with_capacity(self.exposition_bytes);
-        let result = self.store.state.engine.render(&scrape.systems, &blocks, now, &mut text);
+        let result = self.store.state.engine.render(&scrape.systems, &families, now, &mut text);
         self.exposition_bytes = text.len() + text.len() / 16;
         // A worker that has given up waiting is no concern here.
         let _ = scrape.reply.send(result.map(|()| text));

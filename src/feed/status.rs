@@ -9,7 +9,7 @@ use crate::clock;
 use crate::engine::Engine;
 use crate::journal::Journal;
 use crate::limits;
-use crate::metrics::FeedFigures;
+use crate::metrics::FeedStats;
 use crate::scan::ScanState;
 
 /// Everything at one moment.
@@ -142,12 +142,12 @@ pub(super) fn gather(feed: &mut Feed) -> Status {
 }
 
 /// What the exporter's own metrics say of the feed.
-pub(super) fn figures(feed: &mut Feed) -> FeedFigures {
+pub(super) fn figures(feed: &mut Feed) -> FeedStats {
     let now = Instant::now();
-    let state_writable = feed.store.journal.as_mut().map(|journal| journal.is_durable(now));
+    let state_writable = feed.store.journal.as_mut().is_none_or(|journal| journal.is_durable(now));
     let journal = feed.store.journal.as_ref();
     let producers = producers(feed).into_iter();
-    FeedFigures {
+    FeedStats {
         connections: feed.connections.open(),
         producers: producers.map(|(name, producer)| (name.to_owned(), producer.connected)).collect(),
         state_writable,

@@ -56,8 +56,8 @@ impl Routes {
 
     fn metrics(&self, request: &Request) -> Response {
         let (reply, answer) = bounded(1);
-        let blocks = if request.systems.is_empty() { self.metrics.blocks() } else { Vec::new() };
-        self.control.send(Control::Scrape(Scrape { systems: request.systems.clone(), blocks, reply }));
+        let families = if request.systems.is_empty() { self.metrics.encode() } else { Vec::new() };
+        self.control.send(Control::Scrape(Scrape { systems: request.systems.clone(), families, reply }));
         let body = match answer.recv_timeout(limits::SCRAPE_WAIT_MAX) {
             Ok(Ok(body)) => body,
             Ok(Err(unknown)) => return Response::plain(400, &unknown),

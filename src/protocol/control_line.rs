@@ -1,43 +1,43 @@
-//! The lines of a reliable session that are no events: the hello that begins it and the bye that ends it.
+//! Control lines of a reliable session: the hello that begins it and the bye that ends it.
 //!
-//! Only lines without an `event` are looked at here. What a greeting does is `state`'s.
+//! A line with an `event` is never a control line. `state` decides what a control line changes.
 
 use super::line::{Fields, Value};
 use super::rejection::{Reason, Rejection};
 use crate::limits;
 
-/// A line that is no event.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum ControlLine {
-    /// `{"hello":PRODUCER,"instance":INSTANCE}`, with `"owner":false` for one whose entities belong to nobody.
+    /// `{"hello":PRODUCER,"instance":INSTANCE}`, with `"owner":false` if its entities have no owner.
     Hello(Hello),
     /// `{"bye":true}`.
     Bye,
 }
 
-/// Who a producer says it is.
+/// The identity that a producer claims.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Hello {
-    /// The same over restarts: a unit, a host.
+    /// A name that stays the same over restarts, such as a unit or a host.
     pub(crate) producer: String,
-    /// This run of it.
+    /// A name of this run of the producer.
     pub(crate) instance: String,
-    /// Whether what it opens is its own, to be abandoned with it.
+    /// Whether the producer owns the entities that it opens, so that they are abandoned with it.
     pub(crate) owner: bool,
 }
 
 impl ControlLine {
-    /// Reads a line; `None` where it is no greeting. One that is not as it should be is the error.
+    /// Reads a line. `None`: it is not a control line. `Some(Err)`: it is a faulty one.
     pub(crate) fn read(line: &str) -> Option<Result<Self, Rejection>> {
         let mut fields = Fields::default();
         fields.scan(line).ok()?;
-        let has = |name: &str| fields.iter(line).any(|(key, value)| key == name && value != Value::Null);
-        if has("event") {
+        let has =
+            |name: &str| fields.iter(line).any(|(key, value)| key == name.as_bytes() && value != Value::Null);
+        if fields.head().event.is_some_and(|value| value != Value::Null) {
             None
         } else if has("hello") {
             Some(read_hello(line, &fields).map(ControlLine::Hello))
         } else if has("bye") {
-            let bye = fields.iter(line).find(|(key, _)| *key == "bye").map(|(_, value)| value);
+            let bye = fields.iter(line).find(|(key, _)| *key == b"bye").map(|(_, value)| value);
             let is_true = matches!(bye, Some(Value::Boolean(text)) if fields.text(line, text) == "true");
             is_true.then_some(Ok(ControlLine::Bye))
         } else {
@@ -48,10 +48,10 @@ impl ControlLine {
 
 fn read_hello(line: &str, fields: &Fields) -> Result<Hello, Rejection> {
     let single = |name: &str| {
-        let mut found = fields.iter(line).filter(|(key, _)| *key == name).map(|(_, value)| value);
+        let mut found = fields.iter(line).filter(|(key, _)| *key == name.as_bytes()).map(|(_, value)| value);
         match (found.next().filter(|value| *value != Value::Null), found.next()) {
             (_, Some(_)) => {
-                Err(Rejection::new(Reason::Malformed, format!("{name}: stands twice, expected once")))
+                Err(Rejection::new(Reason::Malformed, format!("{name}: occurs twice, expected once")))
             }
             (value, None) => Ok(value),
         }
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn greetings_and_what_is_none() {
+    fn only_hello_and_bye_are_control_lines() {
         let hello = |producer: &str, instance: &str, owner| {
             Some(Ok(ControlLine::Hello(Hello {
                 producer: producer.to_owned(),

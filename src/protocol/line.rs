@@ -1,53 +1,52 @@
-//! One line of the feed, split into its fields without copying: where each key and value stands.
+//! Splits one line of the feed into its fields without copying: where each key and value is.
 //!
-//! The scanner knows flat objects, which is what producers write. What is rare is left to `serde_json`: values
-//! that hold objects or arrays (looked over, never used) and strings with escapes. Everything that is accepted
-//! here is JSON to the letter of RFC 8259; a property test holds the two against each other.
+//! The scanner reads flat objects, which is what producers write. It leaves what is rare to `serde_json`:
+//! values that are objects or arrays (skipped, never used) and strings with escapes. It accepts exactly what
+//! RFC 8259 calls JSON objects; a property test compares it with `serde_json`.
+//!
+//! A line of the benchmark's mix takes it about 1,050 instructions, and a visitor of `serde_json` 2,010. The
+//! difference is a third of what applying an event takes; see tests/bench/README.md.
 
 use serde::de::IgnoredAny;
 
-use super::key_prefix::{self, KeyPrefix};
 use super::rejection::{Reason, Rejection};
 use crate::special_bytes::first_special;
 
-/// The fields of a line. Reused from line to line, so that none allocates.
+/// The fields of a line. Reused from line to line, so that splitting does not allocate.
 #[derive(Default)]
 pub(crate) struct Fields {
-    list: Vec<Field>,
     head: Head,
-    /// The texts of strings that had escapes, one behind the other.
+    /// All fields but those of the head.
+    list: Vec<Field>,
+    /// Strings that had escapes, one after the other.
     unescaped: String,
 }
 
 /// The fields that every event may have.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Head {
-    /// `event`.
     pub(crate) event: Option<Value>,
-    /// `time`.
     pub(crate) time: Option<Value>,
-    /// The name of one of them that stands twice.
+    /// The key of one of them that occurs twice.
     pub(crate) twice: Option<&'static str>,
 }
 
-/// A key and its value.
 #[derive(Clone, Copy)]
 struct Field {
-    name: KeyPrefix,
-    key: Text,
+    key: Span,
     value: Value,
 }
 
-/// Where a text stands: in the line, or among the unescaped strings. One word, since it is copied often, and a processor waits
-/// when it reads as one what was written as two.
+/// Where a text is: in the line, or among the unescaped strings. Start and end share one word, which avoids
+/// store-forwarding stalls when it is copied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Text(u64);
+pub(crate) struct Span(u64);
 
 const UNESCAPED: u64 = 1 << 63;
 
-impl Text {
+impl Span {
     fn new(start: usize, end: usize) -> Self {
-        Text((start as u64) << 32 | end as u64)
+        Span((start as u64) << 32 | end as u64)
     }
 
     fn is_unescaped(self) -> bool {
@@ -63,19 +62,19 @@ impl Text {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Value {
     /// A string.
-    String(Text),
-    /// A number, as it is written.
-    Number(Text),
-    /// `true` or `false`, as it is written.
-    Boolean(Text),
-    /// The same as an absent field.
+    String(Span),
+    /// A number as it is written.
+    Number(Span),
+    /// `true` or `false`.
+    Boolean(Span),
+    /// Equivalent to an absent field.
     Null,
-    /// An object, an array, or a string that is no Unicode text.
-    Unusable,
+    /// An object, an array, or a string with a lone surrogate.
+    Unsupported,
 }
 
 impl Fields {
-    /// Splits a line. On success the fields can be read with [`Fields::iter`] and [`Fields::text`].
+    /// Splits a line. The error says at which byte the line stops being a JSON object.
     pub(crate) fn scan(&mut self, line: &str) -> Result<(), Rejection> {
         self.list.clear();
         self.head = Head::default();
@@ -87,49 +86,35 @@ impl Fields {
         })
     }
 
-    /// `event` and `time`, found on the way.
+    /// `event` and `time`.
     pub(crate) fn head(&self) -> Head {
         self.head
     }
 
     #[inline]
-    fn push(&mut self, line: &str, key: Text, value: Value) {
-        let source = if key.is_unescaped() { &self.unescaped } else { line };
-        let range = key.range();
-        let name = KeyPrefix::at(source.as_bytes(), range.start, range.end);
-        self.list.push(Field { name, key, value });
-        let (place, shown) = match name {
-            key_prefix::EVENT => (&mut self.head.event, "event"),
-            key_prefix::TIME => (&mut self.head.time, "time"),
-            _ => return,
+    fn push(&mut self, line: &str, key: Span, value: Value) {
+        let (place, name) = match self.bytes(line, key) {
+            b"event" => (&mut self.head.event, "event"),
+            b"time" => (&mut self.head.time, "time"),
+            _ => return self.list.push(Field { key, value }),
         };
         if place.replace(value).is_some() {
-            self.head.twice = Some(shown);
+            self.head.twice = Some(name);
         }
     }
 
-    /// Keys and values in the order written.
-    pub(crate) fn iter<'a>(&'a self, line: &'a str) -> impl Iterator<Item = (&'a str, Value)> {
-        self.list.iter().map(move |field| (self.text(line, field.key), field.value))
+    /// Keys and values of all fields but `event` and `time`, in the order of the line.
+    pub(crate) fn iter<'a>(&'a self, line: &'a str) -> impl Iterator<Item = (&'a [u8], Value)> {
+        self.list.iter().map(move |field| (self.bytes(line, field.key), field.value))
     }
 
-    /// The same with names that are quick to compare, and the bytes of those that have to be compared whole.
-    pub(crate) fn named<'a>(&'a self, line: &'a str) -> impl Iterator<Item = (KeyPrefix, &'a [u8], Value)> {
-        self.list.iter().map(move |field| {
-            let bytes = if field.name.is_whole() { &[] } else { self.bytes(line, field.key) };
-            (field.name, bytes, field.value)
-        })
-    }
-
-    /// The bytes of a text of this line.
     #[inline]
-    pub(crate) fn bytes<'a>(&'a self, line: &'a str, text: Text) -> &'a [u8] {
+    pub(crate) fn bytes<'a>(&'a self, line: &'a str, text: Span) -> &'a [u8] {
         let source = if text.is_unescaped() { &self.unescaped } else { line };
         &source.as_bytes()[text.range()]
     }
 
-    /// The text of a key, a string or a number of this line.
-    pub(crate) fn text<'a>(&'a self, line: &'a str, text: Text) -> &'a str {
+    pub(crate) fn text<'a>(&'a self, line: &'a str, text: Span) -> &'a str {
         let source = if text.is_unescaped() { &self.unescaped } else { line };
         &source[text.range()]
     }
@@ -141,7 +126,7 @@ struct Scanner<'a> {
     line: &'a str,
 }
 
-/// What was expected where a line is no JSON object.
+/// What was expected at the byte where scanning stopped.
 type Expected = &'static str;
 
 impl Scanner<'_> {
@@ -160,10 +145,10 @@ impl Scanner<'_> {
                 }
                 let key = self.string(&mut fields.unescaped)?;
                 self.white_space();
-                self.take(b':', "\":\" behind the key")?;
+                self.take(b':', "\":\" after the key")?;
                 self.white_space();
                 let value = self.value(&mut fields.unescaped)?;
-                // A key that is no Unicode text is the name of no field.
+                // No field has a key with a lone surrogate.
                 if let Value::String(key) = key {
                     fields.push(self.line, key, value);
                 }
@@ -179,11 +164,12 @@ impl Scanner<'_> {
             }
         }
         self.white_space();
-        if self.at == self.bytes.len() { Ok(()) } else { Err("nothing behind the object") }
+        if self.at == self.bytes.len() { Ok(()) } else { Err("nothing after the object") }
     }
 
-    /// Takes a field as almost all are written: a string without escapes, no white space around it. Returns what stands behind
-    /// it, a comma or the closing brace. Where there is anything else, nothing is taken.
+    /// Takes a field as almost all are written: a string without escapes, no white space around it. Returns
+    /// the byte after it, a comma or the closing brace. Takes nothing if the field is written otherwise.
+    /// Without this path an applied event takes 5 % more instructions.
     #[inline]
     fn plain_field(&mut self, fields: &mut Fields) -> Option<u8> {
         let bytes = self.bytes;
@@ -197,11 +183,11 @@ impl Scanner<'_> {
         }
         let start = key_end + 3;
         let end = first_special(bytes, start);
-        let Some([b'"', behind @ (b',' | b'}')]) = bytes.get(end..end + 2) else { return None };
-        let (key, value) = (Text::new(key_start, key_end), Value::String(Text::new(start, end)));
+        let Some([b'"', next @ (b',' | b'}')]) = bytes.get(end..end + 2) else { return None };
+        let (key, value) = (Span::new(key_start, key_end), Value::String(Span::new(start, end)));
         fields.push(self.line, key, value);
         self.at = end + 2;
-        Some(*behind)
+        Some(*next)
     }
 
     fn value(&mut self, unescaped: &mut String) -> Result<Value, Expected> {
@@ -219,7 +205,7 @@ impl Scanner<'_> {
     fn string(&mut self, unescaped: &mut String) -> Result<Value, Expected> {
         self.take(b'"', "a string in double quotes")?;
         let start = self.at;
-        self.skip_plain();
+        self.skip_ordinary();
         if self.peek() == Some(b'"') {
             let text = self.text(start);
             self.at += 1;
@@ -231,25 +217,25 @@ impl Scanner<'_> {
     #[cold]
     fn string_with_escapes(&mut self, start: usize, unescaped: &mut String) -> Result<Value, Expected> {
         while self.peek() == Some(b'\\') {
-            // The byte behind a backslash belongs to it, whatever it is.
+            // The byte after a backslash belongs to the escape, even if it is a quote.
             self.at = (self.at + 2).min(self.bytes.len());
-            self.skip_plain();
+            self.skip_ordinary();
         }
         self.take(b'"', "the end of a string, without control characters in it")?;
         let raw = &self.line[start - 1..self.at];
         if let Ok(text) = serde_json::from_str::<String>(raw) {
             let start = unescaped.len();
             unescaped.push_str(&text);
-            Ok(Value::String(Text(Text::new(start, unescaped.len()).0 | UNESCAPED)))
+            Ok(Value::String(Span(Span::new(start, unescaped.len()).0 | UNESCAPED)))
         } else if serde_json::from_str::<IgnoredAny>(raw).is_ok() {
-            Ok(Value::Unusable)
+            Ok(Value::Unsupported)
         } else {
             Err("only JSON's escapes in a string")
         }
     }
 
-    /// Goes on to the next quote, backslash or control character.
-    fn skip_plain(&mut self) {
+    /// Advances to the next quote, backslash or control character.
+    fn skip_ordinary(&mut self) {
         self.at = first_special(self.bytes, self.at);
     }
 
@@ -285,7 +271,7 @@ impl Scanner<'_> {
         if self.at > start { Ok(()) } else { Err("a digit") }
     }
 
-    fn word(&mut self, word: &str) -> Result<Text, Expected> {
+    fn word(&mut self, word: &str) -> Result<Span, Expected> {
         let start = self.at;
         if self.bytes[start..].starts_with(word.as_bytes()) {
             self.at += word.len();
@@ -300,14 +286,14 @@ impl Scanner<'_> {
         match values.next() {
             Some(Ok(_)) => {
                 self.at += values.byte_offset();
-                Ok(Value::Unusable)
+                Ok(Value::Unsupported)
             }
             _ => Err("a whole JSON object or array"),
         }
     }
 
-    fn text(&self, start: usize) -> Text {
-        Text::new(start, self.at)
+    fn text(&self, start: usize) -> Span {
+        Span::new(start, self.at)
     }
 
     fn peek(&self) -> Option<u8> {
@@ -338,11 +324,14 @@ mod tests {
     fn shown(line: &str) -> Result<String, String> {
         let mut fields = Fields::default();
         fields.scan(line).map_err(|rejection| rejection.to_string())?;
-        let show = |(key, value): (&str, Value)| match value {
-            Value::String(text) => format!("{key}=s:{}", fields.text(line, text)),
-            Value::Number(text) | Value::Boolean(text) => format!("{key}={}", fields.text(line, text)),
-            Value::Null => format!("{key}=null"),
-            Value::Unusable => format!("{key}=?"),
+        let show = |(key, value): (&[u8], Value)| {
+            let key = std::str::from_utf8(key).unwrap();
+            match value {
+                Value::String(text) => format!("{key}=s:{}", fields.text(line, text)),
+                Value::Number(text) | Value::Boolean(text) => format!("{key}={}", fields.text(line, text)),
+                Value::Null => format!("{key}=null"),
+                Value::Unsupported => format!("{key}=?"),
+            }
         };
         Ok(fields.iter(line).map(show).collect::<Vec<_>>().join(" "))
     }
@@ -364,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_object_is_malformed() {
+    fn other_lines_are_malformed() {
         let cases = [
             "",
             "[]",
@@ -403,14 +392,16 @@ mod tests {
     }
 
     #[test]
-    fn deep_nesting_is_looked_over_without_a_deep_stack() {
+    fn deep_nesting_does_not_need_a_deep_stack() {
         let deep = format!("{{\"a\":{}{}}}", "[".repeat(30_000), "]".repeat(30_000));
         assert_eq!(shown(&deep).as_deref(), Ok("a=?"));
     }
 
     proptest! {
         #[test]
-        fn accepts_what_serde_json_accepts(line in r#"[ -~]{0,4}\{("[a-z\\"]{1,3}"|[a-z0-9:,"{}\[\]. \\-]){0,20}\}?"#) {
+        fn accepts_what_serde_json_accepts(
+            line in r#"[ -~]{0,4}\{("[a-z\\"]{1,3}"|[a-z0-9:,"{}\[\]. \\-]){0,20}\}?"#,
+        ) {
             let oracle = serde_json::from_str::<std::collections::HashMap<String, serde_json::Value>>(&line);
             prop_assert_eq!(shown(&line).is_ok(), oracle.is_ok(), "{}", line);
         }

@@ -1,36 +1,36 @@
-//! Why a line was not applied. Every line read is either applied or rejected for one of these reasons.
+//! Rejections: why a line was not applied. Each line is either applied or rejected for one of these reasons.
 
 use std::fmt;
 
 /// The `reason` label of `lifecycle_exporter_events_rejected_total`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Reason {
-    /// No flat JSON object in UTF-8, or a field that the event uses stands twice.
+    /// The line is not a JSON object in UTF-8, or a field that the event uses occurs twice.
     Malformed,
-    /// Longer than `[events] max_line`.
+    /// The line is longer than `[events] max_line`.
     TooLong,
-    /// The connection ended before the line did.
+    /// The connection closed before the end of the line.
     Truncated,
-    /// No catalog has the event.
+    /// No catalog defines the event.
     UnknownEvent,
-    /// Its system is not in `[systems] enabled`.
+    /// The event's system is not in `[systems] enabled`.
     DisabledSystem,
-    /// A field that the event needs is absent or null.
+    /// A required field is missing or null.
     MissingField,
-    /// A field is not of the kind, or not in the range, that the event needs.
+    /// A field has the wrong type or is out of range.
     BadValue,
-    /// An entity with that key is open.
+    /// An entity with this key is open.
     AlreadyOpen,
-    /// No entity with that key is open.
+    /// No entity with this key is open.
     NotOpen,
-    /// As many entities are open as `[limits] entities` allows.
+    /// The system has as many open entities as `[limits] entities` allows.
     EntityLimit,
-    /// A label value of over 1,024 bytes.
+    /// A field of a key is longer than 1,024 bytes.
     LabelTooLong,
 }
 
 impl Reason {
-    /// All of them, in the order of their declaration.
+    /// In the order of declaration.
     pub(crate) const ALL: [Reason; 11] = [
         Reason::Malformed,
         Reason::TooLong,
@@ -71,16 +71,15 @@ impl Reason {
 /// A line that was not applied.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Rejection {
-    /// For machines.
     pub(crate) reason: Reason,
-    /// For people: what is wrong and what was expected.
+    /// What is wrong and what was expected.
     pub(crate) detail: String,
-    /// The event, where the line named one that a catalog has.
+    /// The event's name, if a catalog defines it.
     pub(crate) event: Option<String>,
 }
 
 impl Rejection {
-    /// A rejection before it is known which event it is.
+    /// A rejection without an event.
     pub(crate) fn new(reason: Reason, detail: impl Into<String>) -> Self {
         Rejection { reason, detail: detail.into(), event: None }
     }

@@ -1,23 +1,22 @@
-//! Events as words: `EVENT KEY=VALUE…`, as `send` and `[startup] event` take them, turned into a line of the feed.
+//! Events written as words, `EVENT KEY=VALUE…`, as `send` and `[startup] event` take them. They become lines
+//! of the feed.
 
 use serde_json::value::RawValue;
 
-/// An event with its fields, still words.
+/// An event and its fields as words.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct EventSpec<'a> {
-    /// The event's name.
     pub(crate) event: &'a str,
-    /// Its fields in the order given.
     pub(crate) fields: Vec<(&'a str, &'a str)>,
 }
 
 impl<'a> EventSpec<'a> {
-    /// Reads words separated by white space.
+    /// Splits the text at white space.
     pub(crate) fn parse(text: &'a str) -> Result<Self, String> {
         Self::from_words(text.split_whitespace())
     }
 
-    /// Reads words that are separated already, so that values may hold white space.
+    /// Takes words that are already split, so values may contain white space.
     pub(crate) fn from_words(words: impl IntoIterator<Item = &'a str>) -> Result<Self, String> {
         let mut words = words.into_iter();
         let event = words.next().filter(|word| !word.contains('=')).ok_or("expected EVENT [KEY=VALUE…]")?;
@@ -35,8 +34,8 @@ impl<'a> EventSpec<'a> {
         Ok(EventSpec { event, fields })
     }
 
-    /// One line of the feed, without its end. A value that is a JSON number is written as that number
-    /// (a label takes its text, so nothing is lost), every other value as a string.
+    /// A line of the feed, without newline. Values that are JSON numbers stay numbers (labels use their text,
+    /// so nothing is lost); all others become strings.
     pub(crate) fn to_line(&self) -> String {
         let quote = |text: &str| serde_json::to_string(text).expect("a string is always JSON");
         let mut line = format!("{{\"event\":{}", quote(self.event));
@@ -73,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_event_says_what_was_expected() {
+    fn faulty_words_say_what_was_expected() {
         for text in ["", "a=b", "a.b c", "a.b =c", "a.b event=x", "a.b c=1 c=2"] {
             assert!(EventSpec::parse(text).unwrap_err().contains("expected"), "{text:?}");
         }

@@ -1,4 +1,4 @@
-//! One metric family: its series, their values, and how they are shown.
+//! One metric family: its series, their values, and their text.
 
 use std::hash::BuildHasher;
 
@@ -8,33 +8,15 @@ use smallvec::SmallVec;
 use super::order::Order;
 use super::{number, text};
 
-/// What kind of values the series of a family hold.
+/// The type of the values of a family's series.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Shape {
-    /// One number: a counter or a gauge.
+    /// One number, for counters and gauges.
     Number,
-    /// Upper bounds of the buckets, rising, without `+Inf`.
+    /// The upper bounds of the buckets, ascending, without `+Inf`.
     Histogram(Vec<f64>),
-    /// The time of the latest mark, shown as its age.
+    /// The time of the latest mark, exposed as its age.
     Age,
-}
-
-/// Where a label tuple went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// A series of its own.
-    Own(u32),
-    /// The family is full: the one series for all that found no place.
-    Overflow(u32),
-}
-
-impl Place {
-    /// The slot of the series.
-    pub(crate) fn slot(self) -> u32 {
-        match self {
-            Place::Own(slot) | Place::Overflow(slot) => slot,
-        }
-    }
 }
 
 /// The series of one metric.
@@ -44,26 +26,27 @@ pub(crate) struct Family {
     series_max: usize,
     overflow_text: Box<[u8]>,
     pub(super) overflow: Option<u32>,
-    /// Changes that found the family full.
+    /// Changes that came when the family was full.
     pub(super) overflowed: u64,
     pub(super) hasher: DefaultHashBuilder,
     pub(super) index: HashTable<u32>,
     pub(super) slots: Vec<Slot>,
-    /// Counts a bucket (the last one is `+Inf`) of each slot, for histograms; their sum is the slot's value.
+    /// For histograms: the counts of each slot's buckets, of which the last is `+Inf`. The slot's value is
+    /// the sum of observations.
     pub(super) buckets: Vec<Box<[u64]>>,
     pub(super) free: Vec<u32>,
-    /// Removed, but perhaps still in `order`, so not free yet.
-    gone: Vec<u32>,
+    /// Removed slots that may still be in `order`, so they cannot be reused yet.
+    removed: Vec<u32>,
     pub(super) order: Order,
 }
 
-/// One series. A line of the processor's cache, so that most changes touch no other.
+/// One series. It fills one cache line, so most changes touch one cache line.
 #[derive(Debug, Default)]
 #[repr(align(64))]
 pub(super) struct Slot {
     pub(super) text: SmallVec<[u8; 40]>,
     pub(super) value: f64,
-    /// Entities to which the series belongs; it goes with the last of them.
+    /// How many entities own the series. It is removed with the last of them.
     pub(super) owners: u32,
     pub(super) alive: bool,
 }
@@ -72,7 +55,6 @@ pub(super) struct Slot {
 const NEVER: f64 = f64::NEG_INFINITY;
 
 impl Family {
-    /// An empty family.
     pub(crate) fn new(
         shape: Shape,
         labels: &[String],
@@ -90,78 +72,76 @@ impl Family {
             slots: Vec::new(),
             buckets: Vec::new(),
             free: Vec::new(),
-            gone: Vec::new(),
+            removed: Vec::new(),
             order: Order::default(),
         }
     }
 
-    /// What kind of values its series hold.
     pub(crate) fn shape(&self) -> &Shape {
         &self.shape
     }
 
-    /// Changes how many series it takes. Those that are there stay.
+    /// Changes the limit of series. Existing series stay.
     pub(crate) fn set_series_max(&mut self, series_max: usize) {
         self.series_max = series_max;
     }
 
-    /// How many series there are.
     pub(crate) fn len(&self) -> usize {
         self.index.len()
     }
 
-    /// Whether there are none.
     pub(crate) fn is_empty(&self) -> bool {
         self.index.is_empty()
     }
 
-    /// How many changes found the family full.
+    /// How many changes came when the family was full.
     pub(crate) fn overflowed(&self) -> u64 {
         self.overflowed
     }
 
-    /// Counts a change that found no place.
-    pub(crate) fn refuse(&mut self) {
+    /// Counts a change that came when the family was full.
+    pub(crate) fn count_overflow(&mut self) {
         self.overflowed += 1;
     }
 
-    /// Forgets all series.
+    /// Removes all series.
     pub(crate) fn clear(&mut self) {
         self.index.clear();
         self.slots.clear();
         self.buckets.clear();
         self.free.clear();
-        self.gone.clear();
+        self.removed.clear();
         self.order.clear();
         self.overflow = None;
     }
 
-    /// The series of a label text. `hash` is that text's.
+    /// The series of a label text. `hash` is the hash of the text.
     pub(crate) fn find(&self, text: &[u8], hash: u64) -> Option<u32> {
         self.index.find(hash, |&slot| *self.slots[slot as usize].text == *text).copied()
     }
 
-    /// The series of a label text; made at 0 if it is not there, or the overflow series if the family is full.
-    pub(crate) fn place(&mut self, text: &[u8], hash: u64) -> Place {
+    /// The series of a label text. A missing one is inserted at 0; if the family is full, it is the overflow
+    /// series.
+    pub(crate) fn get_or_insert(&mut self, text: &[u8], hash: u64) -> u32 {
         if let Some(slot) = self.find(text, hash) {
-            return Place::Own(slot);
+            return slot;
         }
         if !self.is_full() {
-            return Place::Own(self.insert(text, hash));
+            return self.insert(text, hash);
         }
         self.overflowed += 1;
-        let slot = self.overflow.unwrap_or_else(|| {
+        self.overflow.unwrap_or_else(|| {
             let text = self.overflow_text.clone();
             let hash = self.hasher.hash_one(&*text);
             let slot = self.find(&text, hash).unwrap_or_else(|| self.insert(&text, hash));
             self.overflow = Some(slot);
             slot
-        });
-        Place::Overflow(slot)
+        })
     }
 
-    /// The same for values that cannot be summed: nothing, and counted, if the family is full.
-    pub(crate) fn place_own(&mut self, text: &[u8], hash: u64) -> Option<u32> {
+    /// The same for values that cannot be summed: if the family is full, it counts the change and returns
+    /// `None`.
+    pub(crate) fn try_insert(&mut self, text: &[u8], hash: u64) -> Option<u32> {
         let found = self.find(text, hash);
         if found.is_none() && self.is_full() {
             self.overflowed += 1;
@@ -170,7 +150,7 @@ impl Family {
         Some(found.unwrap_or_else(|| self.insert(text, hash)))
     }
 
-    /// The overflow series does not count: it is there because the others are too many.
+    /// The overflow series does not count towards the limit.
     fn is_full(&self) -> bool {
         self.index.len() - usize::from(self.overflow.is_some()) >= self.series_max
     }
@@ -195,7 +175,7 @@ impl Family {
         slot
     }
 
-    /// Forgets a series that no entity owns or is counted in.
+    /// Removes a series that no entity owns or is counted in.
     pub(crate) fn remove(&mut self, slot: u32) {
         let hash = self.hasher.hash_one(&*self.slots[slot as usize].text);
         if let Ok(entry) = self.index.find_entry(hash, |&other| other == slot) {
@@ -210,27 +190,27 @@ impl Family {
         if self.overflow == Some(slot) {
             self.overflow = None;
         }
-        self.gone.push(slot);
-        // Nobody may ever scrape: the slots have to come back all the same.
-        if self.gone.len() > 1_024 + self.index.len() {
+        self.removed.push(slot);
+        // Usually a scrape reclaims them, but there may be no scrapes.
+        if self.removed.len() > 1_024 + self.index.len() {
             self.reclaim();
         }
     }
 
     fn reclaim(&mut self) {
-        if !self.gone.is_empty() {
+        if !self.removed.is_empty() {
             let slots = &self.slots;
             self.order.retain(|slot| slots[slot as usize].alive);
-            self.free.append(&mut self.gone);
+            self.free.append(&mut self.removed);
         }
     }
 
-    /// One more entity to which a series belongs.
+    /// Adds an owner.
     pub(crate) fn own(&mut self, slot: u32) {
         self.slots[slot as usize].owners += 1;
     }
 
-    /// One entity less; with the last one the series goes.
+    /// Removes an owner, and with the last one the series.
     pub(crate) fn disown(&mut self, slot: u32) {
         let owners = &mut self.slots[slot as usize].owners;
         *owners = owners.saturating_sub(1);
@@ -239,7 +219,7 @@ impl Family {
         }
     }
 
-    /// Adds to a number. A sum beyond what an `f64` holds stays at its largest value.
+    /// Adds to a number. The sum saturates at the largest finite `f64`.
     pub(crate) fn add(&mut self, slot: u32, amount: f64) {
         let value = &mut self.slots[slot as usize].value;
         *value = (*value + amount).clamp(f64::MIN, f64::MAX);
@@ -250,17 +230,17 @@ impl Family {
         self.slots[slot as usize].value
     }
 
-    /// Sets a number.
     pub(crate) fn set(&mut self, slot: u32, value: f64) {
         self.slots[slot as usize].value = value;
     }
 
-    /// Marks an age: the mark told last counts, so that a clock that was ahead for a while does no harm.
+    /// Marks an age. The latest call counts, not the latest time: a clock that was ahead for a while does no
+    /// lasting harm.
     pub(crate) fn mark(&mut self, slot: u32, time: f64) {
         self.set(slot, time);
     }
 
-    /// Puts a value into a histogram.
+    /// Adds an observation to a histogram.
     pub(crate) fn observe(&mut self, slot: u32, value: f64) {
         let Shape::Histogram(bounds) = &self.shape else { return };
         let bucket = bounds.partition_point(|bound| *bound < value);
@@ -268,11 +248,11 @@ impl Family {
         self.add(slot, value);
     }
 
-    /// Renames series: `rename` gives the new label text of those that change. A series whose new text is taken
-    /// goes into that one, which has its value added; the pairs of such slots (old, new) are returned.
+    /// Changes label texts: `rename` returns the new text of a series that changes. If another series has
+    /// that text, the two are merged. Returns the merged slots as pairs (old, new).
     pub(crate) fn relabel(&mut self, rename: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Vec<(u32, u32)> {
         let mut merged = Vec::new();
-        // By their texts: sums of several must not depend on which slot a series happens to have.
+        // Sorted by text: floating-point sums must not depend on the slots that series happen to have.
         let mut slots: Vec<u32> = (0..self.slots.len() as u32).collect();
         slots.sort_by(|&a, &b| self.slots[a as usize].text.cmp(&self.slots[b as usize].text));
         for slot in slots {
@@ -287,7 +267,7 @@ impl Family {
             if let Ok(entry) = self.index.find_entry(old_hash, |&other| other == slot) {
                 entry.remove();
             }
-            // Its place in the order changes with its text.
+            // The order depends on the text.
             self.order.retain(|other| other != slot);
             self.order.add(slot);
             self.slots[slot as usize].text = text.into();
@@ -311,20 +291,20 @@ impl Family {
         }
     }
 
-    /// Appends all series, sorted. `now` is the time of the scrape, Unix seconds.
+    /// Appends the text of all series, sorted. `now` is the time of the scrape, Unix seconds.
     pub(crate) fn render(&mut self, name: &str, now: f64, out: &mut Vec<u8>) {
         self.reclaim();
         let slots = &self.slots;
-        let order = self.order.settle(|a, b| text::compare(&slots[a as usize].text, &slots[b as usize].text));
+        let order = self.order.sorted(|a, b| text::compare(&slots[a as usize].text, &slots[b as usize].text));
         for &index in order {
             let slot = &slots[index as usize];
             match &self.shape {
                 Shape::Number => {
-                    push_name(out, name, "", &slot.text, "");
+                    push_name(out, name, "", &slot.text);
                     number::push(out, slot.value);
                 }
                 Shape::Age => {
-                    push_name(out, name, "", &slot.text, "");
+                    push_name(out, name, "", &slot.text);
                     let age = (now - slot.value).max(0.0);
                     number::push(out, (age * 1_000.0).round() / 1_000.0);
                 }
@@ -339,14 +319,14 @@ impl Family {
                         number::push(&mut limit, *bound);
                         limit.push(b'"');
                         push_name_le(out, name, &slot.text, &limit);
-                        number::push_whole(out, count as i64);
+                        number::push_integer(out, count as i64);
                         out.push(b'\n');
                     }
-                    push_name(out, name, "_sum", &slot.text, "");
+                    push_name(out, name, "_sum", &slot.text);
                     number::push(out, slot.value);
                     out.push(b'\n');
-                    push_name(out, name, "_count", &slot.text, "");
-                    number::push_whole(out, count as i64);
+                    push_name(out, name, "_count", &slot.text);
+                    number::push_integer(out, count as i64);
                 }
             }
             out.push(b'\n');
@@ -354,7 +334,7 @@ impl Family {
     }
 }
 
-fn push_name(out: &mut Vec<u8>, name: &str, suffix: &str, text: &[u8], end: &str) {
+fn push_name(out: &mut Vec<u8>, name: &str, suffix: &str, text: &[u8]) {
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(suffix.as_bytes());
     if !text.is_empty() {
@@ -362,7 +342,6 @@ fn push_name(out: &mut Vec<u8>, name: &str, suffix: &str, text: &[u8], end: &str
         out.extend_from_slice(text);
         out.push(b'}');
     }
-    out.extend_from_slice(end.as_bytes());
     out.push(b' ');
 }
 
@@ -392,45 +371,45 @@ mod tests {
         String::from_utf8(out).unwrap()
     }
 
-    fn place(family: &mut Family, hasher: &DefaultHashBuilder, value: &str) -> Place {
+    fn place(family: &mut Family, hasher: &DefaultHashBuilder, value: &str) -> u32 {
         let text = text::uniform(&["a".to_owned()], value);
-        family.place(&text, hasher.hash_one(&*text))
+        family.get_or_insert(&text, hasher.hash_one(&*text))
     }
 
     #[test]
     fn series_are_found_again_and_shown_in_order() {
         let (mut family, hasher) = family(Shape::Number, 10);
         for value in ["b", "a", "b!", "b"] {
-            let slot = place(&mut family, &hasher, value).slot();
+            let slot = place(&mut family, &hasher, value);
             family.add(slot, 1.5);
         }
         assert_eq!(shown(&mut family), "m{a=\"a\"} 1.5\nm{a=\"b\"} 3\nm{a=\"b!\"} 1.5\n");
     }
 
     #[test]
-    fn a_full_family_goes_on_in_one_series() {
+    fn a_full_family_uses_its_overflow_series() {
         let (mut family, hasher) = family(Shape::Number, 1);
         for value in ["a", "b", "c", "a"] {
-            let slot = place(&mut family, &hasher, value).slot();
+            let slot = place(&mut family, &hasher, value);
             family.add(slot, 1.0);
         }
         assert_eq!(shown(&mut family), "m{a=\"_overflow\"} 2\nm{a=\"a\"} 2\n");
         assert_eq!(family.overflowed(), 2);
-        assert_eq!(family.place_own(b"a=\"d\"", hasher.hash_one(b"a=\"d\"".as_slice())), None);
+        assert_eq!(family.try_insert(b"a=\"d\"", hasher.hash_one(b"a=\"d\"".as_slice())), None);
         assert_eq!(family.overflowed(), 3);
     }
 
     #[test]
     fn a_series_goes_with_its_last_owner_and_its_slot_comes_back() {
         let (mut family, hasher) = family(Shape::Number, 10);
-        let first = place(&mut family, &hasher, "a").slot();
+        let first = place(&mut family, &hasher, "a");
         family.own(first);
         family.own(first);
         family.disown(first);
         assert_eq!(family.len(), 1);
         family.disown(first);
         assert_eq!(shown(&mut family), "");
-        let second = place(&mut family, &hasher, "b").slot();
+        let second = place(&mut family, &hasher, "b");
         assert_eq!((second, shown(&mut family).as_str()), (first, "m{a=\"b\"} 0\n"));
     }
 
@@ -438,7 +417,7 @@ mod tests {
     fn slots_come_back_though_nobody_scrapes() {
         let (mut family, hasher) = family(Shape::Number, 10);
         for round in 0..10_000 {
-            let slot = place(&mut family, &hasher, &round.to_string()).slot();
+            let slot = place(&mut family, &hasher, &round.to_string());
             family.own(slot);
             family.disown(slot);
         }
@@ -448,7 +427,7 @@ mod tests {
     #[test]
     fn histograms_are_cumulative() {
         let (mut family, hasher) = family(Shape::Histogram(vec![0.1, 1.0]), 10);
-        let slot = place(&mut family, &hasher, "x").slot();
+        let slot = place(&mut family, &hasher, "x");
         for value in [0.1, 0.2, 5.0] {
             family.observe(slot, value);
         }
@@ -462,7 +441,7 @@ mod tests {
     #[test]
     fn ages_count_from_the_mark_told_last() {
         let (mut family, hasher) = family(Shape::Age, 10);
-        let slot = place(&mut family, &hasher, "x").slot();
+        let slot = place(&mut family, &hasher, "x");
         assert_eq!(shown(&mut family), "m{a=\"x\"} +Inf\n");
         family.mark(slot, 200.0);
         family.mark(slot, 97.5);
@@ -474,7 +453,7 @@ mod tests {
     #[test]
     fn sums_stay_finite() {
         let (mut family, hasher) = family(Shape::Number, 10);
-        let slot = place(&mut family, &hasher, "x").slot();
+        let slot = place(&mut family, &hasher, "x");
         family.add(slot, f64::MAX);
         family.add(slot, f64::MAX);
         assert!(!shown(&mut family).contains("Inf"));
@@ -484,7 +463,7 @@ mod tests {
     fn renaming_keeps_values_and_merges_what_coincides() {
         let (mut family, hasher) = family(Shape::Number, 10);
         for (value, amount) in [("1", 1.0), ("2", 2.0), ("3", 4.0)] {
-            let slot = place(&mut family, &hasher, value).slot();
+            let slot = place(&mut family, &hasher, value);
             family.add(slot, amount);
         }
         let merged = family.relabel(|text| (text != b"a=\"1\"").then(|| b"a=\"host\"".to_vec()));

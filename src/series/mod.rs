@@ -1,8 +1,9 @@
-//! The series store: one [`Family`] a metric, its series found by their whole label text and shown in sorted order.
+//! The series store: one [`Family`] for each metric. It finds a series by its label text and exposes all of
+//! them sorted.
 //!
-//! The `prometheus` crate finds a series by a 64-bit hash alone, so that two label tuples can be one series; here
-//! the hash only says where to look and the text decides. The text of a tuple is kept as it is shown
-//! (`a="x",b="y"`, escaped), so that a scrape copies it. What a change means is decided by `engine`; no I/O is done here.
+//! The `prometheus` crate finds a series by a 64-bit hash alone, so two label tuples can share one series.
+//! Here the hash selects candidates and the text decides. The text of a tuple is stored as it is exposed
+//! (`a="x",b="y"`, escaped), so a scrape copies it. `engine` decides what to change; this module does no I/O.
 
 mod family;
 pub(crate) mod number;

@@ -1,10 +1,10 @@
-//! Label text as it is shown: escaping, and the order of two tuples of one family.
+//! Label text as it is exposed: escaping, and the order of two label tuples of one family.
 
 use std::cmp::Ordering;
 
 use crate::special_bytes::first_special;
 
-/// Appends a label value, escaped by the rules of the text format 0.0.4.
+/// Appends a label value, escaped as the text format 0.0.4 requires.
 pub(crate) fn push_escaped(out: &mut Vec<u8>, value: &[u8]) {
     if first_special(value, 0) == value.len() {
         return out.extend_from_slice(value);
@@ -22,7 +22,7 @@ pub(crate) fn push_escaped(out: &mut Vec<u8>, value: &[u8]) {
     out.extend_from_slice(rest);
 }
 
-/// The text of a tuple of names and values.
+/// The text of a label tuple, given names and values.
 pub(crate) fn of(labels: &[(&str, &str)]) -> Vec<u8> {
     let mut text = Vec::new();
     for (index, (name, value)) in labels.iter().enumerate() {
@@ -37,12 +37,12 @@ pub(crate) fn of(labels: &[(&str, &str)]) -> Vec<u8> {
     text
 }
 
-/// The text of a tuple whose values are all the same.
+/// The text of a label tuple whose values are all equal.
 pub(crate) fn uniform(labels: &[String], value: &str) -> Vec<u8> {
     of(&labels.iter().map(|label| (label.as_str(), value)).collect::<Vec<_>>())
 }
 
-/// The value (unescaped) of one label of a tuple's text.
+/// The unescaped value of one label.
 pub(crate) fn value_of(text: &[u8], label: usize) -> Vec<u8> {
     let mut value = Vec::new();
     let (start, end) = value_range(text, label);
@@ -60,7 +60,7 @@ pub(crate) fn value_of(text: &[u8], label: usize) -> Vec<u8> {
     value
 }
 
-/// A tuple's text with another value (unescaped) for one label.
+/// A copy of the text with another value for one label. `value` is not escaped.
 pub(crate) fn with_value(text: &[u8], label: usize, value: &[u8]) -> Vec<u8> {
     let (start, end) = value_range(text, label);
     let mut changed = text[..start].to_vec();
@@ -93,7 +93,7 @@ fn closing_quote(text: &[u8]) -> usize {
     text.len()
 }
 
-/// Compares two tuples of one family by their unescaped values, first label first.
+/// Compares two label tuples of one family by their unescaped values, the first label first.
 pub(crate) fn compare(a: &[u8], b: &[u8]) -> Ordering {
     let Some(at) = a.iter().zip(b).position(|(x, y)| x != y) else {
         return a.len().cmp(&b.len());
@@ -103,7 +103,7 @@ pub(crate) fn compare(a: &[u8], b: &[u8]) -> Ordering {
     rank(&a[at..], escaped).cmp(&rank(&b[at..], escaped))
 }
 
-/// The end of a value goes before every byte of one.
+/// The rank of the first byte of `text` in a value. The end of a value ranks lowest.
 fn rank(text: &[u8], escaped: bool) -> u16 {
     let unescape = |byte: u8| u16::from(if byte == b'n' { b'\n' } else { byte }) + 1;
     match text {
@@ -127,13 +127,16 @@ mod tests {
     proptest! {
         #[test]
         fn the_order_of_texts_is_the_order_of_values(
-            a in prop::collection::vec("[ab\"\\\\\n !é]{0,4}", 2), b in prop::collection::vec("[ab\"\\\\\n !é]{0,4}", 2),
+            a in prop::collection::vec("[ab\"\\\\\n !é]{0,4}", 2),
+            b in prop::collection::vec("[ab\"\\\\\n !é]{0,4}", 2),
         ) {
             prop_assert_eq!(compare(&tuple(&a), &tuple(&b)), a.cmp(&b));
         }
 
         #[test]
-        fn a_value_can_be_read_back_and_replaced(values in prop::collection::vec("[ab\"\\\\\n,=]{0,5}", 2), other in "[a\"\\\\\n]{0,3}") {
+        fn a_value_can_be_read_back_and_replaced(
+            values in prop::collection::vec("[ab\"\\\\\n,=]{0,5}", 2), other in "[a\"\\\\\n]{0,3}",
+        ) {
             let text = tuple(&values);
             for label in 0..2 {
                 prop_assert_eq!(value_of(&text, label), values[label].as_bytes());

@@ -24,20 +24,23 @@ instructions() {
 
 make=$(instructions make "$events")
 {
-  echo "parse $((($(instructions parse "$events") - make) / events))"
-  echo "apply $((($(instructions apply "$events") - make) / events))"
-  echo "render $(($(instructions render "$scrapes") / scrapes / 10000))"
+  for part in parse parse-serde apply; do
+    echo "$part $((($(instructions "$part" "$events") - make) / events))"
+  done
+  for part in render churn; do
+    echo "$part $(($(instructions "$part" "$scrapes") / scrapes / 10000))"
+  done
 } >"$scratch/counts"
 
 if [[ "${1:-}" == --write ]]; then
   cp "$scratch/counts" "$kept"
 fi
-printf '%-8s %12s %12s %9s   instructions an event, or a series\n' '' kept now change
+printf '%-11s %12s %12s %9s   instructions an event, or a series\n' '' kept now change
 failed=0
 while read -r part now; do
   was=$(sed -n "s/^$part //p" "$kept")
   change=$(awk -v now="$now" -v was="$was" 'BEGIN { printf "%.1f", (now - was) * 100 / was }')
-  printf '%-8s %12s %12s %8s%%\n' "$part" "$was" "$now" "$change"
+  printf '%-11s %12s %12s %8s%%\n' "$part" "$was" "$now" "$change"
   awk -v change="$change" 'BEGIN { exit !(change > 20 || change < -20) }' && failed=1
 done <"$scratch/counts"
 if ((failed)); then

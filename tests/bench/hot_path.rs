@@ -1,9 +1,11 @@
-//! The hot path by itself, for a profiler: `hot_path parse|apply|render COUNT` does one part so many times, in this
-//! process. Instructions are counted from outside, as differences of runs; `make` is what making the lines takes.
+//! The hot path by itself, for a profiler: `hot_path PART COUNT` does one part so many times, in this
+//! process. Instructions are counted from outside, as differences of runs; `make` is what making the lines
+//! takes.
 
 #![allow(clippy::unwrap_used, clippy::format_collect, reason = "a program for a terminal")]
 
 mod mix;
+mod serde_split;
 
 use std::hint::black_box;
 
@@ -20,9 +22,11 @@ fn main() {
     match part.as_str() {
         "make" => drop(black_box(mix::lines(count, 1_000).concat())),
         "parse" => parse(count),
+        "parse-serde" => parse_serde(count),
         "apply" => apply(count),
         "render" => render(count),
-        other => panic!("{other}: expected make, parse, apply or render"),
+        "churn" => churn(count),
+        other => panic!("{other}: expected make, parse, parse-serde, apply, render or churn"),
     }
 }
 
@@ -30,6 +34,16 @@ fn main() {
 fn parse(events: usize) {
     let text = mix::lines(events, 1_000).concat();
     let mut splitter = Splitter::default();
+    for line in text.lines() {
+        splitter.split(line);
+        black_box(&splitter);
+    }
+}
+
+/// Splits the same lines with `serde_json`.
+fn parse_serde(events: usize) {
+    let text = mix::lines(events, 1_000).concat();
+    let mut splitter = serde_split::SerdeSplitter::default();
     for line in text.lines() {
         splitter.split(line);
         black_box(&splitter);
@@ -64,6 +78,24 @@ fn render(scrapes: usize) {
     let mut text = Vec::new();
     // The first one sorts.
     for _ in 0..=scrapes {
+        text.clear();
+        bench.render(&mut text);
+    }
+    black_box(&text);
+}
+
+/// Shows ten thousand series so many times; a hundred more appear before each scrape.
+fn churn(scrapes: usize) {
+    let mut bench = opened();
+    // Spread over the others, as new labels are.
+    let spread = |index: usize| mix::message(index * 7_919 % 1_000_000, 0);
+    let lines: String = (0..10_000).map(spread).collect();
+    bench.apply(lines.as_bytes());
+    let mut text = Vec::new();
+    for scrape in 0..=scrapes {
+        let first = 10_000 + 100 * scrape;
+        let lines: String = (first..first + 100).map(spread).collect();
+        bench.apply(lines.as_bytes());
         text.clear();
         bench.render(&mut text);
     }

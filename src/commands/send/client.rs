@@ -90,7 +90,7 @@ impl Client {
     }
 
     fn dial(&mut self) -> io::Result<()> {
-        let mut stream = connect(&self.path, limits::SEND_PATIENCE_FIRST)?;
+        let mut stream = connect(&self.path, limits::SEND_REPLY_TIMEOUT)?;
         let hello = format!("{{\"hello\":\"send\",\"instance\":\"{}\",\"owner\":false}}\n", self.instance);
         stream.write_all(hello.as_bytes())?;
         let (sender, replies) = unbounded();
@@ -167,7 +167,7 @@ impl Client {
     fn is_over(&self) -> bool {
         let is_open = self.link.as_ref().is_some_and(|link| link.phase == Phase::Open);
         let is_answered =
-            !is_open || (self.said_bye && self.progress_at.elapsed() >= limits::SEND_BYE_PATIENCE);
+            !is_open || (self.said_bye && self.progress_at.elapsed() >= limits::SEND_BYE_TIMEOUT);
         self.unacked.is_empty() && self.was_answered && is_answered
     }
 
@@ -242,7 +242,7 @@ impl Client {
     }
 
     fn check_patience(&self) -> Result<(), String> {
-        let patience = if self.was_answered { limits::SEND_PATIENCE } else { limits::SEND_PATIENCE_FIRST };
+        let patience = if self.was_answered { limits::SEND_ACK_TIMEOUT } else { limits::SEND_REPLY_TIMEOUT };
         if (self.unacked.is_empty() && self.was_answered) || self.progress_at.elapsed() < patience {
             return Ok(());
         }

@@ -40,7 +40,9 @@ impl Unknown {
         let Some(Value::String(name)) = self.fields.head().event else { return };
         let Some(&(system, event)) = self.events.get(self.fields.text(line, name)) else { return };
         let plan = &self.catalogs[system].events[event];
-        for (name, warning) in plan.unknown_fields(self.fields.iter(line).map(|(name, _)| name)) {
+        for (name, warning) in
+            plan.unknown_fields(self.fields.iter(line).filter_map(|(name, _)| std::str::from_utf8(name).ok()))
+        {
             if self.warned.insert((plan.name.clone(), name.to_owned())) {
                 warn(&warning);
             }

@@ -1,4 +1,4 @@
-//! The second half: doing what was worked out, step by step. Nothing here can fail.
+//! The second half: executes the resolved steps. Nothing here can fail.
 
 use super::{DefaultHashBuilder, Event, Handle, Resolved, Scratch, Set, System};
 use crate::catalog::model::{Change, FieldIndex, HandleIndex, MetricKind, Step, Then, Verb};
@@ -8,7 +8,7 @@ use crate::engine::transform;
 use crate::series::Family;
 
 impl Scratch {
-    /// Does what was worked out, in the order of the steps.
+    /// Executes the resolved steps in order.
     pub(in crate::engine) fn commit(
         &mut self,
         event: Event<'_>,
@@ -44,12 +44,12 @@ impl Scratch {
         system.settle();
     }
 
-    /// The entity of a step, unless a step before it has closed it.
+    /// The entity of a step, unless an earlier step has closed it.
     fn touched(&self, handle: HandleIndex, system: &System) -> Option<EntityId> {
         self.handles[handle].and_then(|handle| self.id(handle, system))
     }
 
-    /// The entity behind a handle, unless a step of the event has closed it.
+    /// The entity of a handle, unless a step of the event has closed it.
     fn id(&self, handle: Handle, system: &System) -> Option<EntityId> {
         let id = match handle {
             Handle::Existing(id) => id,
@@ -103,7 +103,7 @@ impl Scratch {
         let owner = match owner.map(|handle| self.id(handle, system)) {
             None => None,
             Some(Some(id)) => Some(id),
-            // Its owner was closed by an earlier step: there is nothing left to show.
+            // An earlier step has closed the owner, and the series with it.
             Some(None) => return,
         };
         let text = &self.texts[range];
@@ -155,7 +155,7 @@ impl Scratch {
     }
 }
 
-/// An age whose labels the event has changed goes on under those that it has now.
+/// Moves an age to the series of its current labels, if the event has changed them.
 fn move_age(system: &mut System, owner: EntityId, series: SeriesRef) {
     let owned = &system.entities.get(owner).more().owned;
     let is_former = |other: &&SeriesRef| other.metric == series.metric && other.slot != series.slot;
@@ -167,7 +167,8 @@ fn move_age(system: &mut System, owner: EntityId, series: SeriesRef) {
     }
 }
 
-/// The series that a change is about: values that cannot be summed have no place in a full family.
+/// The series that a change applies to. A full family takes new sums in its overflow series, and no other new
+/// values.
 fn place(family: &mut Family, verb: Verb, text: &[u8], hash: u64, kind: &MetricKind) -> Option<u32> {
     let summed = match verb {
         Verb::SetExisting | Verb::Remove => return family.find(text, hash),
@@ -175,10 +176,10 @@ fn place(family: &mut Family, verb: Verb, text: &[u8], hash: u64, kind: &MetricK
         Verb::Zero => *kind != MetricKind::Age,
         _ => true,
     };
-    if summed { Some(family.place(text, hash).slot()) } else { family.place_own(text, hash) }
+    if summed { Some(family.get_or_insert(text, hash)) } else { family.try_insert(text, hash) }
 }
 
-/// Forgets a series, or the share that one of its owners has in it.
+/// Removes a series, or one owner of it.
 fn remove(system: &mut System, owner: Option<EntityId>, series: SeriesRef) {
     match owner {
         None => system.families[series.metric as usize].remove(series.slot),
@@ -186,7 +187,7 @@ fn remove(system: &mut System, owner: Option<EntityId>, series: SeriesRef) {
     }
 }
 
-/// A live gauge counts an entity in this series, and no longer in another of the same metric.
+/// Counts an entity in this series of a live gauge, and no longer in another series of it.
 fn count(system: &mut System, id: EntityId, series: SeriesRef) {
     let counted = &mut system.entities.get_mut(id).counted;
     let former = counted.iter().position(|other| other.metric == series.metric);
@@ -200,7 +201,7 @@ fn count(system: &mut System, id: EntityId, series: SeriesRef) {
     family.add(series.slot, 1.0);
     if let Some(former) = former {
         family.add(former.slot, -1.0);
-        // Where the entity itself is the owner, the series in which it is counted no longer goes with it.
+        // If the entity owns the former series itself, it does so no longer.
         if former != series {
             system.disown(id, former);
         }

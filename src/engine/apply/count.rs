@@ -1,11 +1,12 @@
-//! The short way of events that count one thing and do nothing else, which most lines of a busy server are. It does what
-//! `resolve` and `commit` would do for them, without keeping it between the two.
+//! A short path for events that only add one to a counter, as most lines of a busy server do. It has the
+//! effect of `resolve` and `commit` without storing what the one hands to the other. Without it an applied
+//! event of the benchmark's mix takes 7 % more instructions; see tests/bench/README.md.
 
 use super::{Context, Event, Scratch, Set, System};
 use crate::catalog::model::{Change, EventPlan, Step, Verb};
 use crate::protocol::rejection::Rejection;
 
-/// The one change of a plan that goes the short way: plus one, always.
+/// The change of a plan that qualifies: its only step, an unconditional increment without an owner.
 pub(in crate::engine) fn only_count(plan: &EventPlan) -> Option<&Change> {
     let [Step::Change(change)] = plan.steps.as_slice() else { return None };
     let simple = change.verb == Verb::Inc && change.owner.is_none() && change.condition.is_none();
@@ -13,7 +14,7 @@ pub(in crate::engine) fn only_count(plan: &EventPlan) -> Option<&Change> {
 }
 
 impl Scratch {
-    /// Counts the event, or says why not.
+    /// Applies the event or rejects it.
     pub(in crate::engine) fn count(
         &mut self,
         event: Event<'_>,
@@ -23,15 +24,15 @@ impl Scratch {
     ) -> Result<(), Rejection> {
         self.bind(event)?;
         self.texts.clear();
-        (self.cut_fields, self.cut_lent) = (0, 0);
+        (self.cut_fields, self.cut_others) = (0, 0);
         let set = self.fill_set(event, change.set, system, context)?;
         if !system.shown {
             system.show(context.hasher);
         }
         if let Set::Ready(range, hash) = set {
             let family = &mut system.families[change.metric];
-            let place = family.place(&self.texts[range], hash);
-            family.add(place.slot(), 1.0);
+            let slot = family.get_or_insert(&self.texts[range], hash);
+            family.add(slot, 1.0);
         }
         Ok(())
     }

@@ -1,4 +1,5 @@
-//! The labels of an event's series: where each value comes from, what is done to it, and how long it may be.
+//! Fills the labels of an event's series: finds the source of each value, transforms it, and cuts it to its
+//! maximum length.
 
 use std::hash::BuildHasher;
 
@@ -11,7 +12,7 @@ use crate::protocol::rejection::{Reason, Rejection};
 use crate::series;
 
 impl Scratch {
-    /// The text of a field as a label takes it.
+    /// The text of a field; `None` if it is missing or null.
     pub(super) fn field_text<'a>(
         &self,
         event: Event<'a>,
@@ -22,7 +23,7 @@ impl Scratch {
             Some(Value::String(text) | Value::Number(text) | Value::Boolean(text)) => {
                 Ok(Some(event.fields.bytes(event.line, text)))
             }
-            Some(Value::Unusable) => {
+            Some(Value::Unsupported) => {
                 let name = &event.plan.fields[field].name;
                 Err(Rejection::new(
                     Reason::BadValue,
@@ -77,10 +78,10 @@ impl Scratch {
             match cut {
                 None => {}
                 Some(Some(field)) => self.cut_fields |= 1 << field,
-                Some(None) => self.cut_lent += 1,
+                Some(None) => self.cut_others += 1,
             }
             if !filled? {
-                return Ok(Set::Lacking);
+                return Ok(Set::Incomplete);
             }
             self.texts.push(b'"');
         }
@@ -89,7 +90,8 @@ impl Scratch {
         Ok(Set::Ready(range, hash))
     }
 
-    /// Gives the first source that there is to `put`, with its field if it is one. Says whether there was one.
+    /// Passes the first source that has a value to `put`, with its field if it is one. Returns whether there
+    /// was one.
     fn fill_label(
         &self,
         event: Event<'_>,
@@ -98,13 +100,13 @@ impl Scratch {
         put: impl FnOnce(Option<FieldIndex>, &[u8]),
     ) -> Result<bool, Rejection> {
         for source in sources {
-            let mut held_by = None;
+            let mut field_used = None;
             let text = match source {
                 LabelSource::Text(text) => text.as_bytes(),
                 LabelSource::Empty => b"",
                 LabelSource::Field(field) => match self.field_text(event, *field)? {
                     Some(text) => {
-                        held_by = Some(*field);
+                        field_used = Some(*field);
                         text
                     }
                     None => continue,
@@ -118,13 +120,14 @@ impl Scratch {
                     None => continue,
                 },
             };
-            put(held_by, text);
+            put(field_used, text);
             return Ok(true);
         }
         Ok(false)
     }
 
-    /// The labels of a set as they came: what tells one source of a total from another, whatever `[privacy]` makes of them.
+    /// The labels of a set before any transform. They tell the sources of totals apart, independently of
+    /// `[privacy]`.
     pub(super) fn raw_tuple(
         &mut self,
         event: Event<'_>,
@@ -144,19 +147,19 @@ impl Scratch {
         Ok(start..self.texts.len())
     }
 
-    /// The same, once it is worked out for a step.
+    /// What [`Self::raw_tuple`] has returned for a step.
     pub(super) fn raw_tuple_of(&self, step: usize) -> Option<&[u8]> {
         let (_, range) = self.raw_tuples.iter().find(|(other, _)| *other == step)?;
         Some(&self.texts[range.clone()])
     }
 
-    /// Counts a label that is about to be cut, once for each field that holds it.
+    /// Notes a label that will be cut. A field counts once, however many labels it fills.
     #[inline]
     pub(super) fn note_cut(&mut self, field: Option<FieldIndex>, text: &[u8]) {
         if transform::is_too_long(text) {
             match field {
                 Some(field) => self.cut_fields |= 1 << field,
-                None => self.cut_lent += 1,
+                None => self.cut_others += 1,
             }
         }
     }

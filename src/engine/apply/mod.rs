@@ -1,11 +1,12 @@
-//! Applying one event to its system, all of it or nothing.
+//! Applies one event to its system, completely or not at all.
 //!
-//! First [`Scratch::resolve`] works out every step without changing anything: keys are looked up, labels are filled, values are
-//! read. Whatever can be refused is refused there. Then [`Scratch::commit`] does the steps in the order written, and nothing in
-//! it can fail. An event may open and close several entities; what its earlier steps will have done is kept beside the state
-//! until then. What an abandonment does is done before both, by `restart`.
+//! First [`Scratch::resolve`] looks up keys, fills labels and reads values for every step, without changing
+//! the system. All rejections happen there. Then [`Scratch::commit`] executes the steps in order and cannot
+//! fail. While an event that opens and closes several entities is resolved, the scratch memory holds what its
+//! earlier steps will do. `abandon` gives up the entities of former owners before both.
 //!
-//! This file holds what the two share. `labels` fills the labels of both; `count` is the short way of events that only count.
+//! This file has the types that both halves share. `labels` fills labels; `count` is a short path for events
+//! that only count.
 
 mod commit;
 mod count;
@@ -24,7 +25,7 @@ use crate::catalog::model::{EntityIndex, EventPlan};
 use crate::config::Privacy;
 use crate::protocol::line::{Fields, Value};
 
-/// One event on its way into the state.
+/// An event and the plan that its catalog has for it.
 #[derive(Clone, Copy)]
 pub(super) struct Event<'a> {
     pub(super) plan: &'a EventPlan,
@@ -32,18 +33,18 @@ pub(super) struct Event<'a> {
     pub(super) fields: &'a Fields,
     /// Unix seconds.
     pub(super) time: f64,
-    /// To whom belongs what it opens.
+    /// The owner of the entities that it opens.
     pub(super) opener: Opener,
 }
 
-/// What resolving needs beside the system.
+/// What resolving needs besides the event and the system.
 pub(super) struct Context<'a> {
     pub(super) privacy: Privacy,
     pub(super) names: &'a mut RdnsCache,
     pub(super) hasher: &'a DefaultHashBuilder,
-    /// For each system.
+    /// `[limits] entities`, for each system.
     pub(super) entities_max: usize,
-    /// Whose entities an `abandon` of the event gives up.
+    /// The owners whose entities an `abandon` step gives up.
     pub(super) former: &'a [Opener],
 }
 
@@ -61,9 +62,9 @@ impl<'a> Context<'a> {
 /// An entity that an event touches.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Handle {
-    /// Open before the event.
+    /// It was open before the event.
     Existing(EntityId),
-    /// Opened by it: an index into [`Scratch::openings`].
+    /// The event opens it. An index into [`Scratch::openings`].
     New(usize),
 }
 
@@ -80,19 +81,19 @@ struct Opening {
 
 #[derive(Clone)]
 enum Set {
-    NotYet,
-    Lacking,
+    Unfilled,
+    Incomplete,
     Ready(Range, u64),
 }
 
-/// A step worked out.
+/// A resolved step.
 #[derive(Clone, Copy)]
 enum Resolved {
-    /// It lacks an optional field, or its condition does not hold.
+    /// An optional field is missing, or the condition does not hold.
     Skip,
     /// The entity is new.
     Open,
-    Do,
+    Execute,
     Change {
         amount: f64,
         owner: Option<Handle>,
@@ -112,21 +113,22 @@ pub(super) struct Scratch {
     parents: Vec<Handle>,
     closed: Vec<Handle>,
     reset: bool,
-    /// What the event abandons is closed, as far as its later steps are concerned.
+    /// For later steps, what the event abandons is closed.
     abandons: bool,
     resolved: Vec<Resolved>,
     opened: Vec<EntityId>,
-    /// The fields whose labels were cut, a bit each.
+    /// A bit for each field that fills a label that was cut.
     cut_fields: u64,
-    /// How many labels that no field of the event holds were cut.
-    cut_lent: u64,
-    /// For steps that follow a total and have no owner: the step, and its labels before any transform, a range of `texts`.
+    /// How many labels from other sources were cut.
+    cut_others: u64,
+    /// For steps on totals without an owner: the index of the step and a range of `texts`, its labels before
+    /// any transform.
     raw_tuples: Vec<(usize, Range)>,
 }
 
 impl Scratch {
-    /// Labels that the event has cut.
+    /// How many labels the event has cut.
     pub(super) fn cuts(&self) -> u64 {
-        u64::from(self.cut_fields.count_ones()) + self.cut_lent
+        u64::from(self.cut_fields.count_ones()) + self.cut_others
     }
 }

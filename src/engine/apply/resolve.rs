@@ -1,4 +1,4 @@
-//! The first half: what an event will do, or why it is refused. Changes nothing.
+//! The first half: resolves the steps of an event, or rejects it. It does not change the system.
 
 use smallvec::SmallVec;
 
@@ -14,7 +14,7 @@ use crate::protocol::line::Value;
 use crate::protocol::rejection::{Reason, Rejection};
 
 impl Scratch {
-    /// Works out every step. Changes nothing of the system.
+    /// Resolves every step.
     pub(in crate::engine) fn resolve(
         &mut self,
         event: Event<'_>,
@@ -31,11 +31,11 @@ impl Scratch {
                 Step::Reset => {
                     self.reset = true;
                     self.closed.extend((0..self.openings.len()).map(Handle::New));
-                    Resolved::Do
+                    Resolved::Execute
                 }
                 Step::Abandon => {
                     self.abandons = !context.former.is_empty();
-                    Resolved::Do
+                    Resolved::Execute
                 }
                 Step::Change(_) => Resolved::Skip,
             };
@@ -48,7 +48,7 @@ impl Scratch {
         Ok(())
     }
 
-    /// Forgets the former event.
+    /// Prepares the memory for an event.
     fn begin(&mut self, plan: &EventPlan) {
         self.keys.clear();
         self.texts.clear();
@@ -58,17 +58,18 @@ impl Scratch {
         self.reset = false;
         self.abandons = false;
         self.sets.clear();
-        self.sets.resize(plan.sets.len(), Set::NotYet);
+        self.sets.resize(plan.sets.len(), Set::Unfilled);
         self.handles.clear();
         self.handles.resize(plan.handles, None);
         self.resolved.clear();
         self.resolved.resize(plan.steps.len(), Resolved::Skip);
         self.opened.clear();
-        (self.cut_fields, self.cut_lent) = (0, 0);
+        (self.cut_fields, self.cut_others) = (0, 0);
         self.raw_tuples.clear();
     }
 
-    /// Works out the gauges that begin with an open entity, to be filled again. `event` has the kind's own plan and no fields.
+    /// Resolves the gauges that exist while an entity is open, to fill them again. `event` has the plan of
+    /// the entity's kind and no fields.
     pub(in crate::engine) fn resolve_gauges(
         &mut self,
         event: Event<'_>,
@@ -89,36 +90,36 @@ impl Scratch {
         Ok(())
     }
 
-    /// Puts the line's fields into the places of the plan's.
+    /// Matches the fields of the line with those of the plan.
     pub(super) fn bind(&mut self, event: Event<'_>) -> Result<(), Rejection> {
         let plan = event.plan;
         self.values.clear();
         self.values.resize(plan.fields.len(), None);
         let mut seen = 0_u64;
-        for (name, bytes, value) in event.fields.named(event.line) {
-            let is_it =
-                |field: &FieldDef| field.short == name && (name.is_whole() || field.name.as_bytes() == bytes);
-            let Some(index) = plan.fields.iter().position(is_it) else { continue };
+        for (key, value) in event.fields.iter(event.line) {
+            let position = plan.fields.iter().position(|field| field.name.as_bytes() == key);
+            let Some(index) = position else { continue };
             if seen & (1 << index) != 0 {
                 let name = &plan.fields[index].name;
                 return Err(Rejection::new(
                     Reason::Malformed,
-                    format!("{name}: stands twice, expected once"),
+                    format!("{name}: occurs twice, expected once"),
                 ));
             }
             seen |= 1 << index;
             self.values[index] = (value != Value::Null).then_some(value);
         }
-        let lacking = |(field, value): &(&FieldDef, &Option<Value>)| {
+        let is_missing = |(field, value): &(&FieldDef, &Option<Value>)| {
             field.used == FieldUse::Required && value.is_none()
         };
-        match plan.fields.iter().zip(&self.values).find(lacking) {
+        match plan.fields.iter().zip(&self.values).find(is_missing) {
             Some((field, _)) => Err(missing(&field.name)),
             None => Ok(()),
         }
     }
 
-    /// Appends the text of an entity's parts to `keys`. A lack among the first `needed` ones, which are its key, gives `None`.
+    /// Appends the text of an entity's parts to `keys`. The first `needed` ones are its key: if one is
+    /// missing, returns `None`.
     fn push_parts(
         &mut self,
         event: Event<'_>,
@@ -148,7 +149,7 @@ impl Scratch {
         Ok(Some((start..self.keys.len(), key_end - start)))
     }
 
-    /// Finds an open entity by its key, as earlier steps of the event will have left it.
+    /// Finds an open entity by its key, as if the earlier steps were committed.
     fn find(
         &self,
         kind: EntityIndex,
@@ -172,7 +173,7 @@ impl Scratch {
         if self.closed.is_empty() && !self.reset && !self.abandons {
             return false;
         }
-        // It goes with what it is within, which is visited once each however many ways lead there.
+        // An entity closes with its parents. Each is visited once, however many paths lead there.
         let mut rest = vec![handle];
         let mut next = 0;
         while let Some(&handle) = rest.get(next) {
@@ -193,7 +194,7 @@ impl Scratch {
         false
     }
 
-    /// Whether the event opens anything.
+    /// Whether the event opens an entity.
     pub(in crate::engine) fn opens(&self) -> bool {
         !self.openings.is_empty()
     }
@@ -215,7 +216,7 @@ impl Scratch {
         if let Some(found) = self.find(*entity, key.clone(), hash, system, context.former) {
             if ensure.is_some() {
                 self.handles[*handle] = Some(found);
-                return Ok(Resolved::Do);
+                return Ok(Resolved::Execute);
             }
             let what = self.describe(*entity, key, system);
             return Err(Rejection::new(Reason::AlreadyOpen, format!("already an open {what}")));
@@ -231,7 +232,8 @@ impl Scratch {
                 None => return Err(self.not_open(*kind, key, system)),
             }
         }
-        // Those that the event itself closes make room; what goes with them is not counted, which errs on the safe side.
+        // Entities that the event closes make room. Their children do, too, but are not counted: the limit
+        // holds all the same.
         let is_reported = |kind: EntityIndex| !system.catalog.entities[kind].closes_when_empty;
         let there = if self.reset { 0 } else { system.reported() };
         let open = there + self.openings.iter().filter(|opening| is_reported(opening.kind)).count();
@@ -277,7 +279,7 @@ impl Scratch {
                 }
             }
         }
-        Ok(Resolved::Do)
+        Ok(Resolved::Execute)
     }
 
     fn describe(&self, kind: EntityIndex, key: Range, system: &System) -> String {
@@ -328,7 +330,7 @@ impl Scratch {
                 None => return Ok(Resolved::Skip),
             },
         };
-        if matches!(self.sets[change.set], Set::NotYet) {
+        if matches!(self.sets[change.set], Set::Unfilled) {
             self.sets[change.set] = self.fill_set(event, change.set, system, context)?;
         }
         if !matches!(self.sets[change.set], Set::Ready(..)) {
@@ -341,7 +343,7 @@ impl Scratch {
         Ok(Resolved::Change { amount, owner })
     }
 
-    /// Whether a field has this text, or is this number however it is written.
+    /// Whether a field has this text, or is a number equal to it.
     fn reads(&self, event: Event<'_>, field: FieldIndex, wanted: &str) -> Result<bool, Rejection> {
         let Some(text) = self.field_text(event, field)? else { return Ok(false) };
         let is_number = || {
@@ -392,7 +394,7 @@ fn read_number(
     })
 }
 
-/// A part of a key is what it is: it is neither cut nor left out.
+/// Keys are never cut and have no empty parts.
 fn check_key(field: &str, text: &[u8]) -> Result<(), Rejection> {
     if text.is_empty() {
         return Err(Rejection::new(Reason::BadValue, format!("{field}: empty, expected a value")));
