@@ -87,10 +87,14 @@ pub(crate) const JOURNALS_MAX: usize = 8;
 pub(crate) const SNAPSHOT_EVERY: Duration = Duration::from_secs(600);
 /// How long the journal's thread waits for a snapshot without which the journal would become too long.
 pub(crate) const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a stop waits for the last acknowledgements.
+pub(crate) const STOP_ACK_MAX: Duration = Duration::from_secs(1);
 /// How long a stop waits until the state is saved.
 pub(crate) const JOURNAL_FINISH_MAX: Duration = Duration::from_secs(10);
 /// How long a stop waits for the journal's threads to end.
 pub(crate) const JOURNAL_JOIN_MAX: Duration = Duration::from_secs(2);
+/// How long records are kept back from the journal's thread where nobody waits for them.
+pub(crate) const JOURNAL_DELAY: Duration = Duration::from_millis(50);
 /// Bytes of records that are handed to the journal's thread in one block.
 pub(crate) const JOURNAL_BLOCK_BYTES: usize = 131_072;
 /// Bytes of blocks that wait for the journal's thread; more of them are dropped until a snapshot makes them good.

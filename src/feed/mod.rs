@@ -203,7 +203,6 @@ impl Feed {
         };
         feed.store.note_boot();
         feed.reload(reload);
-        feed.store.hand_over();
         feed.rates = LineRates::new(status::lines(&feed.store.state.engine), now);
         feed.wait_for_all_sessions();
         Ok(feed)
@@ -230,13 +229,10 @@ impl Feed {
         }
         self.round_bytes = 0;
         let (_, is_woken) = self.poll_all(self.timeout())?;
-        self.upkeep(Instant::now());
-        if is_woken {
-            return self.answer();
-        }
-        self.gather_until =
-            self.coalescing.delay(self.round_bytes, Instant::now()).map(|delay| Instant::now() + delay);
-        Ok(Round::Continue)
+        let now = Instant::now();
+        self.gather_until = self.coalescing.delay(self.round_bytes, now).map(|delay| now + delay);
+        self.upkeep(now);
+        if is_woken { self.answer() } else { Ok(Round::Continue) }
     }
 
     /// For how long producers are not read: while scrapes wait for the journal, and while lines gather.
@@ -253,6 +249,7 @@ impl Feed {
         let is_woken = wait(&self.urgent, &mut [EpollEvent::empty()], timeout)? > 0;
         if !is_woken && self.scrapes.is_empty() {
             self.gather_until = None;
+            self.settle();
             return Ok(Round::Continue);
         }
         let round = self.answer();
@@ -262,7 +259,7 @@ impl Feed {
 
     fn timeout(&self) -> EpollTimeout {
         let now = Instant::now();
-        let deadlines = [self.acceptor.deadline(), self.expiry.next()];
+        let deadlines = [self.acceptor.deadline(), self.expiry.next(), self.store.deadline()];
         let next = deadlines.into_iter().flatten().min();
         // Rounded up, so that it does not wake just before.
         let left = next.map(|next| next.saturating_duration_since(now) + Duration::from_millis(1));
@@ -284,8 +281,6 @@ impl Feed {
                 }
             }
         }
-        self.store.hand_over();
-        self.settle();
         Ok((count - usize::from(is_woken), is_woken))
     }
 
@@ -308,8 +303,8 @@ impl Feed {
         }
         self.store.is_written(now);
         self.store.snapshot_if_wanted();
-        self.store.hand_over();
         self.settle();
+        self.store.hand_over_if_due(now);
     }
 
     // Connections
@@ -606,8 +601,13 @@ impl Feed {
         if self.awaiting.is_empty() {
             return;
         }
+        if self.gather_until.is_some() {
+            // The journal writes while lines gather; a wake-up for each batch would cost more than the lines.
+            self.store.confirm();
+            return;
+        }
         // Asked first: what becomes durable behind this ends in a wake-up.
-        self.store.await_progress();
+        self.store.await_durable();
         for slot in std::mem::take(&mut self.awaiting) {
             if let Some(session) = self.connections.get_mut(slot).and_then(Connection::session) {
                 session.is_listed = false;
@@ -716,9 +716,8 @@ impl Feed {
                 }
             }
         }
-        self.store.hand_over();
         if !self.scrapes.is_empty() {
-            self.store.await_progress();
+            self.store.await_written();
             if self.store.is_written(Instant::now()) {
                 self.answer_scrapes();
             }
@@ -730,6 +729,7 @@ impl Feed {
     fn catch_up(&mut self) -> io::Result<()> {
         let until = Instant::now() + limits::SCRAPE_CATCH_UP_MAX;
         while self.poll_all(EpollTimeout::ZERO)?.0 > 0 && Instant::now() < until {}
+        self.settle();
         Ok(())
     }
 
@@ -803,13 +803,14 @@ impl Feed {
             self.liveness.heartbeat();
             busy.retain(|&slot| self.turn(slot, EpollFlags::EPOLLIN));
         }
-        self.store.hand_over();
-        while !self.awaiting.is_empty() && !self.store.is_written(Instant::now()) && Instant::now() < until {
-            self.store.await_progress();
+        self.store.await_durable();
+        let until_durable = until.min(Instant::now() + limits::STOP_ACK_MAX);
+        while !self.awaiting.is_empty() && !self.store.is_durable() && Instant::now() < until_durable {
             let timeout = EpollTimeout::try_from(limits::SCRAPE_POLL).unwrap_or(EpollTimeout::ZERO);
             let _ = wait(&self.urgent, &mut [EpollEvent::empty()], timeout);
             let _ = self.control.wake.read();
         }
+        self.gather_until = None;
         self.settle();
         self.is_stopping = true;
         let mut cut = 0;

@@ -56,23 +56,46 @@ impl Store {
         self.journal.as_ref().map_or(Lsn::MAX, Journal::durable)
     }
 
+    pub(super) fn is_durable(&self) -> bool {
+        self.durable() >= self.lsn()
+    }
+
     /// Whether the journal holds every record, or cannot be waited for.
     pub(super) fn is_written(&mut self, now: Instant) -> bool {
         self.journal.as_mut().is_none_or(|journal| journal.is_written(now))
     }
 
-    /// Asks the journal for a wake-up at its next progress.
-    pub(super) fn await_progress(&self) {
-        if let Some(journal) = &self.journal {
-            journal.await_progress();
+    /// Asks the journal for a wake-up when it has written every record.
+    pub(super) fn await_written(&mut self) {
+        if let Some(journal) = &mut self.journal {
+            journal.await_written();
         }
     }
 
-    /// Hands what was appended to the journal's thread.
-    pub(super) fn hand_over(&mut self) {
+    /// Has every record made durable, without a wake-up.
+    pub(super) fn confirm(&mut self) {
         if let Some(journal) = &mut self.journal {
-            journal.hand_over();
+            journal.confirm();
         }
+    }
+
+    /// Asks the journal for a wake-up when every record is durable.
+    pub(super) fn await_durable(&mut self) {
+        if let Some(journal) = &mut self.journal {
+            journal.await_durable();
+        }
+    }
+
+    /// Hands records to the journal's thread that nobody waits for.
+    pub(super) fn hand_over_if_due(&mut self, now: Instant) {
+        if let Some(journal) = &mut self.journal {
+            journal.hand_over_if_due(now);
+        }
+    }
+
+    /// When [`Self::hand_over_if_due`] has something to do.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.journal.as_ref().and_then(Journal::deadline)
     }
 
     /// Applies a record that does not come from a producer's lines. `about` begins a line in the log.

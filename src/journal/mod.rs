@@ -50,6 +50,8 @@ enum Order {
         frames: Vec<u8>,
         lsn: Lsn,
     },
+    /// Sessions wait for an acknowledgement of what was handed over.
+    Confirm,
     /// Records up to this one were dropped, since the queue was full.
     Gap {
         lsn: Lsn,
@@ -104,9 +106,12 @@ pub(crate) struct Journal {
     orders: Sender<Order>,
     reports: Receiver<Report>,
     progress: Arc<Progress>,
-    /// Frames that have not been handed over.
+    /// Frames that have not been handed over, and since when.
     block: Vec<u8>,
+    block_since: Option<Instant>,
     appended: Lsn,
+    /// The latest record that the writer was asked to confirm.
+    asked: Lsn,
     /// Blocks that may not be written yet, and when they were handed over.
     in_flight: VecDeque<(Lsn, Instant)>,
     /// Records are dropped since the queue was full. A snapshot makes them good.
@@ -146,7 +151,9 @@ impl Journal {
             reports,
             progress,
             block: Vec::new(),
+            block_since: None,
             appended: 0,
+            asked: 0,
             in_flight: VecDeque::new(),
             has_gap: false,
         };
@@ -165,8 +172,26 @@ impl Journal {
         }
     }
 
-    /// Hands the records so far to the writer. Done once for all that one turn of the feed has appended.
+    /// Hands over what has been kept back for long enough. A wake-up of the writer costs more than a record, so where nobody
+    /// waits for them, records of [`limits::JOURNAL_DELAY`] share one.
+    pub(crate) fn hand_over_if_due(&mut self, now: Instant) {
+        if self.block.is_empty() {
+            return;
+        }
+        let since = *self.block_since.get_or_insert(now);
+        if now.duration_since(since) >= limits::JOURNAL_DELAY {
+            self.hand_over();
+        }
+    }
+
+    /// When [`Self::hand_over_if_due`] has something to do.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.block_since.map(|since| since + limits::JOURNAL_DELAY)
+    }
+
+    /// Hands the records so far to the writer.
     pub(crate) fn hand_over(&mut self) {
+        self.block_since = None;
         if self.block.is_empty() {
             return;
         }
@@ -211,9 +236,26 @@ impl Journal {
         oldest.is_none_or(|(_, since)| now.duration_since(*since) >= limits::DISK_ANSWER_MAX)
     }
 
-    /// Asks to be woken at the next progress. What is there already has to be looked at after this.
-    pub(crate) fn await_progress(&self) {
+    /// Hands the records so far over and asks to be woken when they are written. What is there already has to be looked at
+    /// after this.
+    pub(crate) fn await_written(&mut self) {
         self.progress.is_awaited.store(true, Ordering::SeqCst);
+        self.hand_over();
+    }
+
+    /// Hands the records so far over to be made durable.
+    pub(crate) fn confirm(&mut self) {
+        self.hand_over();
+        if self.asked < self.appended {
+            self.asked = self.appended;
+            self.send(Order::Confirm);
+        }
+    }
+
+    /// The same, and asks to be woken when they are durable.
+    pub(crate) fn await_durable(&mut self) {
+        self.progress.is_awaited.store(true, Ordering::SeqCst);
+        self.confirm();
     }
 
     /// Whether a snapshot should be taken now. Says so once.
@@ -239,6 +281,7 @@ impl Journal {
     /// The recovered state is in force. What was appended before belongs to another.
     pub(crate) fn adopted(&mut self) {
         self.block.clear();
+        self.block_since = None;
         self.has_gap = false;
         self.send(Order::Adopted);
     }

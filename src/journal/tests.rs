@@ -232,7 +232,7 @@ impl Run {
 
     /// Lets the threads do what they have to.
     fn work(&mut self) {
-        self.journal.hand_over();
+        self.journal.await_durable();
         self.writer.work();
         if self.journal.progress.figures.is_durable.load(Ordering::Acquire) {
             let durable = self.journal.durable();

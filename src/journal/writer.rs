@@ -61,6 +61,10 @@ pub(crate) struct Writer {
     seen_at: Instant,
     /// The latest record that was written or dropped.
     handled: Lsn,
+    /// The latest record that is as durable as `sync` asks for, and all before it.
+    durable: Lsn,
+    /// Somebody waits for what was written to become durable.
+    confirms: bool,
 }
 
 /// The journal that is appended to.
@@ -103,6 +107,8 @@ impl Writer {
             last: None,
             seen_at: Instant::now(),
             handled: 0,
+            durable: 0,
+            confirms: false,
         };
         match writer.attach() {
             Ok(_) => {
@@ -176,6 +182,7 @@ impl Writer {
                 self.handled = lsn;
                 self.ends.progress.queued_bytes.fetch_sub(frames.len(), Ordering::AcqRel);
             }
+            Order::Confirm => self.confirms = true,
             Order::Gap { lsn } => {
                 self.count_error(&io::Error::other("the disk did not answer in time"));
                 self.take(Input::Gap);
@@ -443,14 +450,23 @@ impl Writer {
         self.take(Input::Tick { snapshot_due });
     }
 
-    /// With `sync = always`: forces to the disk what was written.
+    /// Finds out how much is durable. With `sync = always` that takes a sync, which is done once for all who wait.
     fn confirm(&mut self) {
-        if self.sync == Sync::Always
-            && let Err(error) = self.force()
-        {
-            let input = self.failed(&error, Input::SyncFailed);
-            self.take(input);
+        if self.sync == Sync::Always && std::mem::take(&mut self.confirms) {
+            if let Err(error) = self.force() {
+                let input = self.failed(&error, Input::SyncFailed);
+                self.take(input);
+            }
+        } else if self.sync == Sync::Always && self.is_dirty() {
+            return;
         }
+        if self.machine.is_durable() {
+            self.durable = self.handled;
+        }
+    }
+
+    fn is_dirty(&self) -> bool {
+        self.segment.as_ref().is_some_and(|segment| segment.dirty.load(Ordering::Acquire))
     }
 
     fn force(&self) -> io::Result<()> {
@@ -504,9 +520,7 @@ impl Writer {
     fn publish(&self) {
         let progress = &self.ends.progress;
         let is_durable = self.machine.is_durable();
-        if is_durable {
-            progress.durable.store(self.handled, Ordering::Release);
-        }
+        progress.durable.store(self.durable, Ordering::Release);
         progress.written.store(self.handled, Ordering::Release);
         let is_saved = is_durable && !self.has_news() && !self.machine.is_saving();
         progress.is_saved.store(is_saved, Ordering::Release);
