@@ -1,7 +1,7 @@
 //! The format on disk is a promise: a state directory of every version lies in `tests/stored`, with the `/metrics` that it must
 //! give. `UPDATE_STORED_STATE=1 cargo test --test stored_state` makes the one of the present version, where there is none yet.
 
-#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a failure here is a failed test")]
 
 mod support;
 

@@ -293,13 +293,13 @@ impl System {
                 self.entities.retext(id, &values);
             }
             for series in &entity.counted_by {
-                if let Some(series) = self.series_of(*series, written, mapping)? {
+                if let Some(series) = series_of(*series, written, mapping)? {
                     self.entities.get_mut(id).counted.push(series);
                     self.families[series.metric as usize].add(series.slot, 1.0);
                 }
             }
             for series in &entity.owns {
-                if let Some(series) = self.series_of(*series, written, mapping)?
+                if let Some(series) = series_of(*series, written, mapping)?
                     && self.entities.own(id, series)
                 {
                     self.families[series.metric as usize].own(series.slot);
@@ -331,16 +331,15 @@ impl System {
         }
         Ok(())
     }
+}
 
-    /// A series of the system that was written, where its metric goes on.
-    fn series_of(
-        &self,
-        series: v1::SeriesRef,
-        written: &v1::System<'_>,
-        mapping: &Mapping,
-    ) -> Result<Option<SeriesRef>, Corrupt> {
-        let metric = written.metrics.get(series.metric as usize);
-        ensure(metric.is_some_and(|metric| series.series < metric.series), "series that are there")?;
-        Ok(mapping.series(SeriesRef { metric: series.metric as u16, slot: series.series }))
-    }
+/// The series of a system that was written, where its metric goes on.
+fn series_of(
+    series: v1::SeriesRef,
+    written: &v1::System<'_>,
+    mapping: &Mapping,
+) -> Result<Option<SeriesRef>, Corrupt> {
+    let metric = written.metrics.get(series.metric as usize);
+    ensure(metric.is_some_and(|metric| series.series < metric.series), "series that are there")?;
+    Ok(mapping.series(SeriesRef { metric: series.metric as u16, slot: series.series }))
 }

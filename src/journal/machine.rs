@@ -3,29 +3,29 @@
 //!
 //! | state | input | next state | actions |
 //! |---|---|---|---|
-//! | Detached | tick, when a retry is due | Detached | attach |
-//! | Detached | attached, state was found | Offered | offer it to the feed |
-//! | Detached | attached, nothing was found | Behind | request an image |
-//! | Offered | adopted, its journals are whole | Offered | begin the journal that goes on from them |
-//! | Offered | adopted, a journal is damaged | Behind | request an image |
-//! | Offered | begun / failed | Appending / Behind | – / close |
-//! | Appending | block | Appending | write |
-//! | Appending | tick, when a snapshot is due | Appending | request an image |
-//! | Appending | image | Appending | begin the next journal and save |
-//! | Appending | begun / failed to begin | Appending | – / retry later |
-//! | Appending | write or sync failed, gap | Behind | close |
-//! | Appending | saved / failed to save | Appending | – / retry later |
-//! | Behind | tick, when a retry is due and no snapshot is being saved | Behind | attach |
-//! | Behind | attached | Behind | request an image |
-//! | Behind | image | Behind | begin a journal that follows its snapshot alone, and save |
-//! | Behind | begun / failed to begin | CatchingUp / Behind | – / retry later |
-//! | CatchingUp | block | CatchingUp | write |
-//! | CatchingUp | write or sync failed, gap | Behind | discard |
-//! | CatchingUp | saved that snapshot | Appending | announce |
-//! | CatchingUp | failed to save it | Behind | discard |
-//! | any but Detached and Offered | last image | the same | save without a new journal |
+//! | `Detached` | tick, when a retry is due | `Detached` | attach |
+//! | `Detached` | attached, state was found | `Offered` | offer it to the feed |
+//! | `Detached` | attached, nothing was found | `Behind` | request an image |
+//! | `Offered` | adopted, its journals are whole | `Offered` | begin the journal that goes on from them |
+//! | `Offered` | adopted, a journal is damaged | `Behind` | request an image |
+//! | `Offered` | begun / failed | `Appending` / `Behind` | – / close |
+//! | `Appending` | block | `Appending` | write |
+//! | `Appending` | tick, when a snapshot is due | `Appending` | request an image |
+//! | `Appending` | image | `Appending` | begin the next journal and save |
+//! | `Appending` | begun / failed to begin | `Appending` | – / retry later |
+//! | `Appending` | write or sync failed, gap | `Behind` | close |
+//! | `Appending` | saved / failed to save | `Appending` | – / retry later |
+//! | `Behind` | tick, when a retry is due and no snapshot is being saved | `Behind` | attach |
+//! | `Behind` | attached | `Behind` | request an image |
+//! | `Behind` | image | `Behind` | begin a journal that follows its snapshot alone, and save |
+//! | `Behind` | begun / failed to begin | `CatchingUp` / `Behind` | – / retry later |
+//! | `CatchingUp` | block | `CatchingUp` | write |
+//! | `CatchingUp` | write or sync failed, gap | `Behind` | discard |
+//! | `CatchingUp` | saved that snapshot | `Appending` | announce |
+//! | `CatchingUp` | failed to save it | `Behind` | discard |
+//! | any but `Detached` and `Offered` | last image | the same | save without a new journal |
 //!
-//! In Detached, Offered and Behind blocks are dropped: memory is ahead of the disk. Whatever stands in no row changes nothing.
+//! In `Detached`, `Offered` and `Behind` blocks are dropped: memory is ahead of the disk. Whatever stands in no row changes nothing.
 
 use std::time::{Duration, Instant};
 
@@ -333,7 +333,7 @@ mod tests {
             for action in actions {
                 match action {
                     Action::Attach if well => {
-                        self.give(Input::Attached { found: self.generation == 1 }, well)
+                        self.give(Input::Attached { found: self.generation == 1 }, well);
                     }
                     Action::Attach => self.give(Input::AttachFailed, well),
                     Action::Offer => self.give(Input::Adopted { whole: well }, well),

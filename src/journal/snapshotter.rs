@@ -73,7 +73,7 @@ impl Snapshotter {
                     let former = due.replace((Instant::now() + limits::SYNC_INTERVAL, unsynced));
                     former.and_then(|(_, former)| sync(&former))
                 }
-                Ok(Job::Save(save)) => Some(self.save(save)),
+                Ok(Job::Save(save)) => Some(self.save(&save)),
                 Err(RecvTimeoutError::Timeout) => due.take().and_then(|(_, unsynced)| sync(&unsynced)),
                 Err(RecvTimeoutError::Disconnected) => {
                     if let Some((_, unsynced)) = due {
@@ -100,8 +100,8 @@ impl Snapshotter {
         result.err().map(|error| Done::SyncFailed { error })
     }
 
-    pub(super) fn save(&self, save: Save) -> Done {
-        let result = self.try_to_save(&save);
+    pub(super) fn save(&self, save: &Save) -> Done {
+        let result = self.try_to_save(save);
         Done::Saved { generation: save.generation, taken_at: save.image.taken_at, result }
     }
 

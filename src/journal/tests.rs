@@ -250,11 +250,13 @@ impl Run {
     fn save(&mut self, sync: bool) {
         while let Ok(job) = self.snapshotter.jobs.try_recv() {
             let done = match job {
-                Job::Save(save) => Some(self.snapshotter.save(save)),
+                Job::Save(save) => Some(self.snapshotter.save(&save)),
                 Job::Sync(unsynced) if sync => self.snapshotter.sync(&unsynced, &mut None),
                 Job::Sync(_) => None,
             };
-            done.into_iter().for_each(|done| self.snapshotter.done.send(done).unwrap());
+            if let Some(done) = done {
+                self.snapshotter.done.send(done).unwrap();
+            }
         }
         self.work();
     }

@@ -100,7 +100,9 @@ impl State {
                 return Ok(self.lines(at, session, block, note));
             }
             Record::Rejected { position, reason } => {
-                reason.into_iter().for_each(|reason| self.engine.count_rejection(reason));
+                if let Some(reason) = reason {
+                    self.engine.count_rejection(reason);
+                }
                 if let Some(position) = position {
                     let id = self.at(&position)?;
                     if let Some(session) = self.sessions.get_mut(id) {

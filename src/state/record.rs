@@ -88,11 +88,12 @@ impl<'a> Record<'a> {
                 Record::Hello { at, producer, instance, owner, uid }
             }
             v1::Record::Lines { at, position, lines } => {
-                Record::Lines { at, position: position.map(Position::read_v1), block: lines }
+                Record::Lines { at, position: position.as_ref().map(Position::read_v1), block: lines }
             }
-            v1::Record::Rejected { position, reason } => {
-                Record::Rejected { position: position.map(Position::read_v1), reason: Reason::named(reason) }
-            }
+            v1::Record::Rejected { position, reason } => Record::Rejected {
+                position: position.as_ref().map(Position::read_v1),
+                reason: Reason::named(reason),
+            },
             v1::Record::Disconnected { producer, instance } => Record::Disconnected { producer, instance },
             v1::Record::Abandoned { at, producer, instance } => Record::Abandoned { at, producer, instance },
             v1::Record::Forgotten { producer, instance } => Record::Forgotten { producer, instance },
@@ -110,8 +111,8 @@ impl<'a> Position<'a> {
         v1::Position { producer, instance, line }
     }
 
-    fn read_v1(position: v1::Position<'a>) -> Self {
-        let v1::Position { producer, instance, line } = position;
+    fn read_v1(position: &v1::Position<'a>) -> Self {
+        let v1::Position { producer, instance, line } = *position;
         Position { producer, instance, line }
     }
 }
