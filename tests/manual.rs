@@ -29,7 +29,7 @@ fn read(path: &str) -> String {
 
 /// Compares a page with what it has to be, or writes it where `UPDATE_GOLDEN` is set.
 fn assert_page(path: &str, expected: &str) {
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+    if support::switches::updates_golden() {
         fs::write(packaged(path), expected).unwrap();
     }
     let differs =

@@ -35,22 +35,17 @@ use driver::{Driver, Played};
 /// So many steps an exporter plays before a fresh one takes its place.
 const STEPS_EACH: usize = 300;
 
-fn switch(name: &str) -> Option<u64> {
-    std::env::var(name)
-        .ok()
-        .map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text}: expected a number")))
-}
-
 #[test]
 fn the_exporter_does_what_the_model_does() {
-    let ci = std::env::var_os("CI").is_some();
+    let ci = support::switches::in_ci();
     let Some(library) = process::faketime() else {
         assert!(!ci, "libfaketime is missing, and CI is set");
         println!("skipped: libfaketime is not on this machine (Debian's package is called faketime)");
         return;
     };
-    let seconds = switch("MODEL_SECONDS").unwrap_or(if ci { 120 } else { 20 });
-    let first = switch("MODEL_SEED").unwrap_or_else(|| if ci { 1 } else { fastrand::u64(..1_000_000_000) });
+    let seconds = support::switches::model_seconds().unwrap_or(if ci { 120 } else { 20 });
+    let first = support::switches::model_seed()
+        .unwrap_or_else(|| if ci { 1 } else { fastrand::u64(..1_000_000_000) });
     println!("MODEL_SEED={first}, {seconds} seconds");
     let deadline = Instant::now() + Duration::from_secs(seconds);
     let mut played = Played::default();

@@ -142,7 +142,7 @@ fn make(directory: &Path) {
 #[test]
 fn every_stored_state_is_read() {
     let present = stored().join(VERSION);
-    if std::env::var_os("UPDATE_STORED_STATE").is_some() && !present.exists() {
+    if support::switches::updates_stored_state() && !present.exists() {
         make(&present);
     }
     assert!(present.exists(), "there is no example of {VERSION}; UPDATE_STORED_STATE=1 makes it");

@@ -112,7 +112,7 @@ fn set(clock: &Path, now: f64) {
 }
 
 fn spawn(directory: &Path, address: SocketAddr, library: &Path, clock: &Path) -> Child {
-    let binary = std::env::var_os("LIFECYCLE_EXPORTER_BINARY");
+    let binary = crate::support::switches::model_binary();
     let log = File::options().create(true).append(true).open(directory.join("log")).unwrap();
     let mut command = Command::new(binary.unwrap_or_else(|| env!("CARGO_BIN_EXE_lifecycle-exporter").into()));
     command.arg("--config").arg(directory.join("exporter.conf"));

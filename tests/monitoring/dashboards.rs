@@ -75,7 +75,7 @@ fn dashboards_are_made_from_their_table() {
             .status
             .success();
     assert!(
-        has_library || std::env::var_os("CI").is_none(),
+        has_library || !crate::support::switches::in_ci(),
         "grafana-foundation-sdk is missing, and CI is set"
     );
     if !has_library {
@@ -83,7 +83,7 @@ fn dashboards_are_made_from_their_table() {
         return;
     }
     let directory = tempfile::tempdir().unwrap();
-    let made = if std::env::var_os("UPDATE_GOLDEN").is_some() {
+    let made = if crate::support::switches::updates_golden() {
         project("packaging/grafana")
     } else {
         directory.path().into()

@@ -24,7 +24,7 @@ pub fn python() -> Option<PathBuf> {
     if prepared.exists() {
         return Some(prepared);
     }
-    assert!(std::env::var_os("CI").is_none(), "{} is missing, and CI is set", prepared.display());
+    assert!(!crate::support::switches::in_ci(), "{} is missing, and CI is set", prepared.display());
     has_program("python3").then(|| PathBuf::from("python3"))
 }
 

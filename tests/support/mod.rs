@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 pub mod session;
+pub mod switches;
 
 /// How long a condition may take to come true on a slow machine.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -317,7 +318,7 @@ pub fn sum(metrics: &str, name: &str) -> f64 {
 /// Compares with a golden file, or writes it where `UPDATE_GOLDEN` is set.
 pub fn assert_golden(file: &str, actual: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(file);
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+    if switches::updates_golden() {
         fs::write(&path, actual).unwrap();
     }
     let expected = fs::read_to_string(&path).unwrap_or_default();
@@ -332,7 +333,7 @@ pub fn assert_golden(file: &str, actual: &str) {
 pub fn has_program(name: &str) -> bool {
     let found =
         Command::new("sh").args(["-c", &format!("command -v {name}")]).output().unwrap().status.success();
-    assert!(found || std::env::var_os("CI").is_none(), "{name} is missing, and CI is set");
+    assert!(found || !switches::in_ci(), "{name} is missing, and CI is set");
     if !found {
         println!("skipped: {name} is not on this machine");
     }
