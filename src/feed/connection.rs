@@ -12,7 +12,7 @@ use super::session::Session;
 pub(super) struct Connection {
     pub(super) stream: UnixStream,
     /// The user of the process at the other end.
-    pub(super) uid: Option<u32>,
+    pub(super) uid: u32,
     pub(super) framing: Framing,
     pub(super) protocol: Protocol,
     /// What is polled for.
@@ -76,7 +76,7 @@ impl Connections {
     }
 
     /// Takes a connection in, and polls its input.
-    pub(super) fn add(&mut self, epoll: &Epoll, stream: UnixStream, uid: Option<u32>) -> io::Result<()> {
+    pub(super) fn add(&mut self, epoll: &Epoll, stream: UnixStream, uid: u32) -> io::Result<()> {
         stream.set_nonblocking(true)?;
         let slot = self.free.last().copied().unwrap_or(self.slots.len());
         let polled = EpollFlags::EPOLLIN;

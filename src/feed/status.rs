@@ -130,7 +130,7 @@ pub(super) fn gather(feed: &mut Feed) -> Status {
         uptime_seconds: feed.started.elapsed().as_secs_f64(),
         rates: feed.rates.rates(),
         applied: applied(engine),
-        connections: feed.connections.open(),
+        connections: feed.producers.connections.open(),
         systems: systems(engine, now),
         rejections: rejections(feed),
         producers_away: producers.values().filter(|producer| producer.connected == 0).count(),
@@ -148,7 +148,7 @@ pub(super) fn figures(feed: &mut Feed) -> FeedStats {
     let journal = feed.store.journal.as_ref();
     let producers = producers(feed).into_iter();
     FeedStats {
-        connections: feed.connections.open(),
+        connections: feed.producers.connections.open(),
         producers: producers.map(|(name, producer)| (name.to_owned(), producer.connected)).collect(),
         state_writable,
         journal_bytes: journal.map_or(0, Journal::bytes),
@@ -222,13 +222,13 @@ struct Producer {
 
 /// The producers that own what they open and are connected or may still come back, and all that are expected.
 fn producers(feed: &Feed) -> BTreeMap<&str, Producer> {
-    let expect = &feed.limits.expect;
+    let expect = &feed.expect;
     let mut by_name: BTreeMap<&str, Producer> =
         expect.iter().map(|name| (name.as_str(), Producer::default())).collect();
     for (id, session) in feed.store.state.sessions.iter() {
         let name = session.name.producer.as_str();
-        let connected = feed.expiry.connection(id).is_some();
-        let is_waited_for = feed.expiry.is_in_grace(id) && !session.has_expired();
+        let connected = feed.producers.expiry.connection(id).is_some();
+        let is_waited_for = feed.producers.expiry.is_in_grace(id) && !session.has_expired();
         let counts = session.owner && (connected || is_waited_for);
         if counts || by_name.contains_key(name) {
             let is_expected = expect.iter().any(|expected| expected == name);
