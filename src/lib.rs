@@ -11,21 +11,22 @@
 //!  scraper ◀── http ◀── feed ◀── series    asked for through the feed's mailbox
 //! ```
 //!
-//! The feed's thread owns all state and never waits for a disk, a client or a name server: the journal, HTTP, directory
-//! scans and reverse DNS have threads of their own, and talk to it through its mailbox. There is no lock on an event's way.
+//! The feed's thread owns all state and never waits for a disk, a client or a name server: the journal, HTTP,
+//! directory scans and reverse DNS have threads of their own, and talk to it through its mailbox. There is no
+//! lock on an event's way.
 //!
 //! # The arrows
 //!
-//! The modules below stand in layers, the highest first. A module uses only modules that stand below it; a test reads the
-//! sources and fails when an arrow turns back. Two consequences are worth knowing:
+//! The modules below stand in layers, the highest first. A module uses only modules that stand below it; a
+//! test reads the sources and fails when an arrow turns back. Two consequences are worth knowing:
 //!
 //! - `format` holds every type that is written to disk and knows none of the types that work with them. Those that work
 //!   convert themselves: `series`, `engine` and `state` each have a `persist`.
 //! - `engine`, `series`, `catalog` and `protocol` hold no sockets, files or threads and ask for no time: the same lines with
 //!   the same times make the same state, in the feed, in a replay of the journal, and in a test.
 //!
-//! The library exists for the binary and for [`internals`], which this package's own benchmarks use. It is no interface for
-//! others.
+//! The library exists for the binary and for [`internals`], which this package's own benchmarks use. It is no
+//! interface for others.
 
 mod commands;
 mod daemon;

@@ -31,7 +31,8 @@ pub(crate) const SESSIONS_MAX: usize = 16_384;
 pub(crate) const SESSION_TTL: Duration = Duration::from_secs(86_400);
 /// Lines acknowledged at once.
 pub(crate) const ACK_LINES_MAX: u64 = 1_024;
-/// Batches that are still read of a connection whose session another one takes over; more than a socket holds.
+/// Batches that are still read of a connection whose session another one takes over; more than a socket
+/// holds.
 pub(crate) const TAKE_OVER_BATCHES_MAX: usize = 16;
 /// Bytes of unsent replies of one producer. Beyond it the feed does not read from that producer.
 pub(crate) const REPLY_BYTES_MAX: usize = 65_536;
@@ -97,7 +98,8 @@ pub(crate) const JOURNAL_JOIN_MAX: Duration = Duration::from_secs(2);
 pub(crate) const JOURNAL_DELAY: Duration = Duration::from_millis(50);
 /// Bytes of records that are handed to the journal's thread in one block.
 pub(crate) const JOURNAL_BLOCK_BYTES: usize = 131_072;
-/// Bytes of blocks that wait for the journal's thread; more of them are dropped until a snapshot makes them good.
+/// Bytes of blocks that wait for the journal's thread; more of them are dropped until a snapshot makes them
+/// good.
 pub(crate) const JOURNAL_QUEUE_BYTES_MAX: usize = 8 << 20;
 /// How often a scrape that waits for the journal is looked at when nothing else happens.
 pub(crate) const SCRAPE_POLL: Duration = Duration::from_millis(20);
@@ -107,7 +109,8 @@ pub(crate) const DISK_ANSWER_MAX: Duration = Duration::from_millis(100);
 pub(crate) const JOURNAL_TICK: Duration = Duration::from_secs(10);
 /// Bytes of an image in one frame of a snapshot.
 pub(crate) const SNAPSHOT_CHUNK_BYTES: usize = 1 << 20;
-/// With `sync = interval`, the journal is forced to the disk this long after the first entry that is not there.
+/// With `sync = interval`, the journal is forced to the disk this long after the first entry that is not
+/// there.
 pub(crate) const SYNC_INTERVAL: Duration = Duration::from_secs(1);
 /// Time between a failed write of state and the first retry. It doubles with each failure.
 pub(crate) const JOURNAL_RETRY_FIRST: Duration = Duration::from_millis(500);

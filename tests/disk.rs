@@ -1,4 +1,5 @@
-//! A disk that does not answer: everything goes on but acknowledgements, and when it answers again nothing is missing.
+//! A disk that does not answer: everything goes on but acknowledgements, and when it answers again nothing is
+//! missing.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a failure here is a failed test")]
 

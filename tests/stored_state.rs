@@ -1,5 +1,6 @@
-//! The format on disk is a promise: a state directory of every version lies in `tests/stored`, with the `/metrics` that it must
-//! give. `UPDATE_STORED_STATE=1 cargo test --test stored_state` makes the one of the present version, where there is none yet.
+//! The format on disk is a promise: a state directory of every version lies in `tests/stored`, with the
+//! `/metrics` that it must give. `UPDATE_STORED_STATE=1 cargo test --test stored_state` makes the one of the
+//! present version, where there is none yet.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a failure here is a failed test")]
 
@@ -19,7 +20,8 @@ const CONFIG: &str = "[events]\ngrace = 1h\n[systems]\ncatalog_directory = {dire
     [state]\ndirectory = {directory}/state\n[limits]\nseries_per_metric = 8\n\
     [startup]\nevent = recording.backend_configured backend=configured\n";
 
-/// What no built-in catalog has: a kind that outlives its producer, a group, totals without an owner, an overflow.
+/// What no built-in catalog has: a kind that outlives its producer, a group, totals without an owner, an
+/// overflow.
 const CATALOG: &str = "[system]\nname = shop\ntitle = A shop\n\
     [entity till]\nkey = till\nowned = no\n\
     [entity queue]\nkey = queue\nowned = no\nwhen_empty = close\n\
@@ -93,8 +95,8 @@ fn start(state: &Path) -> Exporter {
     Exporter::start_by(CONFIG, prepare, program())
 }
 
-/// The samples of a scrape that are not 0, without what the time of day or the process changes. Metrics that later catalogs add begin
-/// at 0, and help texts may be reworded: neither is part of the promise.
+/// The samples of a scrape that are not 0, without what the time of day or the process changes. Metrics that
+/// later catalogs add begin at 0, and help texts may be reworded: neither is part of the promise.
 fn lasting(exporter: &Exporter) -> String {
     let changes = [
         "process_",

@@ -1,5 +1,6 @@
-//! When to let lines gather. A wake-up costs more than an event, so when little arrives the feed waits a few milliseconds
-//! after each batch. When much arrives it never waits: a producer's socket holds only some 280 short lines.
+//! When to let lines gather. A wake-up costs more than an event, so when little arrives the feed waits a few
+//! milliseconds after each batch. When much arrives it never waits: a producer's socket holds only some 280
+//! short lines.
 
 use std::time::{Duration, Instant};
 

@@ -1,7 +1,7 @@
 //! Which sessions are connected, on which connection, and when those that are not expire.
 //!
-//! Time here runs evenly whatever the clock is set to, and begins anew with the process: an exporter that was away cannot
-//! know how long its producers have been.
+//! The clock is monotonic: setting the time of day changes nothing. It begins anew with the process, because an
+//! exporter that was down does not know how long its producers have been gone.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -21,13 +21,13 @@ pub(super) struct Expiry {
 
 #[derive(Debug, Clone, Copy)]
 struct Absence {
-    /// What it has open is given up then; `None`: that has happened.
+    /// When what it has open is abandoned; `None`: that has happened.
     abandon: Option<Instant>,
-    /// Its position is forgotten then.
+    /// When its position is forgotten.
     forget: Instant,
 }
 
-/// What is due for a session that stays away.
+/// What is due for a session that has not come back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Due {
     Abandon(SessionId),

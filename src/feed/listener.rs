@@ -1,7 +1,8 @@
-//! The socket file: where it is, how it comes to be, and how it goes.
+//! The socket file: where it is, how it is created, and how it is removed.
 //!
-//! Neither the file nor a directory made for it is ever wider than configured, not even for a moment: the process runs
-//! with a umask that leaves nothing to others, and rights are added once owner and group are right.
+//! Neither the file nor a directory made for it is ever wider than configured, not even for a moment: the
+//! process runs with a umask that leaves nothing to others, and rights are added once owner and group are
+//! right.
 
 use std::fs::{self, DirBuilder, File};
 use std::io;

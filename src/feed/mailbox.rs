@@ -1,7 +1,7 @@
 //! The messages that reach the feed's thread from the other roles, and the way to wake it for them.
 //!
-//! The feed's thread owns all state, so whoever wants something of it sends one of these. They are rare beside
-//! events, which never pass through here.
+//! The feed's thread owns all state, so other threads send it a message when they need something. Messages are
+//! rare beside events, which never pass through here.
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -1,13 +1,15 @@
 //! The feed: the one thread that reads all producers and owns the state that their lines make.
 //!
-//! This file is its event loop. Each round polls, gives every ready connection one turn (`producers`: read one batch of lines by
-//! `framing`, apply it by `store`), and does what is due. Where little arrives, lines then gather for some milliseconds
-//! (`coalescing`). Sessions get their acknowledgements when the journal says that they are durable (`session` decides, `outbox`
-//! holds them until they are read). Requests of other threads come through the `mailbox`, a wake-up of the journal through the
-//! same descriptor. `expiry` says when sessions that are gone are given up.
+//! This file is its event loop. Each round polls, gives every ready connection one turn (`producers`: read
+//! one batch of lines by `framing`, apply it by `store`), and does what is due. Where little arrives, lines
+//! then gather for some milliseconds (`coalescing`). Sessions get their acknowledgements when the journal
+//! says that they are durable (`session` decides, `outbox` holds them until they are read). Requests of other
+//! threads come through the `mailbox`, a wake-up of the journal through the same descriptor. `expiry` says
+//! when sessions that are gone are given up.
 //!
-//! The loop waits for nothing but its poll set: not for a producer that does not read, not for a disk, not for a name server. While a
-//! scrape waits for the journal, producers are not read, for at most [`limits::DISK_ANSWER_MAX`].
+//! The loop waits for nothing but its poll set: not for a producer that does not read, not for a disk, not
+//! for a name server. While a scrape waits for the journal, producers are not read, for at most
+//! [`limits::DISK_ANSWER_MAX`].
 
 mod admission;
 mod coalescing;
@@ -196,7 +198,8 @@ impl Feed {
         EpollTimeout::try_from(wait).unwrap_or(EpollTimeout::ZERO)
     }
 
-    /// Polls and serves connections. Returns how many were ready and whether there is something in the mailbox.
+    /// Polls and serves connections. Returns how many were ready and whether there is something in the
+    /// mailbox.
     fn poll_all(&mut self, timeout: EpollTimeout) -> io::Result<(usize, bool)> {
         let mut events = [EpollEvent::empty(); limits::POLL_EVENTS_MAX];
         let count = wait(&self.producers.epoll, &mut events, timeout)?;

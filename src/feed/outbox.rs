@@ -1,8 +1,8 @@
 //! The replies of one session that its producer has not read yet.
 //!
-//! An acknowledgement covers all before it, so only the newest has to wait. Rejections wait in a buffer. When it is full,
-//! nothing more is read from that producer; when it stays full, they are dropped: they are counted and logged in any case.
-//! No other producer waits.
+//! An acknowledgement covers all before it, so only the newest has to wait. Rejections wait in a buffer. When
+//! it is full, nothing more is read from that producer; when it stays full, they are dropped: they are
+//! counted and logged in any case. No other producer waits.
 
 use std::io::{self, Write};
 use std::time::Instant;
@@ -88,7 +88,8 @@ impl Outbox {
         stuck
     }
 
-    /// Drops what waits, but for the line that has been begun, and all rejections until the producer reads again.
+    /// Drops what waits, but for the line that has been begun, and all rejections until the producer reads
+    /// again.
     pub(super) fn shed(&mut self) {
         let begun = self.sent > 0 && self.text[self.sent - 1] != b'\n';
         let rest = memchr::memchr(b'\n', &self.text[self.sent..]).map_or(0, |end| end + 1);

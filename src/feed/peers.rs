@@ -1,6 +1,7 @@
 //! Who may connect: users and groups by name, worked out once, asked for every connection.
 //!
-//! Names are looked up when the settings are read, never on the feed's thread, since a directory service may be slow.
+//! Names are looked up when the settings are read, never on the feed's thread, since a directory service may
+//! be slow.
 
 use std::collections::HashSet;
 

@@ -1,5 +1,5 @@
-//! The producers: who connects, what each turn of a connection does, and how sessions begin and end. The event loop (`mod`)
-//! says when; what outlives a connection is in `store`, which is borrowed for each turn.
+//! The producers: who connects, what each turn of a connection does, and how sessions begin and end. The
+//! event loop (`mod`) says when; what outlives a connection is in `store`, which is borrowed for each turn.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -100,7 +100,8 @@ impl Producers {
         self.admission.deadline().into_iter().chain(self.expiry.next()).min()
     }
 
-    /// Does what is due: sessions that stay away expire, and producers that do not read their replies are read from again.
+    /// Does what is due: sessions that stay away expire, and producers that do not read their replies are
+    /// read from again.
     pub(super) fn keep_deadlines(&mut self, store: &mut Store, now: Instant) {
         self.admission.keep_deadline(&self.epoll, now);
         for due in self.expiry.due(now) {
@@ -131,8 +132,8 @@ impl Producers {
         }
     }
 
-    /// A turn for one connection: one batch of what it has written, and what it takes of its replies. Returns whether there
-    /// may be more to read.
+    /// A turn for one connection: one batch of what it has written, and what it takes of its replies. Returns
+    /// whether there may be more to read.
     pub(super) fn turn(&mut self, store: &mut Store, slot: usize, ready: EpollFlags) -> bool {
         let Some(connection) = self.connections.get(slot) else { return false };
         let turn = if connection.reads() && ready.intersects(HUNG_UP | EpollFlags::EPOLLIN) {
@@ -250,8 +251,8 @@ impl Producers {
         session.take(Input::Applied { position: applied.position, lsn: applied.lsn });
     }
 
-    /// Counts a line that is too long already and has no end yet. In a session it may come again with its end: until
-    /// then it is no line.
+    /// Counts a line that is too long already and has no end yet. In a session it may come again with its
+    /// end: until then it is no line.
     fn reject_endless_line(&mut self, store: &mut Store, slot: usize) {
         let Some(connection) = self.connections.get_mut(slot) else { return };
         if connection.session().is_none()
@@ -290,7 +291,8 @@ impl Producers {
 
     fn begin_session(&mut self, store: &mut Store, slot: usize, hello: &Hello, at: f64) {
         let Hello { producer, instance, owner } = hello;
-        // What was written before counts before: by this run on another connection, or by runs that have ended.
+        // What was written before counts before: by this run on another connection, or by runs that have
+        // ended.
         let known = store.state.sessions.find(producer, instance);
         match known.and_then(|id| self.expiry.connection(id)) {
             Some(other) => self.read_out(store, other),
@@ -328,7 +330,8 @@ impl Producers {
         }
     }
 
-    /// The connections of a producer's runs whose other end is closed, though that may not have been read yet.
+    /// The connections of a producer's runs whose other end is closed, though that may not have been read
+    /// yet.
     fn ended_runs(&self, store: &Store, producer: &str) -> Vec<usize> {
         let runs = store.state.sessions.iter();
         let runs = runs.filter(|(_, run)| run.owner && run.name.producer == producer);
@@ -345,8 +348,8 @@ impl Producers {
         ended.map(|((slot, _), _)| *slot).collect()
     }
 
-    /// Forgets a session if there are too many: of those that are not connected one that loses least, and of these the one that
-    /// has been gone for longest.
+    /// Forgets a session if there are too many: of those that are not connected one that loses least, and of
+    /// these the one that has been gone for longest.
     fn make_room(&mut self, store: &mut Store, at: f64) {
         let sessions = &store.state.sessions;
         if sessions.len() < limits::SESSIONS_MAX {
@@ -391,8 +394,8 @@ impl Producers {
         self.wait_for_all_sessions(store);
     }
 
-    /// Gives acknowledgements to the sessions that wait for the journal, as far as it has come. `lines_gather`: it will be called
-    /// again soon.
+    /// Gives acknowledgements to the sessions that wait for the journal, as far as it has come.
+    /// `lines_gather`: it will be called again soon.
     pub(super) fn settle(&mut self, store: &mut Store, lines_gather: bool) {
         if self.awaiting.is_empty() {
             return;
@@ -412,7 +415,8 @@ impl Producers {
         }
     }
 
-    /// Gives a session the acknowledgements that it can have, sends what it takes of its replies, and polls what it needs.
+    /// Gives a session the acknowledgements that it can have, sends what it takes of its replies, and polls
+    /// what it needs.
     fn send_replies(&mut self, store: &mut Store, slot: usize) {
         let durable = store.durable();
         let Some(connection) = self.connections.get_mut(slot) else { return };
@@ -429,7 +433,8 @@ impl Producers {
                 Err(_) => actions.extend(session.take(Input::SendFailed)),
             }
         }
-        // Together replies must not fill memory: who has most of them waiting at that moment loses rejections at once.
+        // Together replies must not fill memory: who has most of them waiting at that moment loses rejections
+        // at once.
         let others = self.replies_bytes - session.counted_bytes;
         if others + session.outbox.bytes() > limits::REPLIES_BYTES_ALL_MAX {
             session.outbox.shed();

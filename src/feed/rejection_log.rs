@@ -1,5 +1,5 @@
-//! What is told of rejected lines. In the log the first of each reason and event whole, then one summary a minute; on the status page
-//! the latest of each reason.
+//! What is told of rejected lines. In the log the first of each reason and event whole, then one summary a
+//! minute; on the status page the latest of each reason.
 
 use std::collections::BTreeMap;
 use std::time::Instant;

@@ -1,5 +1,6 @@
-//! A reliable session on its connection: when a producer gets which acknowledgement, and how the session ends. Pure: the
-//! event loop turns what happens into inputs and carries the actions out. How far a session has come is kept in `state`.
+//! A reliable session on its connection: when a producer gets which acknowledgement, and how the session
+//! ends. Pure: the event loop turns what happens into inputs and carries the actions out. How far a session
+//! has come is kept in `state`.
 //!
 //! | state | input | next state | actions |
 //! |---|---|---|---|
@@ -13,8 +14,8 @@
 //! | any but Ended | send failed | the same; Closing, Flushing: Ended | Closing, Flushing: disconnect, close |
 //! | any but Ended | hung up | Ended | forget where it has said bye and has read that all is durable, else disconnect; close |
 //!
-//! Nothing is acknowledged before the journal says that it is durable. An acknowledgement covers all lines before it, so one
-//! that has to wait for a producer that does not read is made up for by the next.
+//! Nothing is acknowledged before the journal says that it is durable. An acknowledgement covers all lines
+//! before it, so one that has to wait for a producer that does not read is made up for by the next.
 
 use std::sync::Arc;
 

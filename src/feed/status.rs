@@ -1,5 +1,5 @@
-//! What the status page and the exporter's own metrics show of the feed. Gathered on the feed's thread; `http` makes a page of it
-//! and `metrics` families.
+//! What the status page and the exporter's own metrics show of the feed. Gathered on the feed's thread;
+//! `http` makes a page of it and `metrics` families.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -61,7 +61,8 @@ pub(crate) struct EntityStatus {
     pub(crate) open: usize,
     /// How many were abandoned by their producer.
     pub(crate) abandoned: u64,
-    /// Age in seconds of the one that has been open for longest, and its key, unless `[privacy]` hides parts of events.
+    /// Age in seconds of the one that has been open for longest, and its key, unless `[privacy]` hides parts
+    /// of events.
     pub(crate) oldest: Option<(f64, Option<String>)>,
 }
 
@@ -166,7 +167,8 @@ fn applied(engine: &Engine) -> u64 {
     engine.applied().map(|(_, count)| count).sum()
 }
 
-/// Whether text of events may be shown as it came: `[privacy]` hides addresses and ids in metrics, so it hides them here, too.
+/// Whether text of events may be shown as it came: `[privacy]` hides addresses and ids in metrics, so it
+/// hides them here, too.
 fn shows_text(engine: &Engine) -> bool {
     let privacy = engine.rules().privacy;
     !privacy.deidentify && !privacy.quiet

@@ -219,7 +219,8 @@ impl Store {
         Some(Arc::clone(&session.name))
     }
 
-    /// Notes in which boot of the machine this process was started: what a former boot left open without a session ended with it.
+    /// Notes in which boot of the machine this process was started: what a former boot left open without a
+    /// session ended with it.
     pub(super) fn note_boot(&mut self) {
         let (at, boot) = (clock::unix_seconds(), Boot::current());
         self.record(&Record::Started { at, boot: Cow::Owned(boot) }, "");
@@ -268,8 +269,8 @@ impl Store {
         }
     }
 
-    /// Goes on from the state of a former run where that could be read only now: what was acknowledged is in it. Says whether it
-    /// has.
+    /// Goes on from the state of a former run where that could be read only now: what was acknowledged is in
+    /// it. Says whether it has.
     pub(super) fn adopt_recovered(&mut self) -> bool {
         let Some(state) = self.journal.as_ref().and_then(Journal::recovered) else { return false };
         log::warn!(

@@ -1,7 +1,8 @@
 //! Frames: pieces of a file that tell by themselves whether they are whole.
 //!
-//! A frame is a mark of four bytes, the length of its payload and its payload's CRC-32 (both 32 bits, little-endian),
-//! and the payload, which is never empty. The mark is there to find out whether anything good stands behind damage.
+//! A frame is a mark of four bytes, the length of its payload and its payload's CRC-32 (both 32 bits,
+//! little-endian), and the payload, which is never empty. The mark is there to find out whether anything good
+//! stands behind damage.
 
 use std::io::{self, Read};
 
@@ -87,8 +88,8 @@ fn read_head(head: &[u8]) -> Option<(usize, u32)> {
     (1..=PAYLOAD_BYTES_MAX).contains(&length).then_some((length, u32::from_le_bytes(*sum)))
 }
 
-/// Whether a good frame stands anywhere in these bytes. What was planted to look like many takes no more than a few times as
-/// long as reading it; then there may be one.
+/// Whether a good frame stands anywhere in these bytes. What was planted to look like many takes no more than
+/// a few times as long as reading it; then there may be one.
 fn holds_frame(bytes: &[u8]) -> bool {
     let mut budget = bytes.len() * 4;
     for at in memchr::memmem::find_iter(bytes, MARK) {

@@ -1,11 +1,12 @@
 //! The format on disk: every type that is written, and nothing else. It is a promise (see `v1`).
 //!
-//! This module knows no type that works with the data. Those that do convert to and from it: `series`, `engine` and `state`
-//! in their `persist`. Which files there are, and when they are written, is decided by `journal`.
+//! This module knows no type that works with the data. Those that do convert to and from it: `series`,
+//! `engine` and `state` in their `persist`. Which files there are, and when they are written, is decided by
+//! `journal`.
 //!
-//! To change the format: copy `v1.rs` to `v2.rs` and change the copy, raise [`VERSION`], convert what `v1` reads in
-//! `state::persist`, and store an example of the new version among the tests (`UPDATE_STORED_STATE=1 cargo test --test
-//! stored_state`). `v1.rs` and its example never change.
+//! To change the format: copy `v1.rs` to `v2.rs` and change the copy, raise [`VERSION`], convert what `v1`
+//! reads in `state::persist`, and store an example of the new version among the tests
+//! (`UPDATE_STORED_STATE=1 cargo test --test stored_state`). `v1.rs` and its example never change.
 
 pub(crate) mod frame;
 pub(crate) mod v1;

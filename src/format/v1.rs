@@ -2,21 +2,24 @@
 //!
 //! # Encoding
 //!
-//! Values are in postcard's wire format (<https://postcard.jamesmunns.com/wire-format>): the fields of a struct one behind the
-//! other, variants by their number in the order below, integers as variable-length ones, `f64` as eight bytes little-endian,
-//! texts and lists with their length before them. Texts are UTF-8. Times are Unix seconds.
+//! Values are in postcard's wire format (<https://postcard.jamesmunns.com/wire-format>): the fields of a
+//! struct one behind the other, variants by their number in the order below, integers as variable-length
+//! ones, `f64` as eight bytes little-endian, texts and lists with their length before them. Texts are UTF-8.
+//! Times are Unix seconds.
 //!
 //! # Files
 //!
-//! A state directory holds `journal.N` and `snapshot.N`; N is a generation, 1 or more, written in decimal. Each file begins with the line
-//! `lifecycle-exporter journal 1` or `lifecycle-exporter snapshot 1`. Frames follow (`frame` describes them):
+//! A state directory holds `journal.N` and `snapshot.N`; N is a generation, 1 or more, written in decimal.
+//! Each file begins with the line `lifecycle-exporter journal 1` or `lifecycle-exporter snapshot 1`. Frames
+//! follow (`frame` describes them):
 //!
 //! | file | first frame | further frames |
 //! |---|---|---|
 //! | journal | [`JournalStart`] | one [`Record`] each |
 //! | snapshot | [`SnapshotStart`] | the image, cut into pieces of any length |
 //!
-//! `snapshot.N` is the state before the first record of `journal.N`. `journal.N+1` goes on where `journal.N` ends.
+//! `snapshot.N` is the state before the first record of `journal.N`. `journal.N+1` goes on where `journal.N`
+//! ends.
 //!
 //! # The image
 //!
@@ -27,8 +30,9 @@
 //! 3. [`Head::systems`] times: one [`System`]; for each of its metrics as many [`Series`] and then as many [`Total`] as the metric says;
 //!    then [`System::entities`] times an [`Entity`].
 //!
-//! Whatever belongs to a catalog is written by its name. A reader looks the names up in the catalogs that it has and leaves
-//! out what they do not hold. Numbers that refer to something count from 0 within the same system.
+//! Whatever belongs to a catalog is written by its name. A reader looks the names up in the catalogs that it
+//! has and leaves out what they do not hold. Numbers that refer to something count from 0 within the same
+//! system.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -136,8 +140,9 @@ pub(crate) enum Boot<'a> {
     At(f64),
 }
 
-/// A setting that state depends on: `section.key` and its value, both as in the configuration file. A key that may be
-/// repeated there is repeated here. A reader leaves out keys that it does not know; a key that is missing has its default.
+/// A setting that state depends on: `section.key` and its value, both as in the configuration file. A key
+/// that may be repeated there is repeated here. A reader leaves out keys that it does not know; a key that is
+/// missing has its default.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Setting<'a> {
     pub(crate) key: &'a str,
@@ -335,7 +340,8 @@ pub(crate) struct SeriesRef {
 pub(crate) struct OwnedTotal<'a> {
     /// The number of its metric.
     pub(crate) metric: u32,
-    /// The labels that the catalog fixes, as in [`Series::labels`]; an entity may have several totals of a metric.
+    /// The labels that the catalog fixes, as in [`Series::labels`]; an entity may have several totals of a
+    /// metric.
     pub(crate) fixed: &'a str,
     pub(crate) last: f64,
 }

@@ -1,7 +1,8 @@
 //! The files of the state directory: their names, which there are, and the lock.
 //!
-//! `snapshot.N` is the state at the beginning of `journal.N`; `journal.N+1` goes on where `journal.N` ends. A name that
-//! ends in `.new` is being written, one that ends in `.damaged` was set aside; neither is ever read.
+//! `snapshot.N` is the state at the beginning of `journal.N`; `journal.N+1` goes on where `journal.N` ends. A
+//! name that ends in `.new` is being written, one that ends in `.damaged` was set aside; neither is ever
+//! read.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read};

@@ -1,5 +1,5 @@
-//! Where the journal stands: what it does with each block, when it asks for a snapshot, and what a failure leads to. Pure:
-//! `writer` turns what happens on the disk into inputs and carries the actions out.
+//! Where the journal stands: what it does with each block, when it asks for a snapshot, and what a failure
+//! leads to. Pure: `writer` turns what happens on the disk into inputs and carries the actions out.
 //!
 //! | state | input | next state | actions |
 //! |---|---|---|---|
@@ -25,7 +25,8 @@
 //! | `CatchingUp` | failed to save it | `Behind` | discard |
 //! | any but `Detached` and `Offered` | last image | the same | save without a new journal |
 //!
-//! In `Detached`, `Offered` and `Behind` blocks are dropped: memory is ahead of the disk. Whatever stands in no row changes nothing.
+//! In `Detached`, `Offered` and `Behind` blocks are dropped: memory is ahead of the disk. Whatever stands in
+//! no row changes nothing.
 
 use std::time::{Duration, Instant};
 
@@ -58,7 +59,8 @@ pub(super) enum Input<'a> {
         found: bool,
     },
     AttachFailed,
-    /// The feed goes on from the state that was found. `whole`: the journals it came from can be gone on from.
+    /// The feed goes on from the state that was found. `whole`: the journals it came from can be gone on
+    /// from.
     Adopted {
         whole: bool,
     },
@@ -103,7 +105,8 @@ pub(super) enum Action<'a> {
     Write(&'a [u8]),
     /// Ask the feed for an image.
     Request,
-    /// Begin the next journal, and save the image as the snapshot of its generation. `alone`: the journal counts only with it.
+    /// Begin the next journal, and save the image as the snapshot of its generation. `alone`: the journal
+    /// counts only with it.
     Begin {
         image: Image,
         alone: bool,

@@ -1,13 +1,14 @@
 //! The journal: what was acknowledged outlives a `kill -9`.
 //!
-//! The feed appends records and hands them over in blocks. A thread of its own (`writer`) writes them to the state directory,
-//! so the feed never waits for a disk; how far the blocks are written and durable, the feed reads from [`Journal`]. `machine`
-//! decides what a block, a failure or a snapshot leads to. A second thread (`snapshotter`) writes snapshots and syncs once a second.
-//! `recover` reads all of it at a start; `files` knows the directory, `format` what stands in the files.
+//! The feed appends records and hands them over in blocks. A thread of its own (`writer`) writes them to the
+//! state directory, so the feed never waits for a disk; how far the blocks are written and durable, the feed
+//! reads from [`Journal`]. `machine` decides what a block, a failure or a snapshot leads to. A second thread
+//! (`snapshotter`) writes snapshots and syncs once a second. `recover` reads all of it at a start; `files`
+//! knows the directory, `format` what stands in the files.
 //!
-//! What cannot be written stops nothing. Memory is then ahead of the disk: blocks are dropped, sessions wait for their
-//! acknowledgements, and once a snapshot of all that memory holds is written, state is durable again. A disk that does not answer
-//! leads to the same as soon as the blocks on their way fill their queue.
+//! What cannot be written stops nothing. Memory is then ahead of the disk: blocks are dropped, sessions wait
+//! for their acknowledgements, and once a snapshot of all that memory holds is written, state is durable
+//! again. A disk that does not answer leads to the same as soon as the blocks on their way fill their queue.
 
 pub(crate) mod disk;
 mod files;
@@ -40,7 +41,8 @@ use crate::state::record::Record;
 use disk::Disk;
 use machine::Image;
 
-/// A position in the sequence of all records that this process has appended: how many came before and with it.
+/// A position in the sequence of all records that this process has appended: how many came before and with
+/// it.
 pub(crate) type Lsn = u64;
 
 /// What the feed hands to the writer.
@@ -119,8 +121,8 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    /// Takes the directory and the state that it holds. `catalogs` are those of this run. The error is a reason not to start:
-    /// another exporter uses the directory, or a newer one has written it.
+    /// Takes the directory and the state that it holds. `catalogs` are those of this run. The error is a
+    /// reason not to start: another exporter uses the directory, or a newer one has written it.
     pub(crate) fn open(
         directory: &Path,
         sync: Sync,
@@ -172,8 +174,8 @@ impl Journal {
         }
     }
 
-    /// Hands over what has been kept back for long enough. A wake-up of the writer costs more than a record, so where nobody
-    /// waits for them, records of [`limits::JOURNAL_DELAY`] share one.
+    /// Hands over what has been kept back for long enough. A wake-up of the writer costs more than a record,
+    /// so where nobody waits for them, records of [`limits::JOURNAL_DELAY`] share one.
     pub(crate) fn hand_over_if_due(&mut self, now: Instant) {
         if self.block.is_empty() {
             return;
@@ -236,8 +238,8 @@ impl Journal {
         oldest.is_none_or(|(_, since)| now.duration_since(*since) >= limits::DISK_ANSWER_MAX)
     }
 
-    /// Hands the records so far over and asks to be woken when they are written. What is there already has to be looked at
-    /// after this.
+    /// Hands the records so far over and asks to be woken when they are written. What is there already has to
+    /// be looked at after this.
     pub(crate) fn await_written(&mut self) {
         self.progress.is_awaited.store(true, Ordering::SeqCst);
         self.hand_over();
@@ -270,7 +272,8 @@ impl Journal {
         self.send(Order::Image { image: Image { bytes, taken_at }, last: false });
     }
 
-    /// State that was found after the start; it was acknowledged, what memory holds was not. [`Self::adopted`] has to follow.
+    /// State that was found after the start; it was acknowledged, what memory holds was not.
+    /// [`Self::adopted`] has to follow.
     pub(crate) fn recovered(&self) -> Option<State> {
         self.reports.try_iter().find_map(|report| match report {
             Report::Recovered(state) => Some(*state),

@@ -1,8 +1,8 @@
 //! At start: the newest good snapshot, and the journals after it.
 //!
-//! Nothing here is a reason not to start. A torn tail is cut off, what is damaged is set aside, and what goes on from
-//! something that is not there is passed over: its lines were never acknowledged. What cannot be read for now, for lack
-//! of permission or descriptors, is not damaged: that is the one error.
+//! Nothing here is a reason not to start. A torn tail is cut off, what is damaged is set aside, and what goes
+//! on from something that is not there is passed over: its lines were never acknowledged. What cannot be read
+//! for now, for lack of permission or descriptors, is not damaged: that is the one error.
 
 use std::fs::File;
 use std::io::{self, BufReader, Seek, SeekFrom};

@@ -1,4 +1,5 @@
-//! The snapshotter's thread: writes snapshots, and forces the journal to the disk once a second with `sync = interval`.
+//! The snapshotter's thread: writes snapshots, and forces the journal to the disk once a second with
+//! `sync = interval`.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -143,8 +144,8 @@ impl Snapshotter {
         if save.sync { file.sync() } else { Ok(()) }
     }
 
-    /// Removes what two snapshots have made superfluous: the former one and its journals are kept, in case that the
-    /// newest one cannot be read.
+    /// Removes what two snapshots have made superfluous: the former one and its journals are kept, in case
+    /// that the newest one cannot be read.
     fn prune(&self) {
         let Ok(listing) = files::list(&self.directory) else { return };
         let [.., kept, _] = listing.snapshots.as_slice() else { return };

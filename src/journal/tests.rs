@@ -1,5 +1,6 @@
-//! Every step that the journal takes on the disk is made to fail, in each way in which a disk fails. Whatever was confirmed
-//! before is there after a crash, what comes back is a state that there was, and once writing works again all is.
+//! Every step that the journal takes on the disk is made to fail, in each way in which a disk fails. Whatever
+//! was confirmed before is there after a crash, what comes back is a state that there was, and once writing
+//! works again all is.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;

@@ -1,4 +1,5 @@
-//! The journal's thread: writes blocks, begins journals, asks for snapshots. It may wait for the disk as long as the disk likes.
+//! The journal's thread: writes blocks, begins journals, asks for snapshots. It may wait for the disk as long
+//! as the disk likes.
 
 use std::fs::File;
 use std::io;
@@ -450,7 +451,8 @@ impl Writer {
         self.take(Input::Tick { snapshot_due });
     }
 
-    /// Finds out how much is durable. With `sync = always` that takes a sync, which is done once for all who wait.
+    /// Finds out how much is durable. With `sync = always` that takes a sync, which is done once for all who
+    /// wait.
     fn confirm(&mut self) {
         if self.sync == Sync::Always && std::mem::take(&mut self.confirms) {
             if let Err(error) = self.force() {

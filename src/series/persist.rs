@@ -1,4 +1,5 @@
-//! A family as it is written to disk, and back. Series are written without gaps; on the way back each gets the slot of its number.
+//! A family as it is written to disk, and back. Series are written without gaps; on the way back each gets
+//! the slot of its number.
 
 use std::borrow::Cow;
 use std::hash::BuildHasher;
@@ -27,7 +28,8 @@ impl Family {
         self.slots.iter().map(number).collect()
     }
 
-    /// Takes so many series into an empty family. `counts`: their values are found out anew by those who count.
+    /// Takes so many series into an empty family. `counts`: their values are found out anew by those who
+    /// count.
     pub(crate) fn read_v1(
         &mut self,
         image: &mut Reader<'_>,
