@@ -1,8 +1,9 @@
-//! At start: the newest good snapshot, and the journals after it.
+//! Reads the newest good snapshot and the journals after it.
 //!
-//! Nothing here is a reason not to start. A torn tail is cut off, what is damaged is set aside, and what goes
-//! on from something that is not there is passed over: its lines were never acknowledged. What cannot be read
-//! for now, for lack of permission or descriptors, is not damaged: that is the one error.
+//! A torn tail is cut off. A damaged file is set aside, and what stands before the damage counts. A journal that
+//! follows something that is not there is passed over: its lines were never acknowledged. Two things are errors: a
+//! file that cannot be read for now, for lack of permission or descriptors, and one that a later version wrote; then
+//! nothing is touched.
 
 use std::fs::File;
 use std::io::{self, BufReader, Seek, SeekFrom};
