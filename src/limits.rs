@@ -101,6 +101,13 @@ pub(crate) const JOURNAL_BLOCK_BYTES: usize = 131_072;
 /// Bytes of blocks that wait for the journal's thread; more of them are dropped until a snapshot makes them
 /// good.
 pub(crate) const JOURNAL_QUEUE_BYTES_MAX: usize = 8 << 20;
+/// Bytes of blocks that wait for the journal's thread from which on producers are not read, as long as the
+/// disk answers.
+pub(crate) const JOURNAL_QUEUE_BYTES_HIGH: usize = 4 << 20;
+/// Orders that the journal's thread carries out before it publishes how far it is.
+pub(crate) const JOURNAL_ORDERS_MAX: usize = 32;
+/// A disk that has not answered for so long is not waited for by producers.
+pub(crate) const DISK_SILENCE_MAX: Duration = Duration::from_secs(1);
 /// How often a scrape that waits for the journal is looked at when nothing else happens.
 pub(crate) const SCRAPE_POLL: Duration = Duration::from_millis(20);
 /// How long a scrape waits for records to be written before it shows what has been applied.

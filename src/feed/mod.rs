@@ -162,13 +162,20 @@ impl Feed {
         let now = Instant::now();
         self.gather_until =
             self.coalescing.delay(self.producers.take_read_bytes(), now).map(|delay| now + delay);
+        let round = if is_woken { self.answer()? } else { Round::Continue };
+        // Behind the mailbox: a wake-up that was taken there stands for what is durable by now.
         self.upkeep(now);
-        if is_woken { self.answer() } else { Ok(Round::Continue) }
+        Ok(round)
     }
 
-    /// For how long producers are not read: while scrapes wait for the journal, and while lines gather.
-    fn holds_producers_back(&self, now: Instant) -> Option<Duration> {
+    /// For how long producers are not read: while scrapes wait for the journal, while a slow disk is behind, and
+    /// while lines gather.
+    fn holds_producers_back(&mut self, now: Instant) -> Option<Duration> {
         if !self.scrapes.is_empty() {
+            return Some(limits::SCRAPE_POLL);
+        }
+        if self.store.is_congested(now) {
+            self.store.await_written();
             return Some(limits::SCRAPE_POLL);
         }
         self.gather_until.map(|until| until.saturating_duration_since(now)).filter(|left| !left.is_zero())
@@ -208,6 +215,8 @@ impl Feed {
             match event.data() {
                 LISTENER => self.producers.accept(),
                 WAKE => is_woken = true,
+                // They are reported again.
+                _ if self.store.is_congested(Instant::now()) => {}
                 slot => {
                     self.producers.turn(&mut self.store, slot as usize, event.events());
                 }
@@ -350,6 +359,9 @@ impl Feed {
         let mut busy: Vec<usize> = self.producers.connections.slots().collect();
         while !busy.is_empty() && Instant::now() < until {
             self.liveness.heartbeat();
+            while self.store.is_congested(Instant::now()) && Instant::now() < until {
+                std::thread::park_timeout(Duration::from_millis(1));
+            }
             busy.retain(|&slot| self.producers.turn(&mut self.store, slot, EpollFlags::EPOLLIN));
         }
         self.store.await_durable();

@@ -65,6 +65,11 @@ impl Store {
         self.journal.as_mut().is_none_or(|journal| journal.is_written(now))
     }
 
+    /// Whether producers have to wait for a slow disk.
+    pub(super) fn is_congested(&mut self, now: Instant) -> bool {
+        self.journal.as_mut().is_some_and(|journal| journal.is_congested(now))
+    }
+
     /// Asks the journal for a wake-up when it has written every record.
     pub(super) fn await_written(&mut self) {
         if let Some(journal) = &mut self.journal {

@@ -10,7 +10,7 @@
 //! | `Offered` | adopted, a journal is damaged | `Behind` | request an image |
 //! | `Offered` | begun / failed | `Appending` / `Behind` | – / close |
 //! | `Appending` | block | `Appending` | write |
-//! | `Appending` | tick, when a snapshot is due | `Appending` | request an image |
+//! | `Appending` | tick, when a snapshot or a retry is due | `Appending` | request an image |
 //! | `Appending` | image | `Appending` | begin the next journal and save |
 //! | `Appending` | begun / failed to begin | `Appending` | – / retry later |
 //! | `Appending` | write or sync failed, gap | `Behind` | close |
@@ -152,9 +152,9 @@ impl Machine {
         self.saving.is_some()
     }
 
-    /// When a tick has something to do.
+    /// When a tick has something to do; `None` while what was retried is under way.
     pub(super) fn retry_at(&self) -> Option<Instant> {
-        self.retry_at
+        self.retry_at.filter(|_| !self.is_busy())
     }
 
     /// Lets a retry come due at once.
@@ -167,13 +167,13 @@ impl Machine {
     pub(super) fn step<'a>(&mut self, input: Input<'a>, now: Instant) -> Vec<Action<'a>> {
         use State::{Appending, Behind, CatchingUp, Detached, Offered};
         match (self.state, input) {
-            (Detached, Input::Tick { .. }) if self.may_try(now) => vec![Action::Attach],
+            (Detached, Input::Tick { .. }) if self.may_try(now) => self.attach(),
             (Detached, Input::Attached { found: true }) => self.go(Offered, vec![Action::Offer]),
             (Detached, Input::Attached { found: false }) => {
                 self.state = Behind;
                 self.request()
             }
-            (Behind, Input::Tick { .. }) if self.may_try(now) && !self.is_busy() => vec![Action::Attach],
+            (Behind, Input::Tick { .. }) if self.may_try(now) && !self.is_busy() => self.attach(),
             (Behind, Input::Attached { .. }) => self.request(),
             (Detached | Behind, Input::AttachFailed) => self.later(now, Vec::new()),
 
@@ -189,7 +189,9 @@ impl Machine {
             }
 
             (Appending | CatchingUp { .. }, Input::Block(block)) => vec![Action::Write(block)],
-            (Appending, Input::Tick { snapshot_due: true }) if self.may_try(now) && !self.is_busy() => {
+            (Appending, Input::Tick { snapshot_due })
+                if (snapshot_due || self.retry_at.is_some()) && self.may_try(now) && !self.is_busy() =>
+            {
                 self.request()
             }
             (Appending, Input::WriteFailed | Input::SyncFailed | Input::Gap) => {
@@ -256,7 +258,14 @@ impl Machine {
         actions
     }
 
+    /// Takes the retry that is due. What fails again asks for another.
+    fn attach<'a>(&mut self) -> Vec<Action<'a>> {
+        self.retry_at = None;
+        vec![Action::Attach]
+    }
+
     fn request<'a>(&mut self) -> Vec<Action<'a>> {
+        self.retry_at = None;
         if std::mem::replace(&mut self.requested, true) { Vec::new() } else { vec![Action::Request] }
     }
 
@@ -369,7 +378,15 @@ mod tests {
             }
         }
 
+        /// Plays an event. A retry that is due never stays due.
         fn play(&mut self, event: &Event, well: bool) {
+            self.happen(event, well);
+            if let Event::Pass(_) | Event::Due = event {
+                assert!(self.machine.retry_at().is_none_or(|at| at > self.now), "a busy loop");
+            }
+        }
+
+        fn happen(&mut self, event: &Event, well: bool) {
             match event {
                 Event::Pass(milliseconds) => {
                     self.now += Duration::from_millis(u64::from(*milliseconds));
@@ -406,6 +423,7 @@ mod tests {
                 world.play(&Event::SnapshotEnds, true);
             }
             prop_assert_eq!(world.machine.state(), State::Appending, "no state without a way out");
+            prop_assert_eq!(world.machine.retry_at(), None, "nothing is left to try");
             prop_assert!(world.saving.is_empty());
             let written = world.written;
             world.play(&Event::Block, true);

@@ -58,9 +58,10 @@ enum Order {
     Gap {
         lsn: Lsn,
     },
-    /// The state as it is behind all blocks so far; `last`: at a clean stop.
+    /// The state behind the record of this LSN; `last`: at a clean stop.
     Image {
         image: Image,
+        lsn: Lsn,
         last: bool,
     },
     /// The state that was offered is in force.
@@ -116,6 +117,8 @@ pub(crate) struct Journal {
     asked: Lsn,
     /// Blocks that may not be written yet, and when they were handed over.
     in_flight: VecDeque<(Lsn, Instant)>,
+    /// What was written when that was last seen to change, and when.
+    seen: (Lsn, Instant),
     /// Records are dropped since the queue was full. A snapshot makes them good.
     has_gap: bool,
 }
@@ -157,6 +160,7 @@ impl Journal {
             appended: 0,
             asked: 0,
             in_flight: VecDeque::new(),
+            seen: (0, Instant::now()),
             has_gap: false,
         };
         Ok((journal, writer, snapshotter, state))
@@ -168,6 +172,7 @@ impl Journal {
         if self.has_gap {
             return;
         }
+        self.block_since.get_or_insert_with(Instant::now);
         frame::push(&mut self.block, |out| record.write(out));
         if self.block.len() >= limits::JOURNAL_BLOCK_BYTES {
             self.hand_over();
@@ -177,11 +182,7 @@ impl Journal {
     /// Hands over what has been kept back for long enough. A wake-up of the writer costs more than a record,
     /// so where nobody waits for them, records of [`limits::JOURNAL_DELAY`] share one.
     pub(crate) fn hand_over_if_due(&mut self, now: Instant) {
-        if self.block.is_empty() {
-            return;
-        }
-        let since = *self.block_since.get_or_insert(now);
-        if now.duration_since(since) >= limits::JOURNAL_DELAY {
+        if self.deadline().is_some_and(|at| at <= now) {
             self.hand_over();
         }
     }
@@ -230,12 +231,26 @@ impl Journal {
 
     /// Whether every record is written, or the disk has not answered for too long to wait for it.
     pub(crate) fn is_written(&mut self, now: Instant) -> bool {
+        self.silence(now).is_none_or(|silence| silence >= limits::DISK_ANSWER_MAX)
+    }
+
+    /// How long the disk has not answered; `None`: nothing is on its way.
+    fn silence(&mut self, now: Instant) -> Option<Duration> {
         let written = self.progress.written.load(Ordering::Acquire);
+        if written != self.seen.0 {
+            self.seen = (written, now);
+        }
         while self.in_flight.front().is_some_and(|(lsn, _)| *lsn <= written) {
             self.in_flight.pop_front();
         }
-        let oldest = self.in_flight.front();
-        oldest.is_none_or(|(_, since)| now.duration_since(*since) >= limits::DISK_ANSWER_MAX)
+        let (_, since) = self.in_flight.front()?;
+        Some(now.duration_since(self.seen.1.max(*since)))
+    }
+
+    /// Whether so much is on its way that producers have to wait: the disk is slow, but it answers.
+    pub(crate) fn is_congested(&mut self, now: Instant) -> bool {
+        self.progress.queued_bytes.load(Ordering::Acquire) >= limits::JOURNAL_QUEUE_BYTES_HIGH
+            && self.silence(now).is_some_and(|silence| silence < limits::DISK_SILENCE_MAX)
     }
 
     /// Hands the records so far over and asks to be woken when they are written. What is there already has to
@@ -248,7 +263,8 @@ impl Journal {
     /// Hands the records so far over to be made durable.
     pub(crate) fn confirm(&mut self) {
         self.hand_over();
-        if self.asked < self.appended {
+        // What is dropped cannot be confirmed; the snapshot that makes it good is asked for by itself.
+        if self.asked < self.appended && !self.has_gap {
             self.asked = self.appended;
             self.send(Order::Confirm);
         }
@@ -269,7 +285,7 @@ impl Journal {
     pub(crate) fn snapshot(&mut self, bytes: Vec<u8>, taken_at: f64) {
         self.hand_over();
         self.has_gap = false;
-        self.send(Order::Image { image: Image { bytes, taken_at }, last: false });
+        self.send(Order::Image { image: Image { bytes, taken_at }, lsn: self.appended, last: false });
     }
 
     /// State that was found after the start; it was acknowledged, what memory holds was not.
@@ -299,14 +315,18 @@ impl Journal {
     pub(crate) fn finish(&mut self, taken_at: f64, image: impl FnOnce() -> Vec<u8>, alive: impl Fn()) {
         let until = Instant::now() + limits::JOURNAL_FINISH_MAX;
         self.hand_over();
-        while self.progress.written.load(Ordering::Acquire) < self.appended && Instant::now() < until {
+        while !self.has_gap
+            && self.progress.written.load(Ordering::Acquire) < self.appended
+            && Instant::now() < until
+        {
             alive();
             std::thread::park_timeout(Duration::from_millis(1));
         }
         if self.progress.is_saved.load(Ordering::Acquire) && !self.has_gap {
             return;
         }
-        self.send(Order::Image { image: Image { bytes: image(), taken_at }, last: true });
+        let image = Image { bytes: image(), taken_at };
+        self.send(Order::Image { image, lsn: self.appended, last: true });
         while Instant::now() < until {
             alive();
             match self.reports.recv_timeout(Duration::from_millis(100)) {

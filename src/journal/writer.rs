@@ -163,7 +163,8 @@ impl Writer {
 
     /// Carries out all that waits, and publishes how far it is.
     pub(super) fn work(&mut self) {
-        while let Ok(order) = self.ends.orders.try_recv() {
+        // Not all at once: what is written has to become durable and be published while more comes in.
+        for order in self.ends.orders.clone().try_iter().take(limits::JOURNAL_ORDERS_MAX) {
             self.carry_out(order);
         }
         while let Ok(done) = self.ends.done.try_recv() {
@@ -181,6 +182,7 @@ impl Writer {
                 self.look_at_directory();
                 self.take(Input::Block(&frames));
                 self.handled = lsn;
+                self.ends.progress.written.store(lsn, Ordering::Release);
                 self.ends.progress.queued_bytes.fetch_sub(frames.len(), Ordering::AcqRel);
             }
             Order::Confirm => self.confirms = true,
@@ -189,9 +191,13 @@ impl Writer {
                 self.take(Input::Gap);
                 self.handled = lsn;
             }
-            Order::Image { image, last: false } => self.take(Input::Image(image)),
-            Order::Image { image, last: true } => {
+            Order::Image { image, lsn, last: false } => {
+                self.take(Input::Image(image));
+                self.handled = lsn;
+            }
+            Order::Image { image, lsn, last: true } => {
                 self.take(Input::LastImage(image));
+                self.handled = lsn;
                 if self.last.is_none() {
                     let _ = self.ends.reports.send(Report::Finished);
                 }
@@ -265,6 +271,13 @@ impl Writer {
         input
     }
 
+    /// A snapshot failed, and the journals are whole: nothing is lost but time at the next start.
+    fn not_saved(&self, error: &io::Error, input: Input<'static>) -> Input<'static> {
+        self.ends.progress.figures.errors.fetch_add(1, Ordering::Relaxed);
+        log::error!("{}: no snapshot can be written: {error}; retrying", self.directory.display());
+        input
+    }
+
     /// Counts a failure. The first of a series is an error in the log.
     fn count_error(&mut self, error: &io::Error) {
         self.ends.progress.figures.errors.fetch_add(1, Ordering::Relaxed);
@@ -285,6 +298,10 @@ impl Writer {
             return Ok(false);
         }
         let recovered = recover::recover(&self.directory, &*self.disk, &self.catalogs)?;
+        if self.sync != Sync::Never {
+            // A former process may have left it to the system, and what follows is built on it.
+            self.force_all()?;
+        }
         let Recovered { state, found, generation, after, journal_bytes, journals, snapshot_at, aside } =
             recovered;
         self.was_read = true;
@@ -360,6 +377,7 @@ impl Writer {
                 self.save(generation, image);
                 Input::Begun { generation }
             }
+            Err(error) if self.machine.is_durable() => self.not_saved(&error, Input::BeginFailed),
             Err(error) => self.failed(&error, Input::BeginFailed),
         }
     }
@@ -430,7 +448,10 @@ impl Writer {
                 self.finish(generation);
             }
             Done::Saved { generation, result: Err(error), .. } => {
-                let input = self.failed(&error, Input::SaveFailed { generation });
+                let input = Input::SaveFailed { generation };
+                let is_durable = self.machine.is_durable();
+                let input =
+                    if is_durable { self.not_saved(&error, input) } else { self.failed(&error, input) };
                 self.take(input);
                 self.finish(generation);
             }
@@ -471,6 +492,18 @@ impl Writer {
         self.segment.as_ref().is_some_and(|segment| segment.dirty.load(Ordering::Acquire))
     }
 
+    /// Forces to the disk every file that a start would read, and their names.
+    fn force_all(&self) -> io::Result<()> {
+        let listing = files::list(&self.directory)?;
+        let snapshots =
+            listing.snapshots.iter().map(|&generation| files::snapshot(&self.directory, generation));
+        let journals = listing.journals.iter().map(|&generation| files::journal(&self.directory, generation));
+        for path in snapshots.chain(journals) {
+            File::open(path)?.sync_all()?;
+        }
+        self.disk.sync_directory(&self.directory)
+    }
+
     fn force(&self) -> io::Result<()> {
         match &self.segment {
             Some(segment) if self.sync == Sync::Always && segment.dirty.swap(false, Ordering::AcqRel) => {
@@ -487,18 +520,19 @@ impl Writer {
     }
 
     fn set_sync(&mut self, sync: Sync) {
-        let changed = std::mem::replace(&mut self.sync, sync) != sync;
-        let Some(segment) = self.segment.as_ref().filter(|_| changed) else { return };
-        match sync {
-            Sync::Never => {}
-            Sync::Interval => drop(self.ends.jobs.send(Job::Sync(segment.unsynced()))),
-            Sync::Always => {
-                // The snapshotter may be at it just now: it is done once more before anything is confirmed.
-                segment.dirty.store(true, Ordering::Release);
-                if let Err(error) = self.disk.sync_directory(&self.directory) {
-                    let input = self.failed(&error, Input::SyncFailed);
-                    self.take(input);
-                }
+        let former = std::mem::replace(&mut self.sync, sync);
+        let Some(segment) = self.segment.as_ref().filter(|_| former != sync) else { return };
+        if sync == Sync::Interval {
+            let _ = self.ends.jobs.send(Job::Sync(segment.unsynced()));
+        }
+        if sync == Sync::Always {
+            // The snapshotter may be at it just now: it is done once more before anything is confirmed.
+            segment.dirty.store(true, Ordering::Release);
+        }
+        if sync == Sync::Always || former == Sync::Never {
+            if let Err(error) = self.force_all() {
+                let input = self.failed(&error, Input::SyncFailed);
+                self.take(input);
             }
         }
     }
