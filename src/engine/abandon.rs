@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use super::apply::{Context, Event, Scratch};
-use super::entities::{NOBODY, Opener};
-use super::{Engine, Origin, read_head};
+use super::entities::{EntityOwner, UNOWNED};
+use super::{Engine, LineSource, read_head};
 use crate::catalog::model::{EventPlan, Step};
 use crate::protocol::line::Fields;
 use crate::protocol::rejection::{Reason, Rejection};
@@ -23,16 +23,16 @@ pub(super) struct At {
 impl Engine {
     /// Gives up what sessions have opened, children first whichever of them has: each entity's `abandoned` event is applied, or it is
     /// closed. Kinds that outlive their producer stay and belong to nobody. `note` takes what the log should say.
-    pub(crate) fn abandon(&mut self, openers: &[Opener], now: f64, note: &mut dyn FnMut(String)) {
+    pub(crate) fn abandon(&mut self, owners: &[EntityOwner], now: f64, note: &mut dyn FnMut(String)) {
         for system in 0..self.systems.len() {
-            self.abandon_in(system, openers, now, note);
+            self.abandon_in(system, owners, now, note);
         }
     }
 
     /// The machine has been started anew: what no session owns was opened by processes that are no more. Start-up events that
     /// open something are taken off the rules, so that the configuration that comes next brings its own.
     pub(crate) fn reboot(&mut self, now: f64, note: &mut dyn FnMut(String)) {
-        self.abandon(&[NOBODY], now, note);
+        self.abandon(&[UNOWNED], now, note);
         let mut startup = std::mem::take(&mut self.rules.startup);
         startup.retain(|line| {
             !self.plan_of(line).is_some_and(|(system, event)| opens(&self.catalogs[system].events[event]))
@@ -40,10 +40,10 @@ impl Engine {
         self.rules.startup = startup;
     }
 
-    fn abandon_in(&mut self, system: usize, former: &[Opener], now: f64, note: &mut dyn FnMut(String)) {
+    fn abandon_in(&mut self, system: usize, owners: &[EntityOwner], now: f64, note: &mut dyn FnMut(String)) {
         let catalog = Arc::clone(&self.systems[system].catalog);
         let state = &self.systems[system];
-        for (kind, key) in state.entities.children_first(|id| state.is_given_up(id, former)) {
+        for (kind, key) in state.entities.children_first(|id| state.is_abandoned_with(id, owners)) {
             let state = &mut self.systems[system];
             state.abandoned[kind] += 1;
             // An event before this one may have closed it.
@@ -51,21 +51,21 @@ impl Engine {
             let def = &catalog.entities[kind];
             if let Some(event) = def.abandoned {
                 let line = state.entities.get(id).to_line(&catalog.events[event].name, def);
-                let origin = Origin { is_own: true, ..Origin::nobody() };
-                if let Err(rejection) = self.apply_for(&line, now, origin, note) {
+                let source = LineSource { is_internal: true, ..LineSource::unowned() };
+                if let Err(rejection) = self.apply_for(&line, now, source, note) {
                     note(format!("{line}: {rejection}; the {} is closed instead", def.name));
                 }
             }
             let state = &mut self.systems[system];
             if let Some(id) = state.entities.find(kind, &key)
-                && state.is_given_up(id, former)
+                && state.is_abandoned_with(id, owners)
             {
                 state.close(id);
                 state.settle();
             }
         }
         // The number of a session that has ended is given to another one later.
-        self.systems[system].entities.give_to_nobody(former);
+        self.systems[system].entities.clear_owners(owners);
     }
 
     /// Applies an event that tells of its server's restart: what it had open is abandoned first, and start-up events come last.
@@ -74,22 +74,22 @@ impl Engine {
         &mut self,
         line: &str,
         at: At,
-        origin: Origin<'_>,
+        source: LineSource<'_>,
         note: &mut dyn FnMut(String),
     ) -> Result<(), Rejection> {
         let catalog = Arc::clone(&self.catalogs[at.system]);
         let plan = &catalog.events[at.event];
-        let former = (origin.former)();
+        let owners = (source.abandoned_by_restart)();
         // The events that it causes use the engine's own.
         let (mut scratch, fields) = (Scratch::default(), std::mem::take(&mut self.fields));
-        let event = Event { plan, line, fields: &fields, time: at.time, opener: origin.opener };
+        let event = Event { plan, line, fields: &fields, time: at.time, entity_owner: source.entity_owner };
         let abandons = plan.steps.first() == Some(&Step::Abandon);
         let forgets = plan.steps.contains(&Step::Reset) || (abandons && self.rules.restart_resets);
-        let mut resolved = self.resolve_in(at.system, &mut scratch, event, &former);
+        let mut resolved = self.resolve_in(at.system, &mut scratch, event, &owners);
         let begins = resolved.is_ok();
         if begins && abandons {
             self.systems[at.system].show(&self.hasher);
-            self.abandon_in(at.system, &former, at.time, note);
+            self.abandon_in(at.system, &owners, at.time, note);
             if self.rules.restart_resets {
                 self.systems[at.system].forget_series(&self.hasher);
                 self.fill_gauges(at.system, &|_| true);
@@ -116,9 +116,9 @@ impl Engine {
         system: usize,
         scratch: &mut Scratch,
         event: Event<'_>,
-        former: &[Opener],
+        owners: &[EntityOwner],
     ) -> Result<(), Rejection> {
-        let mut context = Context::new(&self.rules, &mut self.rdns, &self.hasher, former);
+        let mut context = Context::new(&self.rules, &mut self.rdns, &self.hasher, owners);
         scratch.resolve(event, &self.systems[system], &mut context)
     }
 
@@ -131,7 +131,7 @@ impl Engine {
             if of != system || self.catalogs[of].events[event].restarts || !self.is_due(&line, forgets) {
                 continue;
             }
-            if let Err(rejection) = self.apply_for(&line, now, Origin::nobody(), note) {
+            if let Err(rejection) = self.apply_for(&line, now, LineSource::unowned(), note) {
                 self.count_rejection(rejection.reason);
                 note(format!("[startup] event {line}: {rejection}"));
             }
@@ -151,7 +151,7 @@ impl Engine {
         if fields.scan(line).is_err() {
             return true;
         }
-        let event = Event { plan, line, fields: &fields, time: 0.0, opener: NOBODY };
+        let event = Event { plan, line, fields: &fields, time: 0.0, entity_owner: UNOWNED };
         match self.resolve_in(system, &mut scratch, event, &[]) {
             Ok(()) => scratch.opens(),
             Err(rejection) => rejection.reason != Reason::AlreadyOpen,

@@ -21,11 +21,12 @@ pub(super) const PART_END: u8 = 0xff;
 /// An open entity: an index, valid until it closes.
 pub(super) type EntityId = u32;
 
-/// Who opened an entity: the number of a producer's session, or [`NOBODY`].
-pub(crate) type Opener = u32;
+/// The number of the session that owns an entity, or [`UNOWNED`]. A session owns what its producer opens, if the
+/// hello asks for it. The owner of a series is something else: an entity, with which the series vanishes.
+pub(crate) type EntityOwner = u32;
 
-/// The opener of what no session owns: it is given up when its server or the machine is started anew.
-pub(crate) const NOBODY: Opener = Opener::MAX;
+/// No session owns the entity. A restart of its server or of the machine abandons it.
+pub(crate) const UNOWNED: EntityOwner = EntityOwner::MAX;
 
 /// A series of the entity's system: the metric and the slot in its family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -94,12 +95,12 @@ pub(super) struct Entities {
     /// Beside `entities`, so that looking for the oldest touches little memory.
     kinds: Vec<u16>,
     opened: Vec<f64>,
-    openers: Vec<Opener>,
+    owners: Vec<EntityOwner>,
     free: Vec<EntityId>,
     /// Closed by the event that is being applied: not to be taken again before its end.
     closed: Vec<EntityId>,
     /// Who owns which series, so that owning twice is found quickly.
-    owners: HashSet<(EntityId, SeriesRef), DefaultHashBuilder>,
+    owned_series: HashSet<(EntityId, SeriesRef), DefaultHashBuilder>,
 }
 
 /// What `kinds` holds for a free place.
@@ -115,10 +116,10 @@ impl Entities {
             entities: Vec::new(),
             kinds: Vec::new(),
             opened: Vec::new(),
-            openers: Vec::new(),
+            owners: Vec::new(),
             free: Vec::new(),
             closed: Vec::new(),
-            owners: HashSet::with_hasher(hasher.clone()),
+            owned_series: HashSet::with_hasher(hasher.clone()),
             hasher,
         }
     }
@@ -175,8 +176,8 @@ impl Entities {
         self.opened[id as usize]
     }
 
-    pub(super) fn opener(&self, id: EntityId) -> Opener {
-        self.openers[id as usize]
+    pub(super) fn owner(&self, id: EntityId) -> EntityOwner {
+        self.owners[id as usize]
     }
 
     pub(super) fn parent(&self, id: EntityId, index: usize) -> EntityId {
@@ -195,7 +196,7 @@ impl Entities {
         key: Key,
         parents: &[EntityId],
         opened: f64,
-        opener: Opener,
+        owner: EntityOwner,
     ) -> EntityId {
         let id = self.free.pop().unwrap_or(self.entities.len() as EntityId);
         let entity = Entity { text: text.into(), key_bytes: key.bytes as u32, ..Entity::default() };
@@ -203,12 +204,12 @@ impl Entities {
             self.entities.push(entity);
             self.kinds.push(kind as u16);
             self.opened.push(opened);
-            self.openers.push(opener);
+            self.owners.push(owner);
         } else {
             self.entities[id as usize] = entity;
             self.kinds[id as usize] = kind as u16;
             self.opened[id as usize] = opened;
-            self.openers[id as usize] = opener;
+            self.owners[id as usize] = owner;
         }
         self.insert(kind, id, key.hash);
         if !parents.is_empty() {
@@ -249,11 +250,11 @@ impl Entities {
         }
         for id in self.all() {
             let entity = self.get(id);
-            let opener = self.openers[id as usize];
+            let owner = self.owners[id as usize];
             let totals = entity.more().totals.iter();
             let written = v1::Entity {
                 kind: u32::from(self.kinds[id as usize]),
-                session: (opener != NOBODY).then_some(opener),
+                session: (owner != UNOWNED).then_some(owner),
                 opened_at: self.opened[id as usize],
                 values: &entity.text,
                 parents: self.parents(id).map(|parent| numbers[parent as usize]).collect(),
@@ -279,14 +280,14 @@ impl Entities {
         key_parts: usize,
         values: &[u8],
         opened: f64,
-        opener: Opener,
+        owner: EntityOwner,
     ) -> Option<EntityId> {
         let end = memchr::memchr_iter(PART_END, values).nth(key_parts.checked_sub(1)?)?;
         let hash = self.hash(&values[..=end]);
         let key = Key { bytes: end + 1, hash };
         let is_new = self.find_hashed(kind, &values[..=end], hash).is_none();
         (is_new && self.entities.len() < limits::ENTITY_IDS_MAX)
-            .then(|| self.open(kind, values, key, &[], opened, opener))
+            .then(|| self.open(kind, values, key, &[], opened, owner))
     }
 
     /// An entity and all within it, children before their parents.
@@ -322,11 +323,11 @@ impl Entities {
             self.unlink(*link);
         }
         for series in &entity.more().owned {
-            self.owners.remove(&(id, *series));
+            self.owned_series.remove(&(id, *series));
         }
         self.kinds[id as usize] = FREE;
         self.opened[id as usize] = f64::INFINITY;
-        self.openers[id as usize] = NOBODY;
+        self.owners[id as usize] = UNOWNED;
         self.closed.push(id);
         entity
     }
@@ -351,7 +352,7 @@ impl Entities {
 
     /// Notes that a series belongs to an entity. Says whether that is new.
     pub(super) fn own(&mut self, id: EntityId, series: SeriesRef) -> bool {
-        let new = self.owners.insert((id, series));
+        let new = self.owned_series.insert((id, series));
         if new {
             self.entities[id as usize].more_mut().owned.push(series);
         }
@@ -360,7 +361,7 @@ impl Entities {
 
     /// Notes that a series belongs to an entity no longer. Says whether it did.
     pub(super) fn disown(&mut self, id: EntityId, series: SeriesRef) -> bool {
-        let owned = self.owners.remove(&(id, series));
+        let owned = self.owned_series.remove(&(id, series));
         if owned {
             self.entities[id as usize].more_mut().owned.retain(|other| *other != series);
         }
@@ -380,7 +381,7 @@ impl Entities {
 
     /// Forgets which series count entities or belong to them.
     pub(super) fn forget_series(&mut self) {
-        self.owners.clear();
+        self.owned_series.clear();
         for entity in &mut self.entities {
             entity.counted.clear();
             if let Some(more) = &mut entity.more {
@@ -390,8 +391,8 @@ impl Entities {
     }
 
     /// Gives to nobody what these have opened.
-    pub(super) fn give_to_nobody(&mut self, openers: &[Opener]) {
-        self.openers.iter_mut().filter(|opener| openers.contains(opener)).for_each(|opener| *opener = NOBODY);
+    pub(super) fn clear_owners(&mut self, owners: &[EntityOwner]) {
+        self.owners.iter_mut().filter(|owner| owners.contains(owner)).for_each(|owner| *owner = UNOWNED);
     }
 
     /// Gives an entity other values for its carried labels.
@@ -459,13 +460,13 @@ impl Entities {
                 new.inspect(|&new| known.metric = new).is_some()
             });
         }
-        let owners: Vec<_> =
-            self.owners.drain().filter_map(|(id, old)| Some((id, mapping.series(old)?))).collect();
-        self.owners.extend(owners);
+        let owned_series: Vec<_> =
+            self.owned_series.drain().filter_map(|(id, old)| Some((id, mapping.series(old)?))).collect();
+        self.owned_series.extend(owned_series);
         self
     }
 
-    /// Makes everything that refers to one series refer to another. Says how many owners moved.
+    /// Makes everything that refers to one series refer to another. Says how many owned_series moved.
     pub(super) fn redirect(&mut self, from: SeriesRef, to: SeriesRef) -> usize {
         let mut moved = 0;
         for id in 0..self.entities.len() as EntityId {
@@ -474,7 +475,7 @@ impl Entities {
             let Some(more) = &mut entity.more else { continue };
             if let Some(position) = more.owned.iter().position(|series| *series == from) {
                 more.owned.swap_remove(position);
-                self.owners.remove(&(id, from));
+                self.owned_series.remove(&(id, from));
                 moved += usize::from(self.own(id, to));
             }
         }

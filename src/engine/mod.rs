@@ -31,7 +31,7 @@ use crate::protocol::rejection::{Reason, Rejection};
 use crate::series;
 
 pub(crate) use counts::EntityCount;
-pub(crate) use entities::{NOBODY, Opener};
+pub(crate) use entities::{EntityOwner, UNOWNED};
 
 use abandon::At;
 use apply::{Context, Event, Scratch};
@@ -98,19 +98,19 @@ pub(crate) type Applied<'a> = (&'a str, u64);
 
 /// On whose behalf a line is applied.
 #[derive(Clone, Copy)]
-pub(crate) struct Origin<'a> {
+pub(crate) struct LineSource<'a> {
     /// To whom belongs what it opens.
-    pub(crate) opener: Opener,
+    pub(crate) entity_owner: EntityOwner,
     /// Whose entities are given up if it tells that its server has been restarted.
-    pub(crate) former: &'a dyn Fn() -> Vec<Opener>,
+    pub(crate) abandoned_by_restart: &'a dyn Fn() -> Vec<EntityOwner>,
     /// It is the engine's own: the abandonment of what was opened while its system was enabled.
-    pub(crate) is_own: bool,
+    pub(crate) is_internal: bool,
 }
 
-impl Origin<'_> {
+impl LineSource<'_> {
     /// A line without a session.
-    pub(crate) fn nobody() -> Self {
-        Origin { opener: NOBODY, former: &|| vec![NOBODY], is_own: false }
+    pub(crate) fn unowned() -> Self {
+        LineSource { entity_owner: UNOWNED, abandoned_by_restart: &|| vec![UNOWNED], is_internal: false }
     }
 }
 
@@ -167,7 +167,7 @@ impl Engine {
         let mut context = Context::new(&self.rules, &mut self.rdns, &self.hasher, &[]);
         for id in system.entities.all().collect::<Vec<_>>() {
             let plan = &catalog.entities[system.entities.kind(id)].gauges;
-            let event = Event { plan, line: "", fields: &fields, time: 0.0, opener: NOBODY };
+            let event = Event { plan, line: "", fields: &fields, time: 0.0, entity_owner: UNOWNED };
             if scratch.resolve_gauges(event, id, system, &mut context, wanted).is_ok() {
                 scratch.commit(event, system, &self.hasher);
             }
@@ -212,7 +212,7 @@ impl Engine {
 
     /// Applies one line, without its end, on nobody's behalf. `arrived` is Unix seconds. Whatever comes of it is counted.
     pub(crate) fn apply(&mut self, line: &str, arrived: f64) -> Result<(), Rejection> {
-        let applied = self.apply_for(line, arrived, Origin::nobody(), &mut |_| {});
+        let applied = self.apply_for(line, arrived, LineSource::unowned(), &mut |_| {});
         applied.inspect_err(|rejection| self.count_rejection(rejection.reason))
     }
 
@@ -221,11 +221,11 @@ impl Engine {
         &mut self,
         line: &str,
         arrived: f64,
-        origin: Origin<'_>,
+        source: LineSource<'_>,
         note: &mut dyn FnMut(String),
     ) -> Result<(), Rejection> {
         self.fields.scan(line)?;
-        self.apply_fields(line, arrived, origin, note)
+        self.apply_fields(line, arrived, source, note)
     }
 
     /// Counts a line that was rejected before it came here.
@@ -238,7 +238,7 @@ impl Engine {
         &mut self,
         line: &str,
         arrived: f64,
-        origin: Origin<'_>,
+        source: LineSource<'_>,
         note: &mut dyn FnMut(String),
     ) -> Result<(), Rejection> {
         let fields = &self.fields;
@@ -256,7 +256,7 @@ impl Engine {
             rejection
         };
         let enabled = &self.rules.enabled;
-        if !enabled.is_empty() && !enabled.contains(&catalog.name) && !origin.is_own {
+        if !enabled.is_empty() && !enabled.contains(&catalog.name) && !source.is_internal {
             let what = format!(
                 "{}: not in [systems] enabled, expected one of {}",
                 catalog.name,
@@ -268,10 +268,10 @@ impl Engine {
         if plan.restarts {
             let (at, name) =
                 (At { system: system_index, event: event_index, time, arrived }, plan.name.clone());
-            self.apply_restart(line, at, origin, note)
+            self.apply_restart(line, at, source, note)
                 .map_err(|rejection| Rejection { event: Some(name), ..rejection })?;
         } else {
-            let event = Event { plan, line, fields, time, opener: origin.opener };
+            let event = Event { plan, line, fields, time, entity_owner: source.entity_owner };
             let mut context = Context::new(&self.rules, &mut self.rdns, &self.hasher, &[]);
             if let Some(change) = apply::only_count(plan) {
                 self.scratch.count(event, change, system, &mut context).map_err(about)?;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::entities::{NOBODY, Opener, PART_END, SeriesRef};
+use super::entities::{EntityOwner, PART_END, SeriesRef, UNOWNED};
 use super::migrate::{Mapping, retext};
 use super::system::System;
 use super::{Engine, Rules};
@@ -83,7 +83,7 @@ impl Engine {
         &mut self,
         head: &v1::Head<'_>,
         image: &mut Reader<'_>,
-        sessions: impl Fn(Opener) -> bool,
+        sessions: impl Fn(EntityOwner) -> bool,
     ) -> Result<Vec<String>, Corrupt> {
         for v1::Count { name, count } in &head.rejected {
             // A reason of another version has no place here.
@@ -220,7 +220,7 @@ impl System {
         &mut self,
         written: &v1::System<'_>,
         image: &mut Reader<'_>,
-        sessions: &impl Fn(Opener) -> bool,
+        sessions: &impl Fn(EntityOwner) -> bool,
         dropped: &mut Vec<String>,
     ) -> Result<Vec<Option<u16>>, Corrupt> {
         let mapping = Mapping::new(&written.kinds, &written.metrics, &self.catalog);
@@ -262,7 +262,7 @@ impl System {
         written: &v1::System<'_>,
         mapping: &Mapping,
         image: &mut Reader<'_>,
-        sessions: &impl Fn(Opener) -> bool,
+        sessions: &impl Fn(EntityOwner) -> bool,
         dropped: &mut Vec<String>,
     ) -> Result<(), Corrupt> {
         let mut opened = Vec::with_capacity(written.entities as usize);
@@ -284,8 +284,8 @@ impl System {
                 opened.push(None);
                 continue;
             };
-            let opener = entity.session.filter(|&session| sessions(session)).unwrap_or(NOBODY);
-            let id = self.entities.reopen(mapped, kind.key.len(), entity.values, entity.opened_at, opener);
+            let owner = entity.session.filter(|&session| sessions(session)).unwrap_or(UNOWNED);
+            let id = self.entities.reopen(mapped, kind.key.len(), entity.values, entity.opened_at, owner);
             let id = id.ok_or_else(|| Corrupt("expected each key once".to_owned()))?;
             let def = &self.catalog.entities[mapped];
             if kind.labels != def.labels {

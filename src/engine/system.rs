@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hashbrown::DefaultHashBuilder;
 use smallvec::SmallVec;
 
-use super::entities::{Entities, EntityId, Opener, SeriesRef};
+use super::entities::{Entities, EntityId, EntityOwner, SeriesRef};
 use crate::catalog::model::{Catalog, EntityIndex, MetricKind};
 use crate::series::{Family, Shape};
 
@@ -145,8 +145,8 @@ impl System {
     }
 
     /// Whether an entity is abandoned with what these have opened.
-    pub(super) fn is_given_up(&self, id: EntityId, former: &[Opener]) -> bool {
-        former.contains(&self.entities.opener(id)) && self.catalog.entities[self.entities.kind(id)].owned
+    pub(super) fn is_abandoned_with(&self, id: EntityId, owners: &[EntityOwner]) -> bool {
+        owners.contains(&self.entities.owner(id)) && self.catalog.entities[self.entities.kind(id)].owned
     }
 
     /// Closes an entity and all within it, children first. [`Self::settle`] follows.

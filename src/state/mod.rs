@@ -14,7 +14,7 @@ pub(crate) mod tests;
 use std::sync::Arc;
 
 use crate::catalog::{self, CatalogText, Catalogs};
-use crate::engine::{Engine, NOBODY, Origin, Rules};
+use crate::engine::{Engine, LineSource, Rules, UNOWNED};
 use crate::protocol::control_line::ControlLine;
 use crate::protocol::rejection::{Reason, Rejection};
 use crate::state::boot::Boot;
@@ -175,8 +175,8 @@ impl State {
             return;
         }
         if owner {
-            let former = self.sessions.former_runs(producer);
-            self.abandon(&former, at, note);
+            let ended = self.sessions.disconnected_runs(producer);
+            self.abandon(&ended, at, note);
         }
         self.sessions.add(producer, instance, owner, uid);
     }
@@ -211,13 +211,13 @@ impl State {
         });
         let sessions = &self.sessions;
         let owner = session.and_then(|id| Some((id, sessions.get(id).filter(|session| session.owner)?)));
-        let former = || match owner {
-            Some((_, session)) => sessions.former_runs(&session.name.producer),
-            None => vec![NOBODY],
+        let abandoned = || match owner {
+            Some((_, session)) => sessions.disconnected_runs(&session.name.producer),
+            None => vec![UNOWNED],
         };
-        let opener = owner.map_or(NOBODY, |(id, _)| id);
-        let origin = Origin { opener, former: &former, is_own: false };
-        let mut lines = Lines { engine: &mut self.engine, at, origin, number, said_bye: false, note };
+        let owner = owner.map_or(UNOWNED, |(id, _)| id);
+        let source = LineSource { entity_owner: owner, abandoned_by_restart: &abandoned, is_internal: false };
+        let mut lines = Lines { engine: &mut self.engine, at, source, number, said_bye: false, note };
         if let Ok(text) = std::str::from_utf8(block) {
             let mut start = 0;
             for end in memchr::memchr_iter(b'\n', block) {
@@ -250,7 +250,7 @@ impl State {
 struct Lines<'a> {
     engine: &'a mut Engine,
     at: f64,
-    origin: Origin<'a>,
+    source: LineSource<'a>,
     /// The number of the latest line, in a session.
     number: Option<u64>,
     said_bye: bool,
@@ -270,7 +270,7 @@ impl Lines<'_> {
             Err(too_long(line_max))
         } else {
             let note = &mut *self.note;
-            self.engine.apply_for(line, self.at, self.origin, &mut |text| note(Note::Said(text)))
+            self.engine.apply_for(line, self.at, self.source, &mut |text| note(Note::Said(text)))
         };
         let Err(rejection) = result else {
             self.count();

@@ -6,7 +6,7 @@ use super::State;
 use super::boot::Boot;
 use super::sessions::Sessions;
 use crate::catalog::{self, CatalogText, Catalogs};
-use crate::engine::{Engine, NOBODY, Rules};
+use crate::engine::{Engine, Rules, UNOWNED};
 use crate::format::{self, Corrupt, Reader, v1};
 
 impl State {
@@ -45,7 +45,7 @@ impl State {
         let mut engine = Engine::default();
         // Start-up events have had their effect; only the rule itself is taken.
         engine.prepare(&catalogs.all, Rules::read_v1(&head.settings));
-        let known = |opener| opener == NOBODY || sessions.get(opener).is_some();
+        let known = |owner| owner == UNOWNED || sessions.get(owner).is_some();
         engine.read_v1(&head, &mut image, known)?.into_iter().for_each(note);
         image.end()?;
         let boot = head.boot.as_ref().map(Boot::read_v1);

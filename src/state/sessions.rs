@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use hashbrown::{Equivalent, HashMap};
 
-use crate::engine::Opener;
+use crate::engine::EntityOwner;
 use crate::format::{self, Corrupt, Reader, ensure, v1};
 use crate::limits;
 
-/// The number of a session, which is also the opener of its entities.
-pub(crate) type SessionId = Opener;
+/// The number of a session, which is also the owner of its entities.
+pub(crate) type SessionId = EntityOwner;
 
 /// The two names of a session.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -109,7 +109,7 @@ impl Sessions {
     }
 
     /// The runs of a producer whose connection has ended, but for those whose part was given up.
-    pub(super) fn former_runs(&self, producer: &str) -> Vec<SessionId> {
+    pub(super) fn disconnected_runs(&self, producer: &str) -> Vec<SessionId> {
         let runs = self
             .iter()
             .filter(|(_, run)| run.presence == Presence::Disconnected && run.name.producer == producer);

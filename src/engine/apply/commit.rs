@@ -2,7 +2,7 @@
 
 use super::{DefaultHashBuilder, Event, Handle, Resolved, Scratch, Set, System};
 use crate::catalog::model::{Change, FieldIndex, HandleIndex, MetricKind, Step, Then, Verb};
-use crate::engine::entities::{EntityId, NOBODY, PART_END, SeriesRef};
+use crate::engine::entities::{EntityId, PART_END, SeriesRef, UNOWNED};
 use crate::engine::system::Source;
 use crate::engine::transform;
 use crate::series::Family;
@@ -65,8 +65,8 @@ impl Scratch {
             .filter_map(|&parent| self.id(parent, system))
             .collect();
         let text = &self.keys[opening.text.clone()];
-        let opener = if system.catalog.entities[opening.kind].owned { event.opener } else { NOBODY };
-        let id = system.entities.open(opening.kind, text, opening.key, &parents, event.time, opener);
+        let owner = if system.catalog.entities[opening.kind].owned { event.entity_owner } else { UNOWNED };
+        let id = system.entities.open(opening.kind, text, opening.key, &parents, event.time, owner);
         self.opened.push(id);
         if system.catalog.entities[opening.kind].closes_when_empty {
             system.emptied.push(id);

@@ -3,7 +3,7 @@
 //! First [`Scratch::resolve`] looks up keys, fills labels and reads values for every step, without changing
 //! the system. All rejections happen there. Then [`Scratch::commit`] executes the steps in order and cannot
 //! fail. While an event that opens and closes several entities is resolved, the scratch memory holds what its
-//! earlier steps will do. `abandon` gives up the entities of former owners before both.
+//! earlier steps will do. `abandon` gives up the entities of abandoned owners before both.
 //!
 //! This file has the types that both halves share. `labels` fills labels; `count` is a short path for events
 //! that only count.
@@ -18,7 +18,7 @@ pub(super) use count::only_count;
 use hashbrown::DefaultHashBuilder;
 
 use super::Rules;
-use super::entities::{EntityId, Key, Opener};
+use super::entities::{EntityId, EntityOwner, Key};
 use super::rdns_cache::RdnsCache;
 use super::system::System;
 use crate::catalog::model::{EntityIndex, EventPlan};
@@ -34,7 +34,7 @@ pub(super) struct Event<'a> {
     /// Unix seconds.
     pub(super) time: f64,
     /// The owner of the entities that it opens.
-    pub(super) opener: Opener,
+    pub(super) entity_owner: EntityOwner,
 }
 
 /// What resolving needs besides the event and the system.
@@ -45,7 +45,7 @@ pub(super) struct Context<'a> {
     /// `[limits] entities`, for each system.
     pub(super) entities_max: usize,
     /// The owners whose entities an `abandon` step gives up.
-    pub(super) former: &'a [Opener],
+    pub(super) abandoned_owners: &'a [EntityOwner],
 }
 
 impl<'a> Context<'a> {
@@ -53,9 +53,9 @@ impl<'a> Context<'a> {
         rules: &Rules,
         names: &'a mut RdnsCache,
         hasher: &'a DefaultHashBuilder,
-        former: &'a [Opener],
+        abandoned_owners: &'a [EntityOwner],
     ) -> Self {
-        Context { privacy: rules.privacy, names, hasher, entities_max: rules.entities_max, former }
+        Context { privacy: rules.privacy, names, hasher, entities_max: rules.entities_max, abandoned_owners }
     }
 }
 

@@ -7,7 +7,7 @@ use crate::catalog::model::{
     Amount, AmountRange, AmountSource, Change, EntityIndex, EventPlan, FieldDef, FieldIndex, FieldUse,
     MetricIndex, Step, Then, Verb,
 };
-use crate::engine::entities::{EntityId, Key, Opener, PART_END};
+use crate::engine::entities::{EntityId, EntityOwner, Key, PART_END};
 use crate::engine::transform;
 use crate::limits;
 use crate::protocol::line::Value;
@@ -34,7 +34,7 @@ impl Scratch {
                     Resolved::Execute
                 }
                 Step::Abandon => {
-                    self.abandons = !context.former.is_empty();
+                    self.abandons = !context.abandoned_owners.is_empty();
                     Resolved::Execute
                 }
                 Step::Change(_) => Resolved::Skip,
@@ -156,7 +156,7 @@ impl Scratch {
         key: Range,
         hash: u64,
         system: &System,
-        former: &[Opener],
+        owners: &[EntityOwner],
     ) -> Option<Handle> {
         let key = &self.keys[key];
         let existing = system.entities.find_hashed(kind, key, hash).map(Handle::Existing);
@@ -166,10 +166,10 @@ impl Scratch {
         [opened.map(Handle::New), existing]
             .into_iter()
             .flatten()
-            .find(|&handle| !self.is_closed(handle, system, former))
+            .find(|&handle| !self.is_closed(handle, system, owners))
     }
 
-    fn is_closed(&self, handle: Handle, system: &System, former: &[Opener]) -> bool {
+    fn is_closed(&self, handle: Handle, system: &System, owners: &[EntityOwner]) -> bool {
         if self.closed.is_empty() && !self.reset && !self.abandons {
             return false;
         }
@@ -178,7 +178,8 @@ impl Scratch {
         let mut next = 0;
         while let Some(&handle) = rest.get(next) {
             next += 1;
-            let is_existing_closed = |id| self.reset || (self.abandons && system.is_given_up(id, former));
+            let is_existing_closed =
+                |id| self.reset || (self.abandons && system.is_abandoned_with(id, owners));
             let parents: SmallVec<[Handle; 2]> = match handle {
                 _ if self.closed.contains(&handle) => return true,
                 Handle::Existing(id) if is_existing_closed(id) => return true,
@@ -213,7 +214,7 @@ impl Scratch {
         };
         let key = text.start..text.start + key_bytes;
         let hash = system.entities.hash(&self.keys[key.clone()]);
-        if let Some(found) = self.find(*entity, key.clone(), hash, system, context.former) {
+        if let Some(found) = self.find(*entity, key.clone(), hash, system, context.abandoned_owners) {
             if ensure.is_some() {
                 self.handles[*handle] = Some(found);
                 return Ok(Resolved::Execute);
@@ -227,7 +228,7 @@ impl Scratch {
                 return Ok(Resolved::Skip);
             };
             let hash = system.entities.hash(&self.keys[key.clone()]);
-            match self.find(*kind, key.clone(), hash, system, context.former) {
+            match self.find(*kind, key.clone(), hash, system, context.abandoned_owners) {
                 Some(parent) => self.parents.push(parent),
                 None => return Err(self.not_open(*kind, key, system)),
             }
@@ -264,7 +265,7 @@ impl Scratch {
         let Step::Find { entity, handle, key, then } = step else { return Ok(Resolved::Skip) };
         let Some((key, _)) = self.push_parts(event, key, key.len())? else { return Ok(Resolved::Skip) };
         let hash = system.entities.hash(&self.keys[key.clone()]);
-        let Some(found) = self.find(*entity, key.clone(), hash, system, context.former) else {
+        let Some(found) = self.find(*entity, key.clone(), hash, system, context.abandoned_owners) else {
             return Err(self.not_open(*entity, key, system));
         };
         self.handles[*handle] = Some(found);
