@@ -30,14 +30,14 @@ impl Engine {
     }
 
     /// The machine has been started anew: what no session owns was opened by processes that are no more. Start-up events that
-    /// open something are taken off the rules, so that the configuration that comes next brings its own.
+    /// open something are taken off the settings, so that the configuration that comes next brings its own.
     pub(crate) fn reboot(&mut self, now: f64, note: &mut dyn FnMut(String)) {
         self.abandon(&[UNOWNED], now, note);
-        let mut startup = std::mem::take(&mut self.rules.startup);
+        let mut startup = std::mem::take(&mut self.settings.startup);
         startup.retain(|line| {
             !self.plan_of(line).is_some_and(|(system, event)| opens(&self.catalogs[system].events[event]))
         });
-        self.rules.startup = startup;
+        self.settings.startup = startup;
     }
 
     fn abandon_in(&mut self, system: usize, owners: &[EntityOwner], now: f64, note: &mut dyn FnMut(String)) {
@@ -84,13 +84,13 @@ impl Engine {
         let (mut scratch, fields) = (Scratch::default(), std::mem::take(&mut self.fields));
         let event = Event { plan, line, fields: &fields, time: at.time, entity_owner: source.entity_owner };
         let abandons = plan.steps.first() == Some(&Step::Abandon);
-        let forgets = plan.steps.contains(&Step::Reset) || (abandons && self.rules.restart_resets);
+        let forgets = plan.steps.contains(&Step::Reset) || (abandons && self.settings.restart_resets);
         let mut resolved = self.resolve_in(at.system, &mut scratch, event, &owners);
         let begins = resolved.is_ok();
         if begins && abandons {
             self.systems[at.system].show(&self.hasher);
             self.abandon_in(at.system, &owners, at.time, note);
-            if self.rules.restart_resets {
+            if self.settings.restart_resets {
                 self.systems[at.system].forget_series(&self.hasher);
                 self.fill_gauges(at.system, &|_| true);
             }
@@ -118,14 +118,14 @@ impl Engine {
         event: Event<'_>,
         owners: &[EntityOwner],
     ) -> Result<(), Rejection> {
-        let mut context = Context::new(&self.rules, &mut self.rdns, &self.hasher, owners);
+        let mut context = Context::new(&self.settings, &mut self.rdns, &self.hasher, owners);
         scratch.resolve(event, &self.systems[system], &mut context)
     }
 
     /// Start-up events stand for what a server does not tell again after its restart. Those that tell of a restart themselves are
     /// left out.
     fn start_up(&mut self, system: usize, forgets: bool, now: f64, note: &mut dyn FnMut(String)) {
-        let lines = self.rules.startup.clone();
+        let lines = self.settings.startup.clone();
         for line in lines {
             let Some((of, event)) = self.plan_of(&line) else { continue };
             if of != system || self.catalogs[of].events[event].restarts || !self.is_due(&line, forgets) {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::entities::{Entity, PART_END, SeriesRef};
 use super::persist::{kinds_of, metrics_of};
 use super::system::System;
-use super::{Engine, Rules};
+use super::{Engine, EngineSettings};
 use crate::catalog::Catalog;
 use crate::catalog::model::{EntityDef, EntityIndex, MetricIndex, MetricKind};
 use crate::format::v1;
@@ -110,19 +110,19 @@ pub(super) struct Migrated {
 
 impl Engine {
     /// Puts `catalogs` in force.
-    pub(super) fn migrate(&mut self, catalogs: &[Arc<Catalog>], rules: &Rules) -> Migrated {
+    pub(super) fn migrate(&mut self, catalogs: &[Arc<Catalog>], settings: &EngineSettings) -> Migrated {
         let Migrated { mut dropped, mut changed } = Migrated::default();
         let mut former = std::mem::take(&mut self.systems);
         for catalog in catalogs {
             let position = former.iter().position(|system| system.catalog.name == catalog.name);
             let mut system = match position.map(|position| former.swap_remove(position)) {
-                None => System::new(Arc::clone(catalog), rules.series_max, &self.hasher),
+                None => System::new(Arc::clone(catalog), settings.series_max, &self.hasher),
                 Some(mut same) if *same.catalog == **catalog => {
                     same.catalog = Arc::clone(catalog);
                     same
                 }
                 Some(former) => {
-                    let mut system = System::new(Arc::clone(catalog), rules.series_max, &self.hasher);
+                    let mut system = System::new(Arc::clone(catalog), settings.series_max, &self.hasher);
                     let kept = system.take_over(former, &mut dropped);
                     changed.push((self.systems.len(), kept));
                     if system.shown {
@@ -131,7 +131,7 @@ impl Engine {
                     system
                 }
             };
-            system.set_series_max(rules.series_max);
+            system.set_series_max(settings.series_max);
             self.systems.push(system);
         }
         dropped.extend(former.iter().filter(|system| system.shown).map(|system| {

@@ -42,7 +42,7 @@ use system::System;
 
 /// The settings that the engine goes by.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Rules {
+pub(crate) struct EngineSettings {
     /// `[limits] series_per_metric`.
     pub(crate) series_max: usize,
     /// `[limits] entities`.
@@ -61,9 +61,9 @@ pub(crate) struct Rules {
     pub(crate) restart_resets: bool,
 }
 
-impl From<&Settings> for Rules {
+impl From<&Settings> for EngineSettings {
     fn from(settings: &Settings) -> Self {
-        Rules {
+        EngineSettings {
             series_max: settings.series_per_metric,
             entities_max: settings.entities,
             privacy: settings.privacy,
@@ -78,7 +78,7 @@ impl From<&Settings> for Rules {
 
 /// All state that events make.
 pub(crate) struct Engine {
-    rules: Rules,
+    settings: EngineSettings,
     hasher: DefaultHashBuilder,
     systems: Vec<System>,
     /// Their catalogs once more, to be read while a system changes.
@@ -119,7 +119,7 @@ impl Default for Engine {
     fn default() -> Self {
         let hasher = DefaultHashBuilder::default();
         Engine {
-            rules: Rules { startup: Vec::new(), ..Rules::from(&Settings::default()) },
+            settings: EngineSettings { startup: Vec::new(), ..EngineSettings::from(&Settings::default()) },
             events: HashMap::with_hasher(hasher.clone()),
             hasher,
             systems: Vec::new(),
@@ -135,12 +135,17 @@ impl Default for Engine {
 }
 
 impl Engine {
-    /// Goes on, or begins, with these catalogs and rules: what is there and no longer fits is dropped, the enabled
+    /// Goes on, or begins, with these catalogs and settings: what is there and no longer fits is dropped, the enabled
     /// systems are shown, and start-up events that are new are applied. Returns what was dropped or rejected.
-    pub(crate) fn configure(&mut self, catalogs: &[Arc<Catalog>], rules: Rules, now: f64) -> Vec<String> {
+    pub(crate) fn configure(
+        &mut self,
+        catalogs: &[Arc<Catalog>],
+        settings: EngineSettings,
+        now: f64,
+    ) -> Vec<String> {
         let startup: Vec<String> =
-            rules.startup.iter().filter(|line| !self.rules.startup.contains(line)).cloned().collect();
-        let dropped = self.prepare(catalogs, rules);
+            settings.startup.iter().filter(|line| !self.settings.startup.contains(line)).cloned().collect();
+        let dropped = self.prepare(catalogs, settings);
         self.show_enabled();
         let rejected = self.apply_own(startup, now);
         let rejected =
@@ -149,9 +154,9 @@ impl Engine {
     }
 
     /// The same without showing systems or applying events.
-    pub(crate) fn prepare(&mut self, catalogs: &[Arc<Catalog>], rules: Rules) -> Vec<String> {
-        let Migrated { dropped, changed } = self.migrate(catalogs, &rules);
-        self.rules = rules;
+    pub(crate) fn prepare(&mut self, catalogs: &[Arc<Catalog>], settings: EngineSettings) -> Vec<String> {
+        let Migrated { dropped, changed } = self.migrate(catalogs, &settings);
+        self.settings = settings;
         self.index();
         for (system, kept) in changed {
             self.fill_gauges(system, &|metric| !kept.contains(&metric));
@@ -164,7 +169,7 @@ impl Engine {
         let system = &mut self.systems[system_index];
         let catalog = Arc::clone(&system.catalog);
         let (mut scratch, fields) = (Scratch::default(), Fields::default());
-        let mut context = Context::new(&self.rules, &mut self.rdns, &self.hasher, &[]);
+        let mut context = Context::new(&self.settings, &mut self.rdns, &self.hasher, &[]);
         for id in system.entities.all().collect::<Vec<_>>() {
             let plan = &catalog.entities[system.entities.kind(id)].gauges;
             let event = Event { plan, line: "", fields: &fields, time: 0.0, entity_owner: UNOWNED };
@@ -174,9 +179,9 @@ impl Engine {
         }
     }
 
-    /// The rules in force.
-    pub(crate) fn rules(&self) -> &Rules {
-        &self.rules
+    /// The settings in force.
+    pub(crate) fn settings(&self) -> &EngineSettings {
+        &self.settings
     }
 
     fn index(&mut self) {
@@ -187,12 +192,12 @@ impl Engine {
                 self.events.insert(event.name.as_str().into(), (system_index, event_index));
             }
         }
-        self.shown = exposition::order(&self.systems, self.rules.aliases);
+        self.shown = exposition::order(&self.systems, self.settings.aliases);
     }
 
     fn show_enabled(&mut self) {
         for system in &mut self.systems {
-            if !system.shown && self.rules.enabled.contains(&system.catalog.name) {
+            if !system.shown && self.settings.enabled.contains(&system.catalog.name) {
                 system.show(&self.hasher);
             }
         }
@@ -255,12 +260,12 @@ impl Engine {
             rejection.event = Some(plan.name.clone());
             rejection
         };
-        let enabled = &self.rules.enabled;
+        let enabled = &self.settings.enabled;
         if !enabled.is_empty() && !enabled.contains(&catalog.name) && !source.is_internal {
             let what = format!(
                 "{}: not in [systems] enabled, expected one of {}",
                 catalog.name,
-                self.rules.enabled.join(", ")
+                self.settings.enabled.join(", ")
             );
             return Err(about(Rejection::new(Reason::DisabledSystem, what)));
         }
@@ -272,7 +277,7 @@ impl Engine {
                 .map_err(|rejection| Rejection { event: Some(name), ..rejection })?;
         } else {
             let event = Event { plan, line, fields, time, entity_owner: source.entity_owner };
-            let mut context = Context::new(&self.rules, &mut self.rdns, &self.hasher, &[]);
+            let mut context = Context::new(&self.settings, &mut self.rdns, &self.hasher, &[]);
             if let Some(change) = apply::only_count(plan) {
                 self.scratch.count(event, change, system, &mut context).map_err(about)?;
             } else {
@@ -312,7 +317,7 @@ impl Engine {
     /// The name of an address has become known: it replaces the number in all series.
     pub(crate) fn learn_name(&mut self, ip: IpAddr, name: &str) {
         self.rdns.learn(ip, name);
-        if self.rules.privacy.deidentify || self.rules.privacy.numeric {
+        if self.settings.privacy.deidentify || self.settings.privacy.numeric {
             return;
         }
         for system in &mut self.systems {

@@ -5,14 +5,14 @@ use std::borrow::Cow;
 use super::entities::{EntityOwner, PART_END, SeriesRef, UNOWNED};
 use super::migrate::{Mapping, retext};
 use super::system::System;
-use super::{Engine, Rules};
+use super::{Engine, EngineSettings};
 use crate::catalog::model::{Catalog, MetricIndex, MetricKind};
 use crate::config::Settings;
 use crate::format::{self, Corrupt, Reader, ensure, v1};
 use crate::protocol::rejection::Reason;
 use crate::series::Family;
 
-impl Rules {
+impl EngineSettings {
     /// The settings as they are written to disk.
     pub(crate) fn written(&self) -> Vec<v1::Setting<'_>> {
         let one = |key, value: String| v1::Setting { key, value: Cow::Owned(value) };
@@ -35,36 +35,37 @@ impl Rules {
     }
 
     /// Reads settings that version 1 has written. What is missing, or not of its kind, has its default.
-    pub(crate) fn read_v1(settings: &[v1::Setting<'_>]) -> Self {
+    pub(crate) fn read_v1(written: &[v1::Setting<'_>]) -> Self {
         fn set<T: std::str::FromStr>(target: &mut T, value: &str) {
             if let Ok(value) = value.parse() {
                 *target = value;
             }
         }
-        let mut rules = Rules { startup: Vec::new(), ..Rules::from(&Settings::default()) };
-        for v1::Setting { key, value } in settings {
+        let mut settings =
+            EngineSettings { startup: Vec::new(), ..EngineSettings::from(&Settings::default()) };
+        for v1::Setting { key, value } in written {
             match *key {
-                "limits.series_per_metric" => set(&mut rules.series_max, value),
-                "limits.entities" => set(&mut rules.entities_max, value),
-                "privacy.deidentify" => set(&mut rules.privacy.deidentify, value),
-                "privacy.numeric" => set(&mut rules.privacy.numeric, value),
-                "privacy.quiet" => set(&mut rules.privacy.quiet, value),
-                "stats.aliases" => set(&mut rules.aliases, value),
-                "events.max_line" => set(&mut rules.line_max, value),
-                "systems.restart_resets" => set(&mut rules.restart_resets, value),
-                "systems.enabled" => rules.enabled.push(value.to_string()),
-                "startup.line" => rules.startup.push(value.to_string()),
+                "limits.series_per_metric" => set(&mut settings.series_max, value),
+                "limits.entities" => set(&mut settings.entities_max, value),
+                "privacy.deidentify" => set(&mut settings.privacy.deidentify, value),
+                "privacy.numeric" => set(&mut settings.privacy.numeric, value),
+                "privacy.quiet" => set(&mut settings.privacy.quiet, value),
+                "stats.aliases" => set(&mut settings.aliases, value),
+                "events.max_line" => set(&mut settings.line_max, value),
+                "systems.restart_resets" => set(&mut settings.restart_resets, value),
+                "systems.enabled" => settings.enabled.push(value.to_string()),
+                "startup.line" => settings.startup.push(value.to_string()),
                 _ => {}
             }
         }
-        rules
+        settings
     }
 }
 
 impl Engine {
     /// What is written of the engine before its systems, into the head of an image.
     pub(crate) fn written<'a>(&'a self, head: &mut v1::Head<'a>) {
-        head.settings = self.rules.written();
+        head.settings = self.settings.written();
         head.rejected =
             self.rejected().map(|(reason, count)| v1::Count { name: reason.name(), count }).collect();
         head.times_ignored = self.times_ignored;

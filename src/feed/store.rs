@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::rejection_log::RejectionLog;
 use crate::catalog::Catalogs;
 use crate::clock;
-use crate::engine::Rules;
+use crate::engine::EngineSettings;
 use crate::journal::{Journal, Lsn};
 use crate::protocol::rejection::Rejection;
 use crate::protocol::shorthand::EventSpec;
@@ -225,15 +225,15 @@ impl Store {
         self.record(&Record::Started { at, boot: Cow::Owned(boot) }, "");
     }
 
-    /// Goes on with these catalogs and rules, unless they are in force already.
-    pub(super) fn configure(&mut self, catalogs: &Catalogs, rules: Rules) {
-        if self.state.is_configured(&catalogs.texts, &rules) {
+    /// Goes on with these catalogs and settings, unless they are in force already.
+    pub(super) fn configure(&mut self, catalogs: &Catalogs, settings: EngineSettings) {
+        if self.state.is_configured(&catalogs.texts, &settings) {
             return;
         }
         let at = clock::unix_seconds();
         let texts = Cow::Borrowed(&*catalogs.texts);
-        self.append(&Record::Configured { at, rules: Cow::Borrowed(&rules), catalogs: texts });
-        for said in self.state.configure(catalogs, rules, at) {
+        self.append(&Record::Configured { at, settings: Cow::Borrowed(&settings), catalogs: texts });
+        for said in self.state.configure(catalogs, settings, at) {
             log::warn!("{said}");
         }
     }
@@ -281,7 +281,7 @@ impl Store {
         }
         self.note_boot();
         match former.configuration() {
-            Ok((catalogs, rules)) => self.configure(&catalogs, rules),
+            Ok((catalogs, settings)) => self.configure(&catalogs, settings),
             Err(error) => log::error!("{error}"),
         }
         true

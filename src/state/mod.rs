@@ -14,7 +14,7 @@ pub(crate) mod tests;
 use std::sync::Arc;
 
 use crate::catalog::{self, CatalogText, Catalogs};
-use crate::engine::{Engine, LineSource, Rules, UNOWNED};
+use crate::engine::{Engine, EngineSettings, LineSource, UNOWNED};
 use crate::protocol::control_line::ControlLine;
 use crate::protocol::rejection::{Reason, Rejection};
 use crate::state::boot::Boot;
@@ -61,21 +61,26 @@ impl State {
         State { fallback, ..State::default() }
     }
 
-    /// Whether these catalogs and rules are in force.
-    pub(crate) fn is_configured(&self, texts: &[CatalogText], rules: &Rules) -> bool {
-        *self.texts == *texts && self.engine.rules() == rules
+    /// Whether these catalogs and settings are in force.
+    pub(crate) fn is_configured(&self, texts: &[CatalogText], settings: &EngineSettings) -> bool {
+        *self.texts == *texts && self.engine.settings() == settings
     }
 
-    /// The catalogs and rules in force.
-    pub(crate) fn configuration(&self) -> Result<(Catalogs, Rules), String> {
+    /// The catalogs and settings in force.
+    pub(crate) fn configuration(&self) -> Result<(Catalogs, EngineSettings), String> {
         let catalogs = catalog::read_texts(&self.texts)?;
-        Ok((catalogs, self.engine.rules().clone()))
+        Ok((catalogs, self.engine.settings().clone()))
     }
 
-    /// Goes on with other catalogs and rules. Returns what the log should say.
-    pub(crate) fn configure(&mut self, catalogs: &Catalogs, rules: Rules, at: f64) -> Vec<String> {
+    /// Goes on with other catalogs and settings. Returns what the log should say.
+    pub(crate) fn configure(
+        &mut self,
+        catalogs: &Catalogs,
+        settings: EngineSettings,
+        at: f64,
+    ) -> Vec<String> {
         self.texts = Arc::clone(&catalogs.texts);
-        self.engine.configure(&catalogs.all, rules, at)
+        self.engine.configure(&catalogs.all, settings, at)
     }
 
     /// Applies one record. Says whether its lines held the end of their session.
@@ -85,10 +90,10 @@ impl State {
         note: &mut dyn FnMut(Note<'_>),
     ) -> Result<bool, ReplayError> {
         match *record {
-            Record::Configured { at, ref rules, ref catalogs } => {
+            Record::Configured { at, ref settings, ref catalogs } => {
                 let catalogs =
                     persist::readable(catalogs, &self.fallback, &mut |text| note(Note::Said(text)));
-                for text in self.configure(&catalogs, rules.clone().into_owned(), at) {
+                for text in self.configure(&catalogs, settings.clone().into_owned(), at) {
                     note(Note::Said(text));
                 }
             }
@@ -260,7 +265,7 @@ struct Lines<'a> {
 impl Lines<'_> {
     fn line(&mut self, line: &str) {
         let line = line.strip_suffix('\r').unwrap_or(line);
-        let line_max = self.engine.rules().line_max;
+        let line_max = self.engine.settings().line_max;
         if is_blank(line.as_bytes()) {
             return;
         }

@@ -6,7 +6,7 @@ use super::State;
 use super::boot::Boot;
 use super::sessions::Sessions;
 use crate::catalog::{self, CatalogText, Catalogs};
-use crate::engine::{Engine, Rules, UNOWNED};
+use crate::engine::{Engine, EngineSettings, UNOWNED};
 use crate::format::{self, Corrupt, Reader, v1};
 
 impl State {
@@ -44,7 +44,7 @@ impl State {
         let sessions = Sessions::read_v1(head.sessions, &mut image)?;
         let mut engine = Engine::default();
         // Start-up events have had their effect; only the rule itself is taken.
-        engine.prepare(&catalogs.all, Rules::read_v1(&head.settings));
+        engine.prepare(&catalogs.all, EngineSettings::read_v1(&head.settings));
         let known = |owner| owner == UNOWNED || sessions.get(owner).is_some();
         engine.read_v1(&head, &mut image, known)?.into_iter().for_each(note);
         image.end()?;

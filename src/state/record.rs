@@ -6,15 +6,15 @@ use std::net::IpAddr;
 
 use super::boot::Boot;
 use crate::catalog::CatalogText;
-use crate::engine::Rules;
+use crate::engine::EngineSettings;
 use crate::format::{self, Corrupt, v1};
 use crate::protocol::rejection::Reason;
 
 /// One change, with everything that its result depends on. Times are Unix seconds.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Record<'a> {
-    /// The catalogs and rules for all that follows.
-    Configured { at: f64, rules: Cow<'a, Rules>, catalogs: Cow<'a, [CatalogText]> },
+    /// The catalogs and settings for all that follows.
+    Configured { at: f64, settings: Cow<'a, EngineSettings>, catalogs: Cow<'a, [CatalogText]> },
     /// A session has begun, or its producer has come back to it. `owner`: what it opens belongs to it.
     Hello { at: f64, producer: &'a str, instance: &'a str, owner: bool, uid: Option<u32> },
     /// Whole lines of one producer with their ends, as they came; without a position they belong to no session.
@@ -45,9 +45,9 @@ impl<'a> Record<'a> {
     /// Appends the record as it is written to disk.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         match *self {
-            Record::Configured { at, ref rules, ref catalogs } => {
+            Record::Configured { at, ref settings, ref catalogs } => {
                 let catalogs = catalogs.iter().map(CatalogText::written).collect();
-                format::put(out, &v1::Record::Configured { at, settings: rules.written(), catalogs });
+                format::put(out, &v1::Record::Configured { at, settings: settings.written(), catalogs });
             }
             Record::Hello { at, producer, instance, owner, uid } => {
                 format::put(out, &v1::Record::Hello { at, producer, instance, owner, uid });
@@ -81,7 +81,7 @@ impl<'a> Record<'a> {
         Ok(match format::read(bytes)? {
             v1::Record::Configured { at, settings, catalogs } => Record::Configured {
                 at,
-                rules: Cow::Owned(Rules::read_v1(&settings)),
+                settings: Cow::Owned(EngineSettings::read_v1(&settings)),
                 catalogs: catalogs.iter().map(CatalogText::read_v1).collect(),
             },
             v1::Record::Hello { at, producer, instance, owner, uid } => {

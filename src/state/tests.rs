@@ -145,27 +145,27 @@ inc = t_total{colour=\"restarts\"}
 ";
 
 /// Settings and catalogs that differ in what they take away and bring.
-fn configuration(variant: u8) -> (Rules, Vec<CatalogText>) {
-    let mut rules = Rules::from(&Settings::default());
-    rules.privacy.numeric = false;
+fn configuration(variant: u8) -> (EngineSettings, Vec<CatalogText>) {
+    let mut settings = EngineSettings::from(&Settings::default());
+    settings.privacy.numeric = false;
     let mut texts = catalog::load(None).unwrap().texts.to_vec();
     match variant {
-        1 => rules.series_max = 3,
+        1 => settings.series_max = 3,
         2 => {
             let lines = [r#"{"event":"signaling.server_started"}"#, r#"{"event":"t.on","a":0}"#];
-            rules.startup = lines.map(str::to_owned).to_vec();
-            rules.restart_resets = true;
+            settings.startup = lines.map(str::to_owned).to_vec();
+            settings.restart_resets = true;
         }
         3 => {
             texts.truncate(2);
-            rules.entities_max = 4;
+            settings.entities_max = 4;
         }
         _ => {}
     }
     if variant != 1 {
         texts.push(CatalogText { file: Cow::Borrowed("local.ini"), text: Cow::Borrowed(LOCAL) });
     }
-    (rules, texts)
+    (settings, texts)
 }
 
 fn number(seed: u32, index: usize) -> u32 {
@@ -226,10 +226,10 @@ impl Life {
         };
         match step {
             Step::Configure(variant) => {
-                let (rules, texts) = configuration(*variant);
+                let (settings, texts) = configuration(*variant);
                 self.catalogs = catalog::read_texts(&texts).unwrap().all;
-                let (rules, catalogs) = (Cow::Owned(rules), Cow::Owned(texts));
-                self.record(&Record::Configured { at, rules, catalogs }, record);
+                let (settings, catalogs) = (Cow::Owned(settings), Cow::Owned(texts));
+                self.record(&Record::Configured { at, settings, catalogs }, record);
             }
             Step::Hello { session, owner } => {
                 let (producer, instance) = names(*session);
@@ -416,8 +416,8 @@ fn a_stored_catalog_that_cannot_be_read_costs_what_no_longer_fits_alone() {
     assert_eq!(counted(&shown(&mut with)), counted(&before));
 
     // The same catalogs in a record of the journal.
-    let rules = Cow::Owned(with.engine.rules().clone());
-    let record = Record::Configured { at: 0.0, rules, catalogs: Cow::Borrowed(&life.state.texts) };
+    let settings = Cow::Owned(with.engine.settings().clone());
+    let record = Record::Configured { at: 0.0, settings, catalogs: Cow::Borrowed(&life.state.texts) };
     let mut said = Vec::new();
     let mut note = |note: Note<'_>| {
         if let Note::Said(text) = note {

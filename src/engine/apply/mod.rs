@@ -17,7 +17,7 @@ pub(super) use count::only_count;
 
 use hashbrown::DefaultHashBuilder;
 
-use super::Rules;
+use super::EngineSettings;
 use super::entities::{EntityId, EntityOwner, Key};
 use super::rdns_cache::RdnsCache;
 use super::system::System;
@@ -50,12 +50,18 @@ pub(super) struct Context<'a> {
 
 impl<'a> Context<'a> {
     pub(super) fn new(
-        rules: &Rules,
+        settings: &EngineSettings,
         names: &'a mut RdnsCache,
         hasher: &'a DefaultHashBuilder,
         abandoned_owners: &'a [EntityOwner],
     ) -> Self {
-        Context { privacy: rules.privacy, names, hasher, entities_max: rules.entities_max, abandoned_owners }
+        Context {
+            privacy: settings.privacy,
+            names,
+            hasher,
+            entities_max: settings.entities_max,
+            abandoned_owners,
+        }
     }
 }
 
