@@ -88,7 +88,7 @@ impl Engine {
         let mut resolved = self.resolve_in(at.system, &mut scratch, event, &owners);
         let begins = resolved.is_ok();
         if begins && abandons {
-            self.systems[at.system].show(&self.hasher);
+            self.systems[at.system].expose(&self.hasher);
             self.abandon_in(at.system, &owners, at.time, note);
             if self.settings.restart_resets {
                 self.systems[at.system].forget_series(&self.hasher);
@@ -99,7 +99,7 @@ impl Engine {
         }
         if resolved.is_ok() {
             let system = &mut self.systems[at.system];
-            system.show(&self.hasher);
+            system.expose(&self.hasher);
             scratch.commit(event, system, &self.hasher);
             system.label_cuts += scratch.cuts();
             system.applied[at.event] += 1;

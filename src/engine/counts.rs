@@ -5,7 +5,7 @@ use super::system::System;
 use crate::catalog::Catalog;
 
 /// The entities of a system.
-pub(crate) struct Census<'a> {
+pub(crate) struct SystemCounts<'a> {
     /// Its catalog.
     pub(crate) catalog: &'a Catalog,
     /// One for each kind of the catalog that producers report.
@@ -34,9 +34,9 @@ pub(crate) struct Oldest<'a> {
 
 impl Engine {
     /// Of the systems shown. `now` is Unix seconds.
-    pub(crate) fn census(&self, now: f64) -> Vec<Census<'_>> {
-        let shown = self.systems.iter().filter(|system| system.shown);
-        shown.map(|system| Census { catalog: &system.catalog, kinds: kinds(system, now) }).collect()
+    pub(crate) fn counts(&self, now: f64) -> Vec<SystemCounts<'_>> {
+        let exposed = self.systems.iter().filter(|system| system.exposed);
+        exposed.map(|system| SystemCounts { catalog: &system.catalog, kinds: kinds(system, now) }).collect()
     }
 }
 

@@ -125,8 +125,8 @@ impl Engine {
                     let mut system = System::new(Arc::clone(catalog), settings.series_max, &self.hasher);
                     let kept = system.take_over(former, &mut dropped);
                     changed.push((self.systems.len(), kept));
-                    if system.shown {
-                        system.show(&self.hasher);
+                    if system.exposed {
+                        system.expose(&self.hasher);
                     }
                     system
                 }
@@ -134,7 +134,7 @@ impl Engine {
             system.set_series_max(settings.series_max);
             self.systems.push(system);
         }
-        dropped.extend(former.iter().filter(|system| system.shown).map(|system| {
+        dropped.extend(former.iter().filter(|system| system.exposed).map(|system| {
             format!("{}: its catalog is gone, so are its {} series", system.catalog.name, system.series())
         }));
         Migrated { dropped, changed }
@@ -196,7 +196,7 @@ impl System {
             }
         }
         self.label_cuts = former.label_cuts;
-        self.shown = former.shown;
+        self.exposed = former.exposed;
         mapping.metrics.into_iter().flatten().map(MetricIndex::from).collect()
     }
 }

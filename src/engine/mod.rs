@@ -3,7 +3,7 @@
 //!
 //! The engine belongs to one thread, holds no sockets or files, and asks for no time: every event brings its own. So
 //! the same lines with the same times give the same state, wherever they come from. `entities` is what is open,
-//! `apply` does the events, `restart` what ends without one, `adopt` carries state over to changed catalogs, `render` shows it, `census` counts what is open.
+//! `apply` does the events, `restart` what ends without one, `adopt` carries state over to changed catalogs, `render` shows it, `counts` counts what is open.
 
 mod abandon;
 mod apply;
@@ -35,7 +35,7 @@ pub(crate) use entities::{EntityOwner, UNOWNED};
 
 use abandon::At;
 use apply::{Context, Event, Scratch};
-use exposition::Shown;
+use exposition::ExposedFamily;
 use migrate::Migrated;
 use rdns_cache::RdnsCache;
 use system::System;
@@ -85,7 +85,7 @@ pub(crate) struct Engine {
     catalogs: Vec<Arc<Catalog>>,
     /// System and event by the event's name.
     events: HashMap<Box<str>, (usize, usize), DefaultHashBuilder>,
-    shown: Vec<Shown>,
+    exposition: Vec<ExposedFamily>,
     rdns: RdnsCache,
     rejected: [u64; Reason::ALL.len()],
     times_ignored: u64,
@@ -124,7 +124,7 @@ impl Default for Engine {
             hasher,
             systems: Vec::new(),
             catalogs: Vec::new(),
-            shown: Vec::new(),
+            exposition: Vec::new(),
             rdns: RdnsCache::default(),
             rejected: [0; Reason::ALL.len()],
             times_ignored: 0,
@@ -146,7 +146,7 @@ impl Engine {
         let startup: Vec<String> =
             settings.startup.iter().filter(|line| !self.settings.startup.contains(line)).cloned().collect();
         let dropped = self.prepare(catalogs, settings);
-        self.show_enabled();
+        self.expose_enabled();
         let rejected = self.apply_own(startup, now);
         let rejected =
             rejected.into_iter().map(|(line, rejection)| format!("[startup] event {line}: {rejection}"));
@@ -192,13 +192,13 @@ impl Engine {
                 self.events.insert(event.name.as_str().into(), (system_index, event_index));
             }
         }
-        self.shown = exposition::order(&self.systems, self.settings.aliases);
+        self.exposition = exposition::order(&self.systems, self.settings.aliases);
     }
 
-    fn show_enabled(&mut self) {
+    fn expose_enabled(&mut self) {
         for system in &mut self.systems {
-            if !system.shown && self.settings.enabled.contains(&system.catalog.name) {
-                system.show(&self.hasher);
+            if !system.exposed && self.settings.enabled.contains(&system.catalog.name) {
+                system.expose(&self.hasher);
             }
         }
     }
@@ -282,8 +282,8 @@ impl Engine {
                 self.scratch.count(event, change, system, &mut context).map_err(about)?;
             } else {
                 self.scratch.resolve(event, system, &mut context).map_err(about)?;
-                if !system.shown {
-                    system.show(&self.hasher);
+                if !system.exposed {
+                    system.expose(&self.hasher);
                 }
                 self.scratch.commit(event, system, &self.hasher);
             }
@@ -327,7 +327,7 @@ impl Engine {
 
     /// Events applied of every event of the systems shown.
     pub(crate) fn applied(&self) -> impl Iterator<Item = Applied<'_>> {
-        self.systems.iter().filter(|system| system.shown).flat_map(|system| {
+        self.systems.iter().filter(|system| system.exposed).flat_map(|system| {
             system.catalog.events.iter().map(|event| event.name.as_str()).zip(system.applied.iter().copied())
         })
     }
@@ -341,7 +341,7 @@ impl Engine {
     pub(crate) fn label_cuts(&self) -> impl Iterator<Item = (&str, u64)> {
         self.systems
             .iter()
-            .filter(|s| s.shown)
+            .filter(|s| s.exposed)
             .map(|system| (system.catalog.name.as_str(), system.label_cuts))
     }
 
@@ -352,12 +352,15 @@ impl Engine {
 
     /// Series of the systems shown.
     pub(crate) fn series(&self) -> impl Iterator<Item = (&str, usize)> {
-        self.systems.iter().filter(|s| s.shown).map(|system| (system.catalog.name.as_str(), system.series()))
+        self.systems
+            .iter()
+            .filter(|s| s.exposed)
+            .map(|system| (system.catalog.name.as_str(), system.series()))
     }
 
     /// Changes that found their metric full, for each metric of the systems shown.
     pub(crate) fn overflowed(&self) -> impl Iterator<Item = (&str, u64)> {
-        self.systems.iter().filter(|s| s.shown).flat_map(|system| {
+        self.systems.iter().filter(|s| s.exposed).flat_map(|system| {
             let metrics = system.catalog.metrics.iter().map(|metric| metric.name.as_str());
             metrics.zip(system.families.iter().map(series::Family::overflowed))
         })

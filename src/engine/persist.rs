@@ -111,8 +111,8 @@ impl Engine {
             let kept = system.read_v1(&written, image, &sessions, &mut dropped)?;
             let is_kept = |metric: MetricIndex| kept.contains(&Some(metric as u16));
             if !(0..system.families.len()).all(is_kept) {
-                if system.shown {
-                    system.show(&self.hasher);
+                if system.exposed {
+                    system.expose(&self.hasher);
                 }
                 self.fill_gauges(index, &|metric| !is_kept(metric));
             }
@@ -192,7 +192,7 @@ impl System {
         }
         let written = v1::System {
             name: &self.catalog.name,
-            exposed: self.shown,
+            exposed: self.exposed,
             label_cuts: self.label_cuts,
             events: events.map(|(event, &count)| v1::Count { name: &event.name, count }).collect(),
             kinds,
@@ -225,7 +225,7 @@ impl System {
         dropped: &mut Vec<String>,
     ) -> Result<Vec<Option<u16>>, Corrupt> {
         let mapping = Mapping::new(&written.kinds, &written.metrics, &self.catalog);
-        self.shown = written.exposed;
+        self.exposed = written.exposed;
         self.label_cuts = written.label_cuts;
         for event in &written.events {
             if let Some(index) = self.catalog.events.iter().position(|def| def.name == event.name) {

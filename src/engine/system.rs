@@ -25,7 +25,7 @@ pub(super) struct System {
     /// Labels that were cut.
     pub(super) label_cuts: u64,
     /// Whether its metrics are shown.
-    pub(super) shown: bool,
+    pub(super) exposed: bool,
     /// The kinds that close when they are empty.
     groups: Vec<EntityIndex>,
     /// Such entities in which the event that is being applied has left nothing, or not yet put anything.
@@ -61,7 +61,7 @@ impl System {
             applied: vec![0; catalog.events.len()],
             abandoned: vec![0; catalog.entities.len()],
             label_cuts: 0,
-            shown: false,
+            exposed: false,
             groups: (0..catalog.entities.len())
                 .filter(|&kind| catalog.entities[kind].closes_when_empty)
                 .collect(),
@@ -110,9 +110,9 @@ impl System {
     }
 
     /// Shows the system: metrics without labels exist from here on.
-    pub(super) fn show(&mut self, hasher: &DefaultHashBuilder) {
+    pub(super) fn expose(&mut self, hasher: &DefaultHashBuilder) {
         use std::hash::BuildHasher;
-        self.shown = true;
+        self.exposed = true;
         let hash = hasher.hash_one([0_u8; 0].as_slice());
         for (metric, family) in self.catalog.metrics.iter().zip(&mut self.families) {
             if metric.labels.is_empty() && metric.kind != MetricKind::Age && metric.zero {
@@ -134,7 +134,7 @@ impl System {
     pub(super) fn forget_series(&mut self, hasher: &DefaultHashBuilder) {
         self.entities.forget_series();
         self.families.iter_mut().for_each(Family::clear);
-        self.show(hasher);
+        self.expose(hasher);
     }
 
     /// An entity owns a series no longer, if it did.

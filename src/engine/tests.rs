@@ -17,7 +17,7 @@ fn engine() -> Engine {
     engine_with(&catalog::load(None).unwrap().all, EngineSettings::from(&Settings::default()))
 }
 
-fn shown(engine: &mut Engine) -> String {
+fn exposition(engine: &mut Engine) -> String {
     let mut out = Vec::new();
     engine.render(&[], &[], 1_000.0, &mut out).unwrap();
     String::from_utf8(out).unwrap()
@@ -132,10 +132,10 @@ proptest! {
     fn live_gauges_equal_open_entities_and_a_rejected_event_changes_nothing(events in events()) {
         let (mut engine, mut model) = (engine(), Model::default());
         for event in &events {
-            let before = shown(&mut engine);
+            let before = exposition(&mut engine);
             let applied = engine.apply(&line(event), 1.0);
             prop_assert_eq!(applied.is_ok(), model.apply(event), "{:?}: {:?}", event, applied);
-            let text = shown(&mut engine);
+            let text = exposition(&mut engine);
             if applied.is_err() {
                 prop_assert_eq!(&text, &before);
             }
@@ -147,7 +147,7 @@ proptest! {
             ] {
                 prop_assert_eq!(sum(&text, metric) as usize, open, "{} after {:?}", metric, event);
             }
-            let open: usize = engine.census(1.0).iter().flat_map(|census| &census.kinds).map(|kind| kind.open).sum();
+            let open: usize = engine.counts(1.0).iter().flat_map(|counts| &counts.kinds).map(|kind| kind.open).sum();
             prop_assert_eq!(open, model.sessions.len() + model.rooms.len() + model.in_room.len() + model.in_call.len());
         }
     }
@@ -161,7 +161,7 @@ proptest! {
         for room in 0..3 {
             let _ = engine.apply(&line(&Event::CloseRoom(room)), 1.0);
         }
-        let text = shown(&mut engine);
+        let text = exposition(&mut engine);
         prop_assert!(!text.contains("signaling_room_sessions") && !text.contains("signaling_call_sessions{"), "{}", text);
     }
 
@@ -238,7 +238,7 @@ fn check(steps: &[(&str, Result<(), Reason>)], expected: &str) {
     for (index, (line, result)) in steps.iter().enumerate() {
         assert_eq!(reason(engine.apply(line, index as f64)), *result, "{line}");
     }
-    let text = shown(&mut engine);
+    let text = exposition(&mut engine);
     let values: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
     assert_eq!(values.join("\n"), expected);
 }
@@ -354,7 +354,7 @@ fn names_of_addresses_merge_series_that_become_one() {
     }
     let stats = r#"{"event":"edumeet.producer.stats","id":"a","type":"t","byte_count":15,"score":1}"#;
     assert_eq!(engine.apply(stats, 1.0), Ok(()));
-    let text = shown(&mut engine);
+    let text = exposition(&mut engine);
     assert!(text.contains("remote_addr=\"host:5\"") && !text.contains("10.0.0"), "{text}");
     assert!((sum(&text, "mediasoup_producer_byte_count_bytes") - 115.0).abs() < 0.1, "{text}");
     for id in ["a", "b"] {
@@ -363,7 +363,7 @@ fn names_of_addresses_merge_series_that_become_one() {
             Ok(())
         );
     }
-    assert!(!shown(&mut engine).contains("mediasoup_producer"));
+    assert!(!exposition(&mut engine).contains("mediasoup_producer"));
 }
 
 /// Members hold a group together; jobs are abandoned; files have totals of two kinds and an age by their name.
@@ -448,7 +448,7 @@ fn groups_after(settings: EngineSettings, lines: &[&str]) -> String {
     for (index, line) in lines.iter().enumerate() {
         assert_eq!(reason(engine.apply(line, index as f64)), Ok(()), "{line}");
     }
-    shown(&mut engine)
+    exposition(&mut engine)
 }
 
 fn plain_settings() -> EngineSettings {

@@ -84,8 +84,8 @@ fn address(value: &str, privacy: Privacy, names: &mut RdnsCache) -> String {
         return match ip {
             IpAddr::V4(ip) => format!("xx.xx.{}.{}{port}", ip.octets()[2], ip.octets()[3]),
             IpAddr::V6(ip) => {
-                let shown = format!("xx:xx:xx:xx:xx:xx:{:x}:{:x}", ip.segments()[6], ip.segments()[7]);
-                if port.is_empty() { shown } else { format!("[{shown}]{port}") }
+                let masked = format!("xx:xx:xx:xx:xx:xx:{:x}:{:x}", ip.segments()[6], ip.segments()[7]);
+                if port.is_empty() { masked } else { format!("[{masked}]{port}") }
             }
         };
     }
@@ -135,7 +135,7 @@ fn cut(value: &[u8]) -> &[u8] {
 mod tests {
     use super::*;
 
-    fn shown(transform: &Transform, value: &str, privacy: Privacy) -> String {
+    fn transformed(transform: &Transform, value: &str, privacy: Privacy) -> String {
         let mut out = Vec::new();
         apply(transform, value, privacy, &mut RdnsCache::default(), &mut out);
         String::from_utf8(out).unwrap()
@@ -163,7 +163,7 @@ mod tests {
             ("?q", "/"),
         ];
         for (value, expected) in cases {
-            assert_eq!(shown(&path, value, Privacy::default()), expected, "{value}");
+            assert_eq!(transformed(&path, value, Privacy::default()), expected, "{value}");
         }
     }
 
@@ -171,9 +171,9 @@ mod tests {
     fn slugs_are_short_and_plain() {
         let cases = [("worker-1_A", "worker-1_A"), ("ä b\"", "__b_"), ("", "unknown")];
         for (value, expected) in cases {
-            assert_eq!(shown(&Transform::Slug, value, Privacy::default()), expected, "{value}");
+            assert_eq!(transformed(&Transform::Slug, value, Privacy::default()), expected, "{value}");
         }
-        assert_eq!(shown(&Transform::Slug, &"é".repeat(60), Privacy::default()), "_".repeat(50));
+        assert_eq!(transformed(&Transform::Slug, &"é".repeat(60), Privacy::default()), "_".repeat(50));
     }
 
     #[test]
@@ -190,8 +190,8 @@ mod tests {
             ("", "", ""),
         ];
         for (value, plain, hidden) in cases {
-            assert_eq!(shown(&Transform::Address, value, open), plain, "{value}");
-            assert_eq!(shown(&Transform::Address, value, masked), hidden, "{value}");
+            assert_eq!(transformed(&Transform::Address, value, open), plain, "{value}");
+            assert_eq!(transformed(&Transform::Address, value, masked), hidden, "{value}");
         }
     }
 
@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn quiet_blanks() {
-        assert_eq!(shown(&Transform::Quiet, "t1", Privacy::default()), "t1");
-        assert_eq!(shown(&Transform::Quiet, "t1", Privacy { quiet: true, ..Privacy::default() }), "");
+        assert_eq!(transformed(&Transform::Quiet, "t1", Privacy::default()), "t1");
+        assert_eq!(transformed(&Transform::Quiet, "t1", Privacy { quiet: true, ..Privacy::default() }), "");
     }
 }

@@ -173,10 +173,10 @@ fn shows_text(engine: &Engine) -> bool {
 }
 
 fn systems(engine: &Engine, now: f64) -> Vec<SystemStatus> {
-    let systems = engine.census(now).into_iter().take(limits::STATUS_ROWS_MAX).map(|census| SystemStatus {
-        name: census.catalog.name.clone(),
-        title: census.catalog.title.clone(),
-        entities: census
+    let systems = engine.counts(now).into_iter().take(limits::STATUS_ROWS_MAX).map(|counts| SystemStatus {
+        name: counts.catalog.name.clone(),
+        title: counts.catalog.title.clone(),
+        entities: counts
             .kinds
             .iter()
             .take(limits::STATUS_ROWS_MAX)

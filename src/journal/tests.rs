@@ -13,7 +13,7 @@ use proptest::test_runner::TestRunner;
 use super::disk::{DiskFile, RealDisk};
 use super::snapshotter::Job;
 use super::*;
-use crate::state::tests::{Life, Step, shown, steps};
+use crate::state::tests::{Life, Step, observable, steps};
 
 /// How a disk fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -219,7 +219,7 @@ impl Run {
 
     /// Notes what the state is now.
     fn note(&mut self) {
-        self.history.push(shown(&mut self.life.state));
+        self.history.push(observable(&mut self.life.state));
         self.reached.push(self.journal.appended());
     }
 
@@ -303,7 +303,7 @@ impl Run {
 
 fn recovered(directory: &Path) -> String {
     let mut run = Run::begin(directory, Sync::Never, Arc::new(RealDisk));
-    let text = shown(&mut run.life.state);
+    let text = observable(&mut run.life.state);
     run.crash();
     text
 }
@@ -463,7 +463,7 @@ fn state_that_can_be_read_only_later_is_offered_and_gone_on_from() {
     run.work();
     let state = run.journal.recovered().expect("what was acknowledged is there");
     run.life = Life::of(state);
-    assert_eq!(&shown(&mut run.life.state), history.last().unwrap());
+    assert_eq!(&observable(&mut run.life.state), history.last().unwrap());
     run.step(0.0, &Step::Hello { session: 3, owner: true });
     run.life = Life::of(State::read_v1(&run.life.state.write(), Catalogs::default(), &mut |_| {}).unwrap());
     run.journal.adopted();
@@ -552,7 +552,7 @@ fn a_journal_damaged_within_is_set_aside_once_a_snapshot_holds_what_was_good() {
     bytes[entry + frame::HEAD_BYTES] ^= 1;
     std::fs::write(&path, bytes).unwrap();
     let mut run = Run::begin(directory.path(), Sync::Never, Arc::new(RealDisk));
-    let text = shown(&mut run.life.state);
+    let text = observable(&mut run.life.state);
     assert!(history.contains(&text) && !run.is_durable());
     run.come_back();
     assert!(directory.path().join("journal.4.damaged").exists());

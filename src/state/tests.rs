@@ -285,12 +285,12 @@ impl Life {
 }
 
 /// All that can be seen of a state: the metrics, the exporter's own among them, and the positions.
-pub(crate) fn shown(state: &mut State) -> String {
+pub(crate) fn observable(state: &mut State) -> String {
     let (now, mut out) = (2e9, Vec::new());
     state.engine.render(&[], &[], now, &mut out).unwrap();
     let engine = &state.engine;
     let counts: Vec<String> = engine
-        .census(now)
+        .counts(now)
         .iter()
         .flat_map(|system| system.kinds.iter().map(|kind| (&system.catalog.name, kind)))
         .map(|(system, kind)| {
@@ -340,9 +340,9 @@ proptest! {
         let mut original = State::default();
         replay(&mut original, before);
         let mut copy = restored(&original.write());
-        prop_assert_eq!(shown(&mut copy), shown(&mut original));
+        prop_assert_eq!(observable(&mut copy), observable(&mut original));
         replay(&mut copy, after);
-        prop_assert_eq!(shown(&mut copy), shown(&mut life.state));
+        prop_assert_eq!(observable(&mut copy), observable(&mut life.state));
         prop_assert_eq!(copy.write().len(), life.state.write().len());
     }
 
@@ -356,7 +356,7 @@ proptest! {
         let at = at.index(image.len());
         image[at] ^= change;
         if let Ok(mut state) = read(&image, Catalogs::default()) {
-            shown(&mut state);
+            observable(&mut state);
             let mut life = Life::of(state);
             for (seconds, step) in &steps {
                 life.step(*seconds, step, &mut |_| {});
@@ -398,7 +398,7 @@ fn a_stored_catalog_that_cannot_be_read_costs_what_no_longer_fits_alone() {
     let position = Some(Position { producer: "producer0", instance: "instance0", line: 1 });
     let block = b"{\"event\":\"signaling.session.joined\",\"backend\":\"b\",\"session\":\"s\",\"clienttype\":\"client\"}\n{\"event\":\"t.on\",\"a\":0}\n";
     life.state.apply(&Record::Lines { at: 0.0, position, block }, &mut |_| {}).unwrap();
-    let before = shown(&mut life.state);
+    let before = observable(&mut life.state);
     let counted = |text: &str| -> Vec<String> {
         text.lines().filter(|line| line.starts_with("t_")).map(str::to_owned).collect()
     };
@@ -406,14 +406,14 @@ fn a_stored_catalog_that_cannot_be_read_costs_what_no_longer_fits_alone() {
     with_a_catalog_of_another_version(&mut life.state);
 
     let mut without = restored(&life.state.write());
-    let text = shown(&mut without);
+    let text = observable(&mut without);
     assert!(text.contains("signaling_hub_sessions{backend=\"b\",clienttype=\"client\"} 1\n"), "{text}");
     assert!(text.contains("position: 2"), "{text}");
     assert!(counted(&text).is_empty(), "{text}");
 
     // Where this run has a catalog of the same file, all that it describes goes on.
     let mut with = read(&life.state.write(), today).unwrap();
-    assert_eq!(counted(&shown(&mut with)), counted(&before));
+    assert_eq!(counted(&observable(&mut with)), counted(&before));
 
     // The same catalogs in a record of the journal.
     let settings = Cow::Owned(with.engine.settings().clone());
@@ -426,7 +426,7 @@ fn a_stored_catalog_that_cannot_be_read_costs_what_no_longer_fits_alone() {
     };
     with.apply(&record, &mut note).unwrap();
     assert!(said.iter().any(|text| text.contains("cannot be read by this version")), "{said:?}");
-    assert_eq!(counted(&shown(&mut with)), counted(&before));
+    assert_eq!(counted(&observable(&mut with)), counted(&before));
 }
 
 #[test]

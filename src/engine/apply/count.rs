@@ -26,8 +26,8 @@ impl Scratch {
         self.texts.clear();
         (self.cut_fields, self.cut_others) = (0, 0);
         let set = self.fill_set(event, change.set, system, context)?;
-        if !system.shown {
-            system.show(context.hasher);
+        if !system.exposed {
+            system.expose(context.hasher);
         }
         if let Set::Ready(range, hash) = set {
             let family = &mut system.families[change.metric];
