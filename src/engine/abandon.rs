@@ -22,17 +22,17 @@ pub(super) struct At {
 
 impl Engine {
     /// Gives up what sessions have opened, children first whichever of them has: each entity's `abandoned` event is applied, or it is
-    /// closed. Kinds that outlive their producer stay and belong to nobody. `note` takes what the log should say.
-    pub(crate) fn abandon(&mut self, owners: &[EntityOwner], now: f64, note: &mut dyn FnMut(String)) {
+    /// closed. Kinds that outlive their producer stay and belong to nobody. `log` takes what the log should say.
+    pub(crate) fn abandon(&mut self, owners: &[EntityOwner], now: f64, log: &mut dyn FnMut(String)) {
         for system in 0..self.systems.len() {
-            self.abandon_in(system, owners, now, note);
+            self.abandon_in(system, owners, now, log);
         }
     }
 
     /// The machine has been started anew: what no session owns was opened by processes that are no more. Start-up events that
     /// open something are taken off the settings, so that the configuration that comes next brings its own.
-    pub(crate) fn reboot(&mut self, now: f64, note: &mut dyn FnMut(String)) {
-        self.abandon(&[UNOWNED], now, note);
+    pub(crate) fn reboot(&mut self, now: f64, log: &mut dyn FnMut(String)) {
+        self.abandon(&[UNOWNED], now, log);
         let mut startup = std::mem::take(&mut self.settings.startup);
         startup.retain(|line| {
             !self.plan_of(line).is_some_and(|(system, event)| opens(&self.catalogs[system].events[event]))
@@ -40,7 +40,7 @@ impl Engine {
         self.settings.startup = startup;
     }
 
-    fn abandon_in(&mut self, system: usize, owners: &[EntityOwner], now: f64, note: &mut dyn FnMut(String)) {
+    fn abandon_in(&mut self, system: usize, owners: &[EntityOwner], now: f64, log: &mut dyn FnMut(String)) {
         let catalog = Arc::clone(&self.systems[system].catalog);
         let state = &self.systems[system];
         for (kind, key) in state.entities.children_first(|id| state.is_abandoned_with(id, owners)) {
@@ -52,8 +52,8 @@ impl Engine {
             if let Some(event) = def.abandoned {
                 let line = state.entities.get(id).to_line(&catalog.events[event].name, def);
                 let source = LineSource { is_internal: true, ..LineSource::unowned() };
-                if let Err(rejection) = self.apply_for(&line, now, source, note) {
-                    note(format!("{line}: {rejection}; the {} is closed instead", def.name));
+                if let Err(rejection) = self.apply_for(&line, now, source, log) {
+                    log(format!("{line}: {rejection}; the {} is closed instead", def.name));
                 }
             }
             let state = &mut self.systems[system];
@@ -75,7 +75,7 @@ impl Engine {
         line: &str,
         at: At,
         source: LineSource<'_>,
-        note: &mut dyn FnMut(String),
+        log: &mut dyn FnMut(String),
     ) -> Result<(), Rejection> {
         let catalog = Arc::clone(&self.catalogs[at.system]);
         let plan = &catalog.events[at.event];
@@ -89,7 +89,7 @@ impl Engine {
         let begins = resolved.is_ok();
         if begins && abandons {
             self.systems[at.system].expose(&self.hasher);
-            self.abandon_in(at.system, &owners, at.time, note);
+            self.abandon_in(at.system, &owners, at.time, log);
             if self.settings.restart_resets {
                 self.systems[at.system].forget_series(&self.hasher);
                 self.fill_gauges(at.system, &|_| true);
@@ -105,7 +105,7 @@ impl Engine {
             system.applied[at.event] += 1;
         }
         if begins {
-            self.start_up(at.system, forgets, at.arrived, note);
+            self.start_up(at.system, forgets, at.arrived, log);
         }
         self.fields = fields;
         resolved
@@ -124,16 +124,16 @@ impl Engine {
 
     /// Start-up events stand for what a server does not tell again after its restart. Those that tell of a restart themselves are
     /// left out.
-    fn start_up(&mut self, system: usize, forgets: bool, now: f64, note: &mut dyn FnMut(String)) {
+    fn start_up(&mut self, system: usize, forgets: bool, now: f64, log: &mut dyn FnMut(String)) {
         let lines = self.settings.startup.clone();
         for line in lines {
             let Some((of, event)) = self.plan_of(&line) else { continue };
             if of != system || self.catalogs[of].events[event].restarts || !self.is_due(&line, forgets) {
                 continue;
             }
-            if let Err(rejection) = self.apply_for(&line, now, LineSource::unowned(), note) {
+            if let Err(rejection) = self.apply_for(&line, now, LineSource::unowned(), log) {
                 self.count_rejection(rejection.reason);
-                note(format!("[startup] event {line}: {rejection}"));
+                log(format!("[startup] event {line}: {rejection}"));
             }
         }
     }

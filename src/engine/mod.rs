@@ -221,16 +221,16 @@ impl Engine {
         applied.inspect_err(|rejection| self.count_rejection(rejection.reason))
     }
 
-    /// Applies one line on somebody's behalf. A rejection is not counted; `note` takes what the log should say.
+    /// Applies one line on somebody's behalf. A rejection is not counted; `log` takes what the log should say.
     pub(crate) fn apply_for(
         &mut self,
         line: &str,
         arrived: f64,
         source: LineSource<'_>,
-        note: &mut dyn FnMut(String),
+        log: &mut dyn FnMut(String),
     ) -> Result<(), Rejection> {
         self.fields.scan(line)?;
-        self.apply_fields(line, arrived, source, note)
+        self.apply_fields(line, arrived, source, log)
     }
 
     /// Counts a line that was rejected before it came here.
@@ -244,7 +244,7 @@ impl Engine {
         line: &str,
         arrived: f64,
         source: LineSource<'_>,
-        note: &mut dyn FnMut(String),
+        log: &mut dyn FnMut(String),
     ) -> Result<(), Rejection> {
         let fields = &self.fields;
         let (name, time) = read_head(line, fields)?;
@@ -273,7 +273,7 @@ impl Engine {
         if plan.restarts {
             let (at, name) =
                 (At { system: system_index, event: event_index, time, arrived }, plan.name.clone());
-            self.apply_restart(line, at, source, note)
+            self.apply_restart(line, at, source, log)
                 .map_err(|rejection| Rejection { event: Some(name), ..rejection })?;
         } else {
             let event = Event { plan, line, fields, time, entity_owner: source.entity_owner };

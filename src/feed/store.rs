@@ -15,7 +15,7 @@ use crate::scan::{ScanReport, ScanStatus};
 use crate::state::boot::Boot;
 use crate::state::record::{Position, Record};
 use crate::state::sessions::{Session, SessionId, SessionName};
-use crate::state::{Note, State};
+use crate::state::{Diagnostic, State};
 
 /// All that outlives a connection.
 pub(super) struct Store {
@@ -101,9 +101,9 @@ impl Store {
     /// Applies a record that does not come from a producer's lines. `about` begins a line in the log.
     pub(super) fn record(&mut self, record: &Record<'_>, about: &str) {
         self.append(record);
-        let applied = self.state.apply(record, &mut |note| match note {
-            Note::Rejected { rejection, .. } => log::warn!("{about}{rejection}"),
-            Note::Said(text) => log::warn!("{about}{text}"),
+        let applied = self.state.apply(record, &mut |diagnostic| match diagnostic {
+            Diagnostic::Rejected { rejection, .. } => log::warn!("{about}{rejection}"),
+            Diagnostic::Message(text) => log::warn!("{about}{text}"),
         });
         debug_assert!(applied.is_ok(), "{applied:?}");
     }
@@ -147,14 +147,14 @@ impl Store {
         let record = Record::Lines { at, position, block };
         self.append(&record);
         let (rejections, mut now) = (&mut self.rejections, None);
-        let applied = self.state.apply(&record, &mut |note| match note {
-            Note::Rejected { number, rejection, line } => {
+        let applied = self.state.apply(&record, &mut |diagnostic| match diagnostic {
+            Diagnostic::Rejected { number, rejection, line } => {
                 rejections.note(rejection, line, *now.get_or_insert_with(Instant::now));
                 if let Some(number) = number {
                     rejected(number, rejection);
                 }
             }
-            Note::Said(text) => log::warn!("{text}"),
+            Diagnostic::Message(text) => log::warn!("{text}"),
         });
         applied.unwrap_or_else(|error| {
             log::error!("lines do not fit the state: {}", error.0);

@@ -37,7 +37,7 @@ pub(crate) struct State {
 }
 
 /// What is worth telling of a record that is applied.
-pub(crate) enum Note<'a> {
+pub(crate) enum Diagnostic<'a> {
     /// A line was rejected.
     Rejected {
         /// Its number, in a session.
@@ -48,7 +48,7 @@ pub(crate) enum Note<'a> {
         line: &'a [u8],
     },
     /// Something for the log.
-    Said(String),
+    Message(String),
 }
 
 /// A record that does not fit the state: the journal holds something else than was written.
@@ -87,22 +87,23 @@ impl State {
     pub(crate) fn apply(
         &mut self,
         record: &Record<'_>,
-        note: &mut dyn FnMut(Note<'_>),
+        report: &mut dyn FnMut(Diagnostic<'_>),
     ) -> Result<bool, ReplayError> {
         match *record {
             Record::Configured { at, ref settings, ref catalogs } => {
-                let catalogs =
-                    persist::readable(catalogs, &self.fallback, &mut |text| note(Note::Said(text)));
+                let catalogs = persist::readable(catalogs, &self.fallback, &mut |text| {
+                    report(Diagnostic::Message(text))
+                });
                 for text in self.configure(&catalogs, settings.clone().into_owned(), at) {
-                    note(Note::Said(text));
+                    report(Diagnostic::Message(text));
                 }
             }
             Record::Hello { at, producer, instance, owner, uid } => {
-                self.hello(at, producer, instance, owner, uid, note);
+                self.hello(at, producer, instance, owner, uid, report);
             }
             Record::Lines { at, position, block } => {
                 let session = position.map(|position| self.at(&position)).transpose()?;
-                return Ok(self.lines(at, session, block, note));
+                return Ok(self.lines(at, session, block, report));
             }
             Record::Rejected { position, reason } => {
                 reason.into_iter().for_each(|reason| self.engine.count_rejection(reason));
@@ -124,7 +125,7 @@ impl State {
             }
             Record::Abandoned { at, producer, instance } => {
                 if let Some(id) = self.sessions.find(producer, instance) {
-                    self.abandon(&[id], at, note);
+                    self.abandon(&[id], at, report);
                 }
             }
             Record::Forgotten { producer, instance } => {
@@ -136,11 +137,11 @@ impl State {
             Record::Started { at, ref boot } => {
                 let former = self.boot.replace(boot.clone().into_owned());
                 if former.is_some_and(|former| !former.is_same(boot)) {
-                    note(Note::Said(
+                    report(Diagnostic::Message(
                         "the machine has been started anew: what was opened without a session is abandoned"
                             .to_owned(),
                     ));
-                    self.engine.reboot(at, &mut |text| note(Note::Said(text)));
+                    self.engine.reboot(at, &mut |text| report(Diagnostic::Message(text)));
                 }
             }
         }
@@ -168,7 +169,7 @@ impl State {
         instance: &str,
         owner: bool,
         uid: Option<u32>,
-        note: &mut dyn FnMut(Note<'_>),
+        report: &mut dyn FnMut(Diagnostic<'_>),
     ) {
         if let Some(id) = self.sessions.find(producer, instance) {
             // It comes back: whoever else has begun since then is left alone.
@@ -181,13 +182,13 @@ impl State {
         }
         if owner {
             let ended = self.sessions.disconnected_runs(producer);
-            self.abandon(&ended, at, note);
+            self.abandon(&ended, at, report);
         }
         self.sessions.add(producer, instance, owner, uid);
     }
 
     /// Gives up what sessions have open, all of them at once.
-    fn abandon(&mut self, ids: &[SessionId], at: f64, note: &mut dyn FnMut(Note<'_>)) {
+    fn abandon(&mut self, ids: &[SessionId], at: f64, report: &mut dyn FnMut(Diagnostic<'_>)) {
         let mut holding = Vec::new();
         for &id in ids {
             if let Some(session) = self.sessions.get_mut(id) {
@@ -198,7 +199,7 @@ impl State {
             }
         }
         if !holding.is_empty() {
-            self.engine.abandon(&holding, at, &mut |text| note(Note::Said(text)));
+            self.engine.abandon(&holding, at, &mut |text| report(Diagnostic::Message(text)));
         }
     }
 
@@ -208,7 +209,7 @@ impl State {
         at: f64,
         session: Option<SessionId>,
         block: &[u8],
-        note: &mut dyn FnMut(Note<'_>),
+        report: &mut dyn FnMut(Diagnostic<'_>),
     ) -> bool {
         let number = session.and_then(|id| self.sessions.get_mut(id)).map(|session| {
             session.may_own |= session.owner;
@@ -222,7 +223,7 @@ impl State {
         };
         let owner = owner.map_or(UNOWNED, |(id, _)| id);
         let source = LineSource { entity_owner: owner, abandoned_by_restart: &abandoned, is_internal: false };
-        let mut lines = Lines { engine: &mut self.engine, at, source, number, said_bye: false, note };
+        let mut lines = Lines { engine: &mut self.engine, at, source, number, said_bye: false, report };
         if let Ok(text) = std::str::from_utf8(block) {
             let mut start = 0;
             for end in memchr::memchr_iter(b'\n', block) {
@@ -244,7 +245,7 @@ impl State {
         {
             session.position = position;
             if said_bye {
-                self.abandon(&[id], at, note);
+                self.abandon(&[id], at, report);
             }
         }
         said_bye
@@ -259,7 +260,7 @@ struct Lines<'a> {
     /// The number of the latest line, in a session.
     number: Option<u64>,
     said_bye: bool,
-    note: &'a mut dyn FnMut(Note<'_>),
+    report: &'a mut dyn FnMut(Diagnostic<'_>),
 }
 
 impl Lines<'_> {
@@ -274,8 +275,8 @@ impl Lines<'_> {
         } else if line.len() > line_max {
             Err(too_long(line_max))
         } else {
-            let note = &mut *self.note;
-            self.engine.apply_for(line, self.at, self.source, &mut |text| note(Note::Said(text)))
+            let report = &mut *self.report;
+            self.engine.apply_for(line, self.at, self.source, &mut |text| report(Diagnostic::Message(text)))
         };
         let Err(rejection) = result else {
             self.count();
@@ -306,7 +307,7 @@ impl Lines<'_> {
     fn reject(&mut self, rejection: &Rejection, line: &[u8]) {
         self.count();
         self.engine.count_rejection(rejection.reason);
-        (self.note)(Note::Rejected { number: self.number, rejection, line });
+        (self.report)(Diagnostic::Rejected { number: self.number, rejection, line });
     }
 }
 

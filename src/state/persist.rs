@@ -31,22 +31,22 @@ impl State {
     }
 
     /// Takes back an image that version 1 has written. `fallback` holds the catalogs of this run: they stand in for those
-    /// that this version cannot read any more. `note` takes what the log should say.
+    /// that this version cannot read any more. `log` takes what the log should say.
     pub(crate) fn read_v1(
         bytes: &[u8],
         fallback: Catalogs,
-        note: &mut dyn FnMut(String),
+        log: &mut dyn FnMut(String),
     ) -> Result<Self, Corrupt> {
         let mut image = Reader::new(bytes);
         let head: v1::Head<'_> = image.take()?;
         let texts: Vec<CatalogText> = head.catalogs.iter().map(CatalogText::read_v1).collect();
-        let catalogs = readable(&texts, &fallback, note);
+        let catalogs = readable(&texts, &fallback, log);
         let sessions = Sessions::read_v1(head.sessions, &mut image)?;
         let mut engine = Engine::default();
         // Start-up events have had their effect; only the rule itself is taken.
         engine.prepare(&catalogs.all, EngineSettings::read_v1(&head.settings));
         let known = |owner| owner == UNOWNED || sessions.get(owner).is_some();
-        engine.read_v1(&head, &mut image, known)?.into_iter().for_each(note);
+        engine.read_v1(&head, &mut image, known)?.into_iter().for_each(log);
         image.end()?;
         let boot = head.boot.as_ref().map(Boot::read_v1);
         Ok(State { engine, sessions, texts: Arc::clone(&catalogs.texts), boot, fallback })
@@ -54,13 +54,13 @@ impl State {
 }
 
 /// The catalogs of these texts. For one that cannot be read the fallback of the same file is taken.
-pub(super) fn readable(texts: &[CatalogText], fallback: &Catalogs, note: &mut dyn FnMut(String)) -> Catalogs {
+pub(super) fn readable(texts: &[CatalogText], fallback: &Catalogs, log: &mut dyn FnMut(String)) -> Catalogs {
     let (catalogs, faults) = catalog::read_good(texts);
     if faults.is_empty() {
         return catalogs;
     }
     let faults = faults.iter().collect::<Vec<_>>().join("; ");
-    note(format!(
+    log(format!(
         "a stored catalog cannot be read by this version, today's is taken in its place where there is one: {faults}"
     ));
     let chosen = texts.iter().filter_map(|text| {

@@ -419,12 +419,12 @@ fn a_stored_catalog_that_cannot_be_read_costs_what_no_longer_fits_alone() {
     let settings = Cow::Owned(with.engine.settings().clone());
     let record = Record::Configured { at: 0.0, settings, catalogs: Cow::Borrowed(&life.state.texts) };
     let mut said = Vec::new();
-    let mut note = |note: Note<'_>| {
-        if let Note::Said(text) = note {
+    let mut report = |diagnostic: Diagnostic<'_>| {
+        if let Diagnostic::Message(text) = diagnostic {
             said.push(text);
         }
     };
-    with.apply(&record, &mut note).unwrap();
+    with.apply(&record, &mut report).unwrap();
     assert!(said.iter().any(|text| text.contains("cannot be read by this version")), "{said:?}");
     assert_eq!(counted(&observable(&mut with)), counted(&before));
 }
