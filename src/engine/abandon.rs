@@ -13,7 +13,7 @@ use crate::protocol::rejection::{Reason, Rejection};
 
 /// An event of a system, and when it happened and arrived, Unix seconds.
 #[derive(Clone, Copy)]
-pub(super) struct At {
+pub(super) struct RestartEvent {
     pub(super) system: usize,
     pub(super) event: usize,
     pub(super) time: f64,
@@ -61,7 +61,7 @@ impl Engine {
                 && state.is_abandoned_with(id, owners)
             {
                 state.close(id);
-                state.settle();
+                state.close_emptied();
             }
         }
         // The number of a session that has ended is given to another one later.
@@ -73,7 +73,7 @@ impl Engine {
     pub(super) fn apply_restart(
         &mut self,
         line: &str,
-        at: At,
+        at: RestartEvent,
         source: LineSource<'_>,
         log: &mut dyn FnMut(String),
     ) -> Result<(), Rejection> {
@@ -85,7 +85,7 @@ impl Engine {
         let event = Event { plan, line, fields: &fields, time: at.time, entity_owner: source.entity_owner };
         let abandons = plan.steps.first() == Some(&Step::Abandon);
         let forgets = plan.steps.contains(&Step::Reset) || (abandons && self.settings.restart_resets);
-        let mut resolved = self.resolve_in(at.system, &mut scratch, event, &owners);
+        let mut resolved = self.resolve_alone(at.system, &mut scratch, event, &owners);
         let begins = resolved.is_ok();
         if begins && abandons {
             self.systems[at.system].expose(&self.hasher);
@@ -95,7 +95,7 @@ impl Engine {
                 self.fill_gauges(at.system, &|_| true);
             }
             // The events that stood for the abandonment may have closed more than was given up.
-            resolved = self.resolve_in(at.system, &mut scratch, event, &[]);
+            resolved = self.resolve_alone(at.system, &mut scratch, event, &[]);
         }
         if resolved.is_ok() {
             let system = &mut self.systems[at.system];
@@ -105,13 +105,13 @@ impl Engine {
             system.applied[at.event] += 1;
         }
         if begins {
-            self.start_up(at.system, forgets, at.arrived, log);
+            self.apply_startup(at.system, forgets, at.arrived, log);
         }
         self.fields = fields;
         resolved
     }
 
-    fn resolve_in(
+    fn resolve_alone(
         &mut self,
         system: usize,
         scratch: &mut Scratch,
@@ -124,11 +124,14 @@ impl Engine {
 
     /// Start-up events stand for what a server does not tell again after its restart. Those that tell of a restart themselves are
     /// left out.
-    fn start_up(&mut self, system: usize, forgets: bool, now: f64, log: &mut dyn FnMut(String)) {
+    fn apply_startup(&mut self, system: usize, forgets: bool, now: f64, log: &mut dyn FnMut(String)) {
         let lines = self.settings.startup.clone();
         for line in lines {
             let Some((of, event)) = self.plan_of(&line) else { continue };
-            if of != system || self.catalogs[of].events[event].restarts || !self.is_due(&line, forgets) {
+            if of != system
+                || self.catalogs[of].events[event].restarts
+                || !self.startup_has_effect(&line, forgets)
+            {
                 continue;
             }
             if let Err(rejection) = self.apply_for(&line, now, LineSource::unowned(), log) {
@@ -140,7 +143,7 @@ impl Engine {
 
     /// Whether a start-up event has something to do: what it opens is not open. One that opens nothing has, where all series are
     /// `forgotten`.
-    pub(super) fn is_due(&mut self, line: &str, forgotten: bool) -> bool {
+    pub(super) fn startup_has_effect(&mut self, line: &str, forgotten: bool) -> bool {
         let Some((system, event)) = self.plan_of(line) else { return true };
         let catalog = Arc::clone(&self.catalogs[system]);
         let plan = &catalog.events[event];
@@ -152,7 +155,7 @@ impl Engine {
             return true;
         }
         let event = Event { plan, line, fields: &fields, time: 0.0, entity_owner: UNOWNED };
-        match self.resolve_in(system, &mut scratch, event, &[]) {
+        match self.resolve_alone(system, &mut scratch, event, &[]) {
             Ok(()) => scratch.opens(),
             Err(rejection) => rejection.reason != Reason::AlreadyOpen,
         }

@@ -52,14 +52,14 @@ pub(super) struct Entity {
     key_bytes: u32,
     parents: SmallVec<[Link; 2]>,
     /// The gauges that count it.
-    pub(super) counted: SmallVec<[SeriesRef; 2]>,
+    pub(super) counted_by: SmallVec<[SeriesRef; 2]>,
     /// What most entities have nothing of.
-    more: Option<Box<More>>,
+    extra: Option<Box<Extra>>,
 }
 
 /// What belongs to an entity beside itself.
 #[derive(Debug, Default)]
-pub(super) struct More {
+pub(super) struct Extra {
     children: Vec<EntityId>,
     /// The series that go with it.
     pub(super) owned: Vec<SeriesRef>,
@@ -230,7 +230,7 @@ impl Entities {
     pub(super) fn link(&mut self, id: EntityId, parents: &[EntityId]) {
         let mut links = SmallVec::with_capacity(parents.len());
         for &parent in parents {
-            let siblings = &mut self.entities[parent as usize].more_mut().children;
+            let siblings = &mut self.entities[parent as usize].extra_mut().children;
             links.push(Link { parent, position: siblings.len() as u32 });
             siblings.push(id);
         }
@@ -251,15 +251,15 @@ impl Entities {
         for id in self.all() {
             let entity = self.get(id);
             let owner = self.owners[id as usize];
-            let totals = entity.more().totals.iter();
+            let totals = entity.extra().totals.iter();
             let written = v1::Entity {
                 kind: u32::from(self.kinds[id as usize]),
                 session: (owner != UNOWNED).then_some(owner),
                 opened_at: self.opened[id as usize],
                 values: &entity.text,
                 parents: self.parents(id).map(|parent| numbers[parent as usize]).collect(),
-                counted_by: series(&entity.counted),
-                owns: series(&entity.more().owned),
+                counted_by: series(&entity.counted_by),
+                owns: series(&entity.extra().owned),
                 totals: totals
                     .map(|known| v1::OwnedTotal {
                         metric: u32::from(known.metric),
@@ -274,7 +274,7 @@ impl Entities {
 
     /// Opens an entity that was written, still without its parents; `None` if its key is open already. The key is the first
     /// `key_parts` of the values.
-    pub(super) fn reopen(
+    pub(super) fn restore(
         &mut self,
         kind: EntityIndex,
         key_parts: usize,
@@ -291,12 +291,12 @@ impl Entities {
     }
 
     /// An entity and all within it, children before their parents.
-    pub(super) fn family_of(&self, id: EntityId) -> Vec<EntityId> {
+    pub(super) fn with_descendants(&self, id: EntityId) -> Vec<EntityId> {
         let mut found = vec![id];
         let mut next = 0;
         let mut seen = HashSet::from([id]);
         while next < found.len() {
-            let children = &self.entities[found[next] as usize].more().children;
+            let children = &self.entities[found[next] as usize].extra().children;
             found.extend(children.iter().filter(|child| seen.insert(**child)));
             next += 1;
         }
@@ -307,7 +307,7 @@ impl Entities {
 
     /// Whether nothing is within it, which is the common case at a close.
     pub(super) fn has_children(&self, id: EntityId) -> bool {
-        !self.entities[id as usize].more().children.is_empty()
+        !self.entities[id as usize].extra().children.is_empty()
     }
 
     /// Ends one entity that has no children, and hands over what it leaves behind.
@@ -322,7 +322,7 @@ impl Entities {
         for link in &entity.parents {
             self.unlink(*link);
         }
-        for series in &entity.more().owned {
+        for series in &entity.extra().owned {
             self.owned_series.remove(&(id, *series));
         }
         self.kinds[id as usize] = FREE;
@@ -338,7 +338,7 @@ impl Entities {
     }
 
     fn unlink(&mut self, link: Link) {
-        let siblings = &mut self.entities[link.parent as usize].more_mut().children;
+        let siblings = &mut self.entities[link.parent as usize].extra_mut().children;
         siblings.swap_remove(link.position as usize);
         // The last child took the free place and has to know it.
         if let Some(&moved) = siblings.get(link.position as usize) {
@@ -354,7 +354,7 @@ impl Entities {
     pub(super) fn own(&mut self, id: EntityId, series: SeriesRef) -> bool {
         let new = self.owned_series.insert((id, series));
         if new {
-            self.entities[id as usize].more_mut().owned.push(series);
+            self.entities[id as usize].extra_mut().owned.push(series);
         }
         new
     }
@@ -363,14 +363,14 @@ impl Entities {
     pub(super) fn disown(&mut self, id: EntityId, series: SeriesRef) -> bool {
         let owned = self.owned_series.remove(&(id, series));
         if owned {
-            self.entities[id as usize].more_mut().owned.retain(|other| *other != series);
+            self.entities[id as usize].extra_mut().owned.retain(|other| *other != series);
         }
         owned
     }
 
     /// Notes what a running total is now that belongs to an entity. Returns what it was.
     pub(super) fn total(&mut self, id: EntityId, metric: u16, fixed: &str, total: f64) -> Option<f64> {
-        let totals = &mut self.entities[id as usize].more_mut().totals;
+        let totals = &mut self.entities[id as usize].extra_mut().totals;
         if let Some(known) = totals.iter_mut().find(|known| known.metric == metric && *known.fixed == *fixed)
         {
             return Some(std::mem::replace(&mut known.last, total));
@@ -383,9 +383,9 @@ impl Entities {
     pub(super) fn forget_series(&mut self) {
         self.owned_series.clear();
         for entity in &mut self.entities {
-            entity.counted.clear();
-            if let Some(more) = &mut entity.more {
-                more.owned.clear();
+            entity.counted_by.clear();
+            if let Some(extra) = &mut entity.extra {
+                extra.owned.clear();
             }
         }
     }
@@ -396,7 +396,7 @@ impl Entities {
     }
 
     /// Gives an entity other values for its carried labels.
-    pub(super) fn retext(&mut self, id: EntityId, text: &[u8]) {
+    pub(super) fn set_text(&mut self, id: EntityId, text: &[u8]) {
         self.entities[id as usize].text = text.into();
     }
 
@@ -427,15 +427,15 @@ impl Entities {
     }
 
     /// The same entities under other indices of kinds and metrics. All entities of kinds that have no new index
-    /// must be closed; series and totals that have none are forgotten. `retext` gives the text of an entity of a kind.
-    pub(super) fn remapped(
+    /// must be closed; series and totals that have none are forgotten. `new_text` gives the text of an entity of a kind.
+    pub(super) fn migrate(
         mut self,
         depths: Vec<usize>,
         mapping: &Mapping,
-        retext: impl Fn(EntityIndex, &Entity) -> Option<Box<[u8]>>,
+        new_text: impl Fn(EntityIndex, &Entity) -> Option<Box<[u8]>>,
     ) -> Self {
         for (id, &kind) in self.kinds.iter().enumerate().filter(|(_, kind)| **kind != FREE) {
-            if let Some(text) = retext(kind as EntityIndex, &self.entities[id]) {
+            if let Some(text) = new_text(kind as EntityIndex, &self.entities[id]) {
                 self.entities[id].text = text;
             }
         }
@@ -452,10 +452,10 @@ impl Entities {
             *kind = mapping.kinds[*kind as usize].map_or(FREE, |new| new as u16);
         }
         for entity in &mut self.entities {
-            entity.counted = entity.counted.iter().filter_map(|&old| mapping.series(old)).collect();
-            let Some(more) = &mut entity.more else { continue };
-            more.owned = more.owned.iter().filter_map(|&old| mapping.series(old)).collect();
-            more.totals.retain_mut(|known| {
+            entity.counted_by = entity.counted_by.iter().filter_map(|&old| mapping.series(old)).collect();
+            let Some(extra) = &mut entity.extra else { continue };
+            extra.owned = extra.owned.iter().filter_map(|&old| mapping.series(old)).collect();
+            extra.totals.retain_mut(|known| {
                 let new = mapping.totals[known.metric as usize];
                 new.inspect(|&new| known.metric = new).is_some()
             });
@@ -471,10 +471,10 @@ impl Entities {
         let mut moved = 0;
         for id in 0..self.entities.len() as EntityId {
             let entity = &mut self.entities[id as usize];
-            entity.counted.iter_mut().filter(|series| **series == from).for_each(|series| *series = to);
-            let Some(more) = &mut entity.more else { continue };
-            if let Some(position) = more.owned.iter().position(|series| *series == from) {
-                more.owned.swap_remove(position);
+            entity.counted_by.iter_mut().filter(|series| **series == from).for_each(|series| *series = to);
+            let Some(extra) = &mut entity.extra else { continue };
+            if let Some(position) = extra.owned.iter().position(|series| *series == from) {
+                extra.owned.swap_remove(position);
                 self.owned_series.remove(&(id, from));
                 moved += usize::from(self.own(id, to));
             }
@@ -484,15 +484,15 @@ impl Entities {
 }
 
 /// Of an entity that has nothing more.
-static NOTHING_MORE: More = More { children: Vec::new(), owned: Vec::new(), totals: Vec::new() };
+static NO_EXTRA: Extra = Extra { children: Vec::new(), owned: Vec::new(), totals: Vec::new() };
 
 impl Entity {
-    pub(super) fn more(&self) -> &More {
-        self.more.as_deref().unwrap_or(&NOTHING_MORE)
+    pub(super) fn extra(&self) -> &Extra {
+        self.extra.as_deref().unwrap_or(&NO_EXTRA)
     }
 
-    pub(super) fn more_mut(&mut self) -> &mut More {
-        self.more.get_or_insert_default()
+    pub(super) fn extra_mut(&mut self) -> &mut Extra {
+        self.extra.get_or_insert_default()
     }
 
     pub(super) fn key(&self) -> &[u8] {

@@ -89,7 +89,7 @@ fn same_kinds(former: &[v1::Kind<'_>], defs: &[EntityDef]) -> Vec<Option<EntityI
 }
 
 /// The values of an entity that carries more labels than before, or in another order: those that are new are empty.
-pub(super) fn retext(entity: &Entity, from: &v1::Kind<'_>, to: &EntityDef) -> Box<[u8]> {
+pub(super) fn migrated_text(entity: &Entity, from: &v1::Kind<'_>, to: &EntityDef) -> Box<[u8]> {
     let mut text = Vec::new();
     for name in to.key.iter().chain(&to.labels) {
         let part = from.key.iter().chain(&from.labels).position(|former| former == name);
@@ -123,7 +123,7 @@ impl Engine {
                 }
                 Some(former) => {
                     let mut system = System::new(Arc::clone(catalog), settings.series_max, &self.hasher);
-                    let kept = system.take_over(former, &mut dropped);
+                    let kept = system.migrate_from(former, &mut dropped);
                     changed.push((self.systems.len(), kept));
                     if system.exposed {
                         system.expose(&self.hasher);
@@ -143,7 +143,7 @@ impl Engine {
 
 impl System {
     /// Takes what still fits. Returns the metrics whose series go on.
-    fn take_over(&mut self, mut former: System, dropped: &mut Vec<String>) -> HashSet<MetricIndex> {
+    fn migrate_from(&mut self, mut former: System, dropped: &mut Vec<String>) -> HashSet<MetricIndex> {
         let (old, new) = (Arc::clone(&former.catalog), Arc::clone(&self.catalog));
         let (kinds, metrics) = (kinds_of(&old), metrics_of(&old));
         let mapping = Mapping::new(&kinds, &metrics, &new);
@@ -162,7 +162,7 @@ impl System {
                 }
             }
         }
-        former.settle();
+        former.close_emptied();
         for (index, family) in former.families.drain(..).enumerate() {
             match mapping.metrics[index] {
                 Some(metric) => self.families[metric as usize] = family,
@@ -176,11 +176,11 @@ impl System {
                 }
             }
         }
-        let retext = |kind: EntityIndex, entity: &Entity| {
+        let migrated_text = |kind: EntityIndex, entity: &Entity| {
             let def = &new.entities[mapping.kinds[kind]?];
-            (kinds[kind].labels != def.labels).then(|| retext(entity, &kinds[kind], def))
+            (kinds[kind].labels != def.labels).then(|| migrated_text(entity, &kinds[kind], def))
         };
-        self.entities = former.entities.remapped(new.depths(), &mapping, retext);
+        self.entities = former.entities.migrate(new.depths(), &mapping, migrated_text);
         for (metric, totals) in former.totals {
             if let Some(metric) = mapping.metrics[metric as usize] {
                 self.totals.insert(metric, totals);

@@ -33,7 +33,7 @@ use crate::series;
 pub(crate) use counts::EntityCount;
 pub(crate) use entities::{EntityOwner, UNOWNED};
 
-use abandon::At;
+use abandon::RestartEvent;
 use apply::{Context, Event, Scratch};
 use exposition::ExposedFamily;
 use migrate::Migrated;
@@ -145,7 +145,7 @@ impl Engine {
     ) -> Vec<String> {
         let startup: Vec<String> =
             settings.startup.iter().filter(|line| !self.settings.startup.contains(line)).cloned().collect();
-        let dropped = self.prepare(catalogs, settings);
+        let dropped = self.replace_configuration(catalogs, settings);
         self.expose_enabled();
         let rejected = self.apply_own(startup, now);
         let rejected =
@@ -154,7 +154,11 @@ impl Engine {
     }
 
     /// The same without showing systems or applying events.
-    pub(crate) fn prepare(&mut self, catalogs: &[Arc<Catalog>], settings: EngineSettings) -> Vec<String> {
+    pub(crate) fn replace_configuration(
+        &mut self,
+        catalogs: &[Arc<Catalog>],
+        settings: EngineSettings,
+    ) -> Vec<String> {
         let Migrated { dropped, changed } = self.migrate(catalogs, &settings);
         self.settings = settings;
         self.index();
@@ -206,7 +210,7 @@ impl Engine {
     fn apply_own(&mut self, lines: Vec<String>, now: f64) -> Vec<(String, Rejection)> {
         let mut rejected = Vec::new();
         for line in lines {
-            if self.is_due(&line, true)
+            if self.startup_has_effect(&line, true)
                 && let Err(rejection) = self.apply(&line, now)
             {
                 rejected.push((line, rejection));
@@ -272,7 +276,7 @@ impl Engine {
         let (time, is_trusted) = happened(time, arrived);
         if plan.restarts {
             let (at, name) =
-                (At { system: system_index, event: event_index, time, arrived }, plan.name.clone());
+                (RestartEvent { system: system_index, event: event_index, time, arrived }, plan.name.clone());
             self.apply_restart(line, at, source, log)
                 .map_err(|rejection| Rejection { event: Some(name), ..rejection })?;
         } else {

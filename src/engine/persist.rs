@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::entities::{EntityOwner, PART_END, SeriesRef, UNOWNED};
-use super::migrate::{Mapping, retext};
+use super::migrate::{Mapping, migrated_text};
 use super::system::System;
 use super::{Engine, EngineSettings};
 use crate::catalog::model::{Catalog, MetricIndex, MetricKind};
@@ -14,7 +14,7 @@ use crate::series::Family;
 
 impl EngineSettings {
     /// The settings as they are written to disk.
-    pub(crate) fn written(&self) -> Vec<v1::Setting<'_>> {
+    pub(crate) fn to_v1(&self) -> Vec<v1::Setting<'_>> {
         let one = |key, value: String| v1::Setting { key, value: Cow::Owned(value) };
         let mut settings = vec![
             one("limits.series_per_metric", self.series_max.to_string()),
@@ -35,7 +35,7 @@ impl EngineSettings {
     }
 
     /// Reads settings that version 1 has written. What is missing, or not of its kind, has its default.
-    pub(crate) fn read_v1(written: &[v1::Setting<'_>]) -> Self {
+    pub(crate) fn from_v1(written: &[v1::Setting<'_>]) -> Self {
         fn set<T: std::str::FromStr>(target: &mut T, value: &str) {
             if let Ok(value) = value.parse() {
                 *target = value;
@@ -64,8 +64,8 @@ impl EngineSettings {
 
 impl Engine {
     /// What is written of the engine before its systems, into the head of an image.
-    pub(crate) fn written<'a>(&'a self, head: &mut v1::Head<'a>) {
-        head.settings = self.settings.written();
+    pub(crate) fn write_head<'a>(&'a self, head: &mut v1::Head<'a>) {
+        head.settings = self.settings.to_v1();
         head.rejected =
             self.rejected().map(|(reason, count)| v1::Count { name: reason.name(), count }).collect();
         head.times_ignored = self.times_ignored;
@@ -286,16 +286,16 @@ impl System {
                 continue;
             };
             let owner = entity.session.filter(|&session| sessions(session)).unwrap_or(UNOWNED);
-            let id = self.entities.reopen(mapped, kind.key.len(), entity.values, entity.opened_at, owner);
+            let id = self.entities.restore(mapped, kind.key.len(), entity.values, entity.opened_at, owner);
             let id = id.ok_or_else(|| Corrupt("expected each key once".to_owned()))?;
             let def = &self.catalog.entities[mapped];
             if kind.labels != def.labels {
-                let values = retext(self.entities.get(id), kind, def);
-                self.entities.retext(id, &values);
+                let values = migrated_text(self.entities.get(id), kind, def);
+                self.entities.set_text(id, &values);
             }
             for series in &entity.counted_by {
                 if let Some(series) = self.series_of(*series, written, mapping)? {
-                    self.entities.get_mut(id).counted.push(series);
+                    self.entities.get_mut(id).counted_by.push(series);
                     self.families[series.metric as usize].add(series.slot, 1.0);
                 }
             }

@@ -149,10 +149,10 @@ impl System {
         owners.contains(&self.entities.owner(id)) && self.catalog.entities[self.entities.kind(id)].owned
     }
 
-    /// Closes an entity and all within it, children first. [`Self::settle`] follows.
+    /// Closes an entity and all within it, children first. [`Self::close_emptied`] follows.
     pub(super) fn close(&mut self, id: EntityId) {
         if self.entities.has_children(id) {
-            self.entities.family_of(id).into_iter().for_each(|id| self.close_one(id));
+            self.entities.with_descendants(id).into_iter().for_each(|id| self.close_one(id));
         } else {
             self.close_one(id);
         }
@@ -161,10 +161,10 @@ impl System {
     fn close_one(&mut self, id: EntityId) {
         let parents: SmallVec<[EntityId; 2]> = self.entities.parents(id).collect();
         let left = self.entities.close(id);
-        for series in &left.counted {
+        for series in &left.counted_by {
             self.families[series.metric as usize].add(series.slot, -1.0);
         }
-        for series in &left.more().owned {
+        for series in &left.extra().owned {
             self.families[series.metric as usize].disown(series.slot);
         }
         for parent in parents {
@@ -176,7 +176,7 @@ impl System {
 
     /// The end of an event: what holds others together closes if nothing is left in it, and the places of what was closed
     /// are free.
-    pub(super) fn settle(&mut self) {
+    pub(super) fn close_emptied(&mut self) {
         while let Some(id) = self.emptied.pop() {
             if self.entities.is_open(id) && !self.entities.has_children(id) {
                 self.close_one(id);

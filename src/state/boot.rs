@@ -31,7 +31,7 @@ impl Boot {
     }
 
     /// As it is written to disk.
-    pub(super) fn written(&self) -> v1::Boot<'_> {
+    pub(super) fn to_v1(&self) -> v1::Boot<'_> {
         match self {
             Boot::Id(id) => v1::Boot::Id(id),
             Boot::At(at) => v1::Boot::At(*at),
@@ -39,7 +39,7 @@ impl Boot {
     }
 
     /// Takes back what version 1 has written.
-    pub(super) fn read_v1(boot: &v1::Boot<'_>) -> Self {
+    pub(super) fn from_v1(boot: &v1::Boot<'_>) -> Self {
         match *boot {
             v1::Boot::Id(id) => Boot::Id(id.to_owned()),
             v1::Boot::At(at) => Boot::At(at),

@@ -91,7 +91,7 @@ impl State {
     ) -> Result<bool, ReplayError> {
         match *record {
             Record::Configured { at, ref settings, ref catalogs } => {
-                let catalogs = persist::readable(catalogs, &self.fallback, &mut |text| {
+                let catalogs = persist::readable_catalogs(catalogs, &self.fallback, &mut |text| {
                     report(Diagnostic::Message(text))
                 });
                 for text in self.configure(&catalogs, settings.clone().into_owned(), at) {
@@ -102,13 +102,13 @@ impl State {
                 self.hello(at, producer, instance, owner, uid, report);
             }
             Record::Lines { at, position, block } => {
-                let session = position.map(|position| self.at(&position)).transpose()?;
-                return Ok(self.lines(at, session, block, report));
+                let session = position.map(|position| self.session_at(&position)).transpose()?;
+                return Ok(self.apply_lines(at, session, block, report));
             }
             Record::Rejected { position, reason } => {
                 reason.into_iter().for_each(|reason| self.engine.count_rejection(reason));
                 if let Some(position) = position {
-                    let id = self.at(&position)?;
+                    let id = self.session_at(&position)?;
                     if let Some(session) = self.sessions.get_mut(id) {
                         session.position += 1;
                     }
@@ -149,7 +149,7 @@ impl State {
     }
 
     /// The session of a position, which has come exactly that far.
-    fn at(&self, position: &Position<'_>) -> Result<SessionId, ReplayError> {
+    fn session_at(&self, position: &Position<'_>) -> Result<SessionId, ReplayError> {
         let Position { producer, instance, line } = *position;
         let id = self.sessions.find(producer, instance);
         let known = id.and_then(|id| Some((id, self.sessions.get(id)?.position)));
@@ -189,22 +189,22 @@ impl State {
 
     /// Gives up what sessions have open, all of them at once.
     fn abandon(&mut self, ids: &[SessionId], at: f64, report: &mut dyn FnMut(Diagnostic<'_>)) {
-        let mut holding = Vec::new();
+        let mut owners = Vec::new();
         for &id in ids {
             if let Some(session) = self.sessions.get_mut(id) {
                 session.presence = Presence::Expired;
                 if std::mem::replace(&mut session.may_own, false) {
-                    holding.push(id);
+                    owners.push(id);
                 }
             }
         }
-        if !holding.is_empty() {
-            self.engine.abandon(&holding, at, &mut |text| report(Diagnostic::Message(text)));
+        if !owners.is_empty() {
+            self.engine.abandon(&owners, at, &mut |text| report(Diagnostic::Message(text)));
         }
     }
 
     /// Applies whole lines. UTF-8 is checked for all of them at once, and line by line only where that fails.
-    fn lines(
+    fn apply_lines(
         &mut self,
         at: f64,
         session: Option<SessionId>,
@@ -223,17 +223,17 @@ impl State {
         };
         let owner = owner.map_or(UNOWNED, |(id, _)| id);
         let source = LineSource { entity_owner: owner, abandoned_by_restart: &abandoned, is_internal: false };
-        let mut lines = Lines { engine: &mut self.engine, at, source, number, said_bye: false, report };
+        let mut lines = LineApplier { engine: &mut self.engine, at, source, number, said_bye: false, report };
         if let Ok(text) = std::str::from_utf8(block) {
             let mut start = 0;
             for end in memchr::memchr_iter(b'\n', block) {
-                lines.line(&text[start..end]);
+                lines.apply(&text[start..end]);
                 start = end + 1;
             }
         } else {
             for line in block.split_inclusive(|&byte| byte == b'\n') {
                 match std::str::from_utf8(line) {
-                    Ok(line) => lines.line(line.trim_end_matches('\n')),
+                    Ok(line) => lines.apply(line.trim_end_matches('\n')),
                     Err(_) => lines.reject(&Rejection::new(Reason::Malformed, "expected UTF-8"), line),
                 }
             }
@@ -253,7 +253,7 @@ impl State {
 }
 
 /// Lines on their way into the engine.
-struct Lines<'a> {
+struct LineApplier<'a> {
     engine: &'a mut Engine,
     at: f64,
     source: LineSource<'a>,
@@ -263,8 +263,8 @@ struct Lines<'a> {
     report: &'a mut dyn FnMut(Diagnostic<'_>),
 }
 
-impl Lines<'_> {
-    fn line(&mut self, line: &str) {
+impl LineApplier<'_> {
+    fn apply(&mut self, line: &str) {
         let line = line.strip_suffix('\r').unwrap_or(line);
         let line_max = self.engine.settings().line_max;
         if is_blank(line.as_bytes()) {
@@ -279,7 +279,7 @@ impl Lines<'_> {
             self.engine.apply_for(line, self.at, self.source, &mut |text| report(Diagnostic::Message(text)))
         };
         let Err(rejection) = result else {
-            self.count();
+            self.count_line();
             return;
         };
         if rejection.reason == Reason::MissingField && rejection.event.is_none() {
@@ -298,14 +298,14 @@ impl Lines<'_> {
         self.reject(&rejection, line.as_bytes());
     }
 
-    fn count(&mut self) {
+    fn count_line(&mut self) {
         if let Some(number) = &mut self.number {
             *number += 1;
         }
     }
 
     fn reject(&mut self, rejection: &Rejection, line: &[u8]) {
-        self.count();
+        self.count_line();
         self.engine.count_rejection(rejection.reason);
         (self.report)(Diagnostic::Rejected { number: self.number, rejection, line });
     }

@@ -14,15 +14,15 @@ impl State {
     pub(crate) fn write(&self) -> Vec<u8> {
         let mut head = v1::Head {
             settings: Vec::new(),
-            catalogs: self.texts.iter().map(CatalogText::written).collect(),
-            boot: self.boot.as_ref().map(Boot::written),
+            catalogs: self.texts.iter().map(CatalogText::to_v1).collect(),
+            boot: self.boot.as_ref().map(Boot::to_v1),
             rejected: Vec::new(),
             times_ignored: 0,
             names: Vec::new(),
             sessions: self.sessions.len() as u32,
             systems: 0,
         };
-        self.engine.written(&mut head);
+        self.engine.write_head(&mut head);
         let mut out = Vec::new();
         format::put(&mut out, &head);
         self.sessions.write(&mut out);
@@ -39,22 +39,26 @@ impl State {
     ) -> Result<Self, Corrupt> {
         let mut image = Reader::new(bytes);
         let head: v1::Head<'_> = image.take()?;
-        let texts: Vec<CatalogText> = head.catalogs.iter().map(CatalogText::read_v1).collect();
-        let catalogs = readable(&texts, &fallback, log);
+        let texts: Vec<CatalogText> = head.catalogs.iter().map(CatalogText::from_v1).collect();
+        let catalogs = readable_catalogs(&texts, &fallback, log);
         let sessions = Sessions::read_v1(head.sessions, &mut image)?;
         let mut engine = Engine::default();
         // Start-up events have had their effect; only the rule itself is taken.
-        engine.prepare(&catalogs.all, EngineSettings::read_v1(&head.settings));
+        engine.replace_configuration(&catalogs.all, EngineSettings::from_v1(&head.settings));
         let known = |owner| owner == UNOWNED || sessions.get(owner).is_some();
         engine.read_v1(&head, &mut image, known)?.into_iter().for_each(log);
         image.end()?;
-        let boot = head.boot.as_ref().map(Boot::read_v1);
+        let boot = head.boot.as_ref().map(Boot::from_v1);
         Ok(State { engine, sessions, texts: Arc::clone(&catalogs.texts), boot, fallback })
     }
 }
 
 /// The catalogs of these texts. For one that cannot be read the fallback of the same file is taken.
-pub(super) fn readable(texts: &[CatalogText], fallback: &Catalogs, log: &mut dyn FnMut(String)) -> Catalogs {
+pub(super) fn readable_catalogs(
+    texts: &[CatalogText],
+    fallback: &Catalogs,
+    log: &mut dyn FnMut(String),
+) -> Catalogs {
     let (catalogs, faults) = catalog::read_good(texts);
     if faults.is_empty() {
         return catalogs;
@@ -72,12 +76,12 @@ pub(super) fn readable(texts: &[CatalogText], fallback: &Catalogs, log: &mut dyn
 
 impl CatalogText {
     /// As it is written to disk.
-    pub(super) fn written(&self) -> v1::CatalogText<'_> {
+    pub(super) fn to_v1(&self) -> v1::CatalogText<'_> {
         v1::CatalogText { file: &self.file, text: &self.text }
     }
 
     /// Takes back what version 1 has written.
-    pub(super) fn read_v1(written: &v1::CatalogText<'_>) -> Self {
+    pub(super) fn from_v1(written: &v1::CatalogText<'_>) -> Self {
         CatalogText { file: written.file.to_owned().into(), text: written.text.to_owned().into() }
     }
 }

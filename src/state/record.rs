@@ -46,18 +46,18 @@ impl<'a> Record<'a> {
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         match *self {
             Record::Configured { at, ref settings, ref catalogs } => {
-                let catalogs = catalogs.iter().map(CatalogText::written).collect();
-                format::put(out, &v1::Record::Configured { at, settings: settings.written(), catalogs });
+                let catalogs = catalogs.iter().map(CatalogText::to_v1).collect();
+                format::put(out, &v1::Record::Configured { at, settings: settings.to_v1(), catalogs });
             }
             Record::Hello { at, producer, instance, owner, uid } => {
                 format::put(out, &v1::Record::Hello { at, producer, instance, owner, uid });
             }
             Record::Lines { at, position, block } => {
-                let position = position.map(Position::written);
+                let position = position.map(Position::to_v1);
                 format::put(out, &v1::Record::Lines { at, position, lines: block });
             }
             Record::Rejected { position, reason } => {
-                let (position, reason) = (position.map(Position::written), reason.map_or("", Reason::name));
+                let (position, reason) = (position.map(Position::to_v1), reason.map_or("", Reason::name));
                 format::put(out, &v1::Record::Rejected { position, reason });
             }
             Record::Disconnected { producer, instance } => {
@@ -71,7 +71,7 @@ impl<'a> Record<'a> {
             }
             Record::Named { ip, name } => format::put(out, &v1::Record::Named { ip, name }),
             Record::Started { at, ref boot } => {
-                format::put(out, &v1::Record::Started { at, boot: boot.written() });
+                format::put(out, &v1::Record::Started { at, boot: boot.to_v1() });
             }
         }
     }
@@ -81,36 +81,36 @@ impl<'a> Record<'a> {
         Ok(match format::read(bytes)? {
             v1::Record::Configured { at, settings, catalogs } => Record::Configured {
                 at,
-                settings: Cow::Owned(EngineSettings::read_v1(&settings)),
-                catalogs: catalogs.iter().map(CatalogText::read_v1).collect(),
+                settings: Cow::Owned(EngineSettings::from_v1(&settings)),
+                catalogs: catalogs.iter().map(CatalogText::from_v1).collect(),
             },
             v1::Record::Hello { at, producer, instance, owner, uid } => {
                 Record::Hello { at, producer, instance, owner, uid }
             }
             v1::Record::Lines { at, position, lines } => {
-                Record::Lines { at, position: position.map(Position::read_v1), block: lines }
+                Record::Lines { at, position: position.map(Position::from_v1), block: lines }
             }
             v1::Record::Rejected { position, reason } => {
-                Record::Rejected { position: position.map(Position::read_v1), reason: Reason::named(reason) }
+                Record::Rejected { position: position.map(Position::from_v1), reason: Reason::named(reason) }
             }
             v1::Record::Disconnected { producer, instance } => Record::Disconnected { producer, instance },
             v1::Record::Abandoned { at, producer, instance } => Record::Abandoned { at, producer, instance },
             v1::Record::Forgotten { producer, instance } => Record::Forgotten { producer, instance },
             v1::Record::Named { ip, name } => Record::Named { ip, name },
             v1::Record::Started { at, boot } => {
-                Record::Started { at, boot: Cow::Owned(Boot::read_v1(&boot)) }
+                Record::Started { at, boot: Cow::Owned(Boot::from_v1(&boot)) }
             }
         })
     }
 }
 
 impl<'a> Position<'a> {
-    fn written(self) -> v1::Position<'a> {
+    fn to_v1(self) -> v1::Position<'a> {
         let Position { producer, instance, line } = self;
         v1::Position { producer, instance, line }
     }
 
-    fn read_v1(position: v1::Position<'a>) -> Self {
+    fn from_v1(position: v1::Position<'a>) -> Self {
         let v1::Position { producer, instance, line } = position;
         Position { producer, instance, line }
     }

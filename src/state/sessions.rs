@@ -118,7 +118,7 @@ impl Sessions {
 
     pub(super) fn add(&mut self, producer: &str, instance: &str, owner: bool, uid: Option<u32>) -> SessionId {
         let id = self.free.pop().unwrap_or(self.list.len() as SessionId);
-        self.put(
+        self.insert(
             id,
             Session {
                 name: Arc::new(SessionName { producer: producer.to_owned(), instance: instance.to_owned() }),
@@ -132,7 +132,7 @@ impl Sessions {
         id
     }
 
-    fn put(&mut self, id: SessionId, session: Session) {
+    fn insert(&mut self, id: SessionId, session: Session) {
         self.by_name.insert(Arc::clone(&session.name), id);
         if id as usize >= self.list.len() {
             self.list.resize_with(id as usize + 1, || None);
@@ -190,7 +190,7 @@ impl Sessions {
                     v1::Presence::Expired => Presence::Expired,
                 },
             };
-            sessions.put(written.id, session);
+            sessions.insert(written.id, session);
         }
         ensure(sessions.len() == count as usize, "each session once")?;
         Ok(sessions)

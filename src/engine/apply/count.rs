@@ -22,7 +22,7 @@ impl Scratch {
         system: &mut System,
         context: &mut Context<'_>,
     ) -> Result<(), Rejection> {
-        self.bind(event)?;
+        self.bind_fields(event)?;
         self.texts.clear();
         (self.cut_fields, self.cut_others) = (0, 0);
         let set = self.fill_set(event, change.set, system, context)?;

@@ -33,7 +33,7 @@ impl Scratch {
         }
     }
 
-    pub(super) fn walk(&self, path: &EntityPath, system: &System) -> Option<Handle> {
+    pub(super) fn follow_path(&self, path: &EntityPath, system: &System) -> Option<Handle> {
         let start = self.handles[path.start]?;
         Some(path.parents.iter().fold(start, |handle, &parent| match handle {
             Handle::Existing(id) => Handle::Existing(system.entities.parent(id, parent)),
@@ -90,14 +90,14 @@ impl Scratch {
         Ok(Set::Ready(range, hash))
     }
 
-    /// Passes the first source that has a value to `put`, with its field if it is one. Returns whether there
+    /// Passes the first source that has a value to `write_value`, with its field if it is one. Returns whether there
     /// was one.
     fn fill_label(
         &self,
         event: Event<'_>,
         sources: &[LabelSource],
         system: &System,
-        put: impl FnOnce(Option<FieldIndex>, &[u8]),
+        write_value: impl FnOnce(Option<FieldIndex>, &[u8]),
     ) -> Result<bool, Rejection> {
         for source in sources {
             let mut field_used = None;
@@ -111,7 +111,7 @@ impl Scratch {
                     }
                     None => continue,
                 },
-                LabelSource::Entity(path, part) => match self.walk(path, system) {
+                LabelSource::Entity(path, part) => match self.follow_path(path, system) {
                     Some(Handle::Existing(id)) => system.entities.get(id).part(*part),
                     Some(Handle::New(opening)) => {
                         let text = self.openings[opening].text.clone();
@@ -120,7 +120,7 @@ impl Scratch {
                     None => continue,
                 },
             };
-            put(field_used, text);
+            write_value(field_used, text);
             return Ok(true);
         }
         Ok(false)
@@ -155,7 +155,7 @@ impl Scratch {
 
     /// Notes a label that will be cut. A field counts once, however many labels it fills.
     #[inline]
-    pub(super) fn note_cut(&mut self, field: Option<FieldIndex>, text: &[u8]) {
+    pub(super) fn count_cut(&mut self, field: Option<FieldIndex>, text: &[u8]) {
         if transform::is_too_long(text) {
             match field {
                 Some(field) => self.cut_fields |= 1 << field,

@@ -22,8 +22,8 @@ impl Scratch {
         context: &mut Context<'_>,
     ) -> Result<(), Rejection> {
         let plan = event.plan;
-        self.begin(plan);
-        self.bind(event)?;
+        self.clear_for(plan);
+        self.bind_fields(event)?;
         for (index, step) in plan.steps.iter().enumerate() {
             self.resolved[index] = match step {
                 Step::Open { .. } => self.resolve_open(event, step, system, context)?,
@@ -49,7 +49,7 @@ impl Scratch {
     }
 
     /// Prepares the memory for an event.
-    fn begin(&mut self, plan: &EventPlan) {
+    fn clear_for(&mut self, plan: &EventPlan) {
         self.keys.clear();
         self.texts.clear();
         self.openings.clear();
@@ -78,7 +78,7 @@ impl Scratch {
         context: &mut Context<'_>,
         wanted: &dyn Fn(MetricIndex) -> bool,
     ) -> Result<(), Rejection> {
-        self.begin(event.plan);
+        self.clear_for(event.plan);
         self.handles[0] = Some(Handle::Existing(id));
         for (index, step) in event.plan.steps.iter().enumerate() {
             if let Step::Change(change) = step
@@ -91,7 +91,7 @@ impl Scratch {
     }
 
     /// Matches the fields of the line with those of the plan.
-    pub(super) fn bind(&mut self, event: Event<'_>) -> Result<(), Rejection> {
+    pub(super) fn bind_fields(&mut self, event: Event<'_>) -> Result<(), Rejection> {
         let plan = event.plan;
         self.values.clear();
         self.values.resize(plan.fields.len(), None);
@@ -135,7 +135,7 @@ impl Scratch {
                     self.keys.extend_from_slice(text);
                 }
                 Some(text) => {
-                    self.note_cut(Some(field), text);
+                    self.count_cut(Some(field), text);
                     transform::push_cut(&mut self.keys, text);
                 }
                 None if index < needed => return Ok(None),
@@ -236,8 +236,8 @@ impl Scratch {
         // Entities that the event closes make room. Their children do, too, but are not counted: the limit
         // holds all the same.
         let is_reported = |kind: EntityIndex| !system.catalog.entities[kind].closes_when_empty;
-        let there = if self.reset { 0 } else { system.reported() };
-        let open = there + self.openings.iter().filter(|opening| is_reported(opening.kind)).count();
+        let open_before = if self.reset { 0 } else { system.reported() };
+        let open = open_before + self.openings.iter().filter(|opening| is_reported(opening.kind)).count();
         if is_reported(*entity) && open >= context.entities_max + self.closed.len() {
             let what = format!(
                 "{open} entities of {} are open, expected room for another ([limits] entities)",
@@ -275,7 +275,7 @@ impl Scratch {
             Then::Update(parts) => {
                 for &(_, field) in parts {
                     if let Some(text) = self.field_text(event, field)? {
-                        self.note_cut(Some(field), text);
+                        self.count_cut(Some(field), text);
                     }
                 }
             }
@@ -308,7 +308,7 @@ impl Scratch {
         context: &mut Context<'_>,
     ) -> Result<Resolved, Rejection> {
         if let Some((field, wanted)) = &change.condition
-            && !self.reads(event, *field, wanted)?
+            && !self.field_equals(event, *field, wanted)?
         {
             return Ok(Resolved::Skip);
         }
@@ -326,7 +326,7 @@ impl Scratch {
         };
         let owner = match &change.owner {
             None => None,
-            Some(path) => match self.walk(path, system) {
+            Some(path) => match self.follow_path(path, system) {
                 Some(owner) => Some(owner),
                 None => return Ok(Resolved::Skip),
             },
@@ -345,7 +345,7 @@ impl Scratch {
     }
 
     /// Whether a field has this text, or is a number equal to it.
-    fn reads(&self, event: Event<'_>, field: FieldIndex, wanted: &str) -> Result<bool, Rejection> {
+    fn field_equals(&self, event: Event<'_>, field: FieldIndex, wanted: &str) -> Result<bool, Rejection> {
         let Some(text) = self.field_text(event, field)? else { return Ok(false) };
         let is_number = || {
             let number = |text: &[u8]| std::str::from_utf8(text).ok()?.parse::<f64>().ok();
