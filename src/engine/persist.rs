@@ -308,7 +308,7 @@ impl System {
             }
             for v1::OwnedTotal { metric, fixed, last } in entity.totals {
                 if let Some(metric) = mapping.totals.get(metric as usize).copied().flatten() {
-                    self.entities.total(id, metric, fixed, last);
+                    self.entities.replace_total(id, metric, fixed, last);
                 }
             }
             links.push((id, entity.kind, entity.parents));

@@ -82,7 +82,7 @@ impl System {
     /// anew at 0. `None`: there are too many sources to know.
     pub(super) fn growth(&mut self, metric: u16, source: Source<'_>, total: f64) -> Option<f64> {
         let last = match source {
-            Source::Owner(owner, fixed) => self.entities.total(owner, metric, fixed, total),
+            Source::Owner(owner, fixed) => self.entities.replace_total(owner, metric, fixed, total),
             Source::Labels(labels) => {
                 let series_max = self.series_max;
                 let totals = self.totals(metric);
