@@ -1,18 +1,19 @@
-//! The text that a scrape shows: families sorted by name, series by labels, in the text format 0.0.4.
+//! Renders what a scrape gets, in the Prometheus text format 0.0.4: families sorted by name, series by labels.
 
 use super::Engine;
 use super::system::System;
 
-/// A family in the order shown.
+/// A family under one of its names: a metric with an alias has two.
 pub(super) struct ExposedFamily {
     name: String,
     system: usize,
     metric: usize,
-    /// The lines `# HELP` and `# TYPE`.
+    /// The `# HELP` and `# TYPE` lines.
     head: String,
 }
 
-pub(super) fn order(systems: &[System], aliases: bool) -> Vec<ExposedFamily> {
+/// All families of the systems, exposed or not, sorted by name.
+pub(super) fn sorted_families(systems: &[System], aliases: bool) -> Vec<ExposedFamily> {
     let mut families = Vec::new();
     for (system, state) in systems.iter().enumerate() {
         for (metric, def) in state.catalog.metrics.iter().enumerate() {
@@ -29,8 +30,8 @@ pub(super) fn order(systems: &[System], aliases: bool) -> Vec<ExposedFamily> {
 }
 
 impl Engine {
-    /// Appends what a scrape at `now` (Unix seconds) shows. `systems` are the names of a part; empty: all, and
-    /// then `families` (sorted by name) are shown among them. An unknown name is the error.
+    /// Appends the exposition at `now` (Unix seconds). `systems` restricts it to some systems by name; an unknown name
+    /// is an error. If `systems` is empty, all are rendered, and `families` (sorted by name) are merged among them.
     pub(crate) fn render(
         &mut self,
         systems: &[String],
