@@ -1,4 +1,4 @@
-//! The second half: executes the resolved steps. Nothing here can fail.
+//! The second half of applying an event: executes the resolved steps. Nothing here can fail.
 
 use super::{DefaultHashBuilder, Event, Handle, Resolved, Scratch, Set, System};
 use crate::catalog::model::{Change, FieldIndex, HandleIndex, MetricKind, Step, Then, Verb};
@@ -8,7 +8,6 @@ use crate::engine::transform;
 use crate::series::Family;
 
 impl Scratch {
-    /// Executes the resolved steps in order.
     pub(in crate::engine) fn commit(
         &mut self,
         event: Event<'_>,
@@ -155,20 +154,20 @@ impl Scratch {
     }
 }
 
-/// Moves an age to the series of its current labels, if the event has changed them.
+/// Moves an age to the series of the entity's current labels, if the event has changed them.
 fn move_age(system: &mut System, owner: EntityId, series: SeriesRef) {
     let owned = &system.entities.get(owner).extra().owned;
-    let is_former = |other: &&SeriesRef| other.metric == series.metric && other.slot != series.slot;
-    let former: Vec<SeriesRef> = owned.iter().filter(is_former).copied().collect();
-    for old in former {
+    let is_old = |other: &&SeriesRef| other.metric == series.metric && other.slot != series.slot;
+    let old_series: Vec<SeriesRef> = owned.iter().filter(is_old).copied().collect();
+    for old in old_series {
         let family = &mut system.families[series.metric as usize];
         family.mark(series.slot, family.value(old.slot).max(family.value(series.slot)));
         system.disown(owner, old);
     }
 }
 
-/// The series that a change applies to. A full family takes new sums in its overflow series, and no other new
-/// values.
+/// Finds or inserts the series that a change applies to. In a full family, changes that add go to the overflow series,
+/// and other new values are dropped.
 fn target_slot(family: &mut Family, verb: Verb, text: &[u8], hash: u64, kind: &MetricKind) -> Option<u32> {
     let summed = match verb {
         Verb::SetExisting | Verb::Remove => return family.find(text, hash),
@@ -179,7 +178,7 @@ fn target_slot(family: &mut Family, verb: Verb, text: &[u8], hash: u64, kind: &M
     if summed { Some(family.get_or_insert(text, hash)) } else { family.try_insert(text, hash) }
 }
 
-/// Removes a series, or one owner of it.
+/// Removes a series, or ends one entity's ownership of it.
 fn remove_series(system: &mut System, owner: Option<EntityId>, series: SeriesRef) {
     match owner {
         None => system.families[series.metric as usize].remove(series.slot),
@@ -187,11 +186,11 @@ fn remove_series(system: &mut System, owner: Option<EntityId>, series: SeriesRef
     }
 }
 
-/// Counts an entity in this series of a live gauge, and no longer in another series of it.
+/// Counts an entity in this series of a live gauge, and no longer in the gauge's former series.
 fn count_entity(system: &mut System, id: EntityId, series: SeriesRef) {
     let counted_by = &mut system.entities.get_mut(id).counted_by;
-    let former = counted_by.iter().position(|other| other.metric == series.metric);
-    let former = if let Some(position) = former {
+    let position = counted_by.iter().position(|other| other.metric == series.metric);
+    let former = if let Some(position) = position {
         Some(std::mem::replace(&mut counted_by[position], series))
     } else {
         counted_by.push(series);
@@ -201,7 +200,7 @@ fn count_entity(system: &mut System, id: EntityId, series: SeriesRef) {
     family.add(series.slot, 1.0);
     if let Some(former) = former {
         family.add(former.slot, -1.0);
-        // If the entity owns the former series itself, it does so no longer.
+        // The entity may own the former series, too.
         if former != series {
             system.disown(id, former);
         }

@@ -33,6 +33,7 @@ impl Scratch {
         }
     }
 
+    /// The entity at the end of a path of parents.
     pub(super) fn follow_path(&self, path: &EntityPath, system: &System) -> Option<Handle> {
         let start = self.handles[path.start]?;
         Some(path.parents.iter().fold(start, |handle, &parent| match handle {
@@ -41,6 +42,7 @@ impl Scratch {
         }))
     }
 
+    /// Appends the labels of a series to `texts`, escaped as in the exposition.
     pub(super) fn fill_set(
         &mut self,
         event: Event<'_>,
@@ -60,7 +62,7 @@ impl Scratch {
                     Some(transform) => {
                         value.clear();
                         let text = std::str::from_utf8(text).unwrap_or_default();
-                        transform::apply(transform, text, context.privacy, context.names, &mut value);
+                        transform::apply(transform, text, context.privacy, context.rdns, &mut value);
                         &value
                     }
                 };
@@ -90,8 +92,8 @@ impl Scratch {
         Ok(Set::Ready(range, hash))
     }
 
-    /// Passes the first source that has a value to `write_value`, with its field if it is one. Returns whether there
-    /// was one.
+    /// Passes the first source that has a value to `write_value`, with its field if it is a field. Returns `false` if no
+    /// source has a value.
     fn fill_label(
         &self,
         event: Event<'_>,
@@ -126,8 +128,8 @@ impl Scratch {
         Ok(false)
     }
 
-    /// The labels of a set before any transform. They tell the sources of totals apart, independently of
-    /// `[privacy]`.
+    /// Appends the labels of a series before any transform to `texts`. They identify a running total, so that it does not
+    /// depend on `[privacy]`.
     pub(super) fn raw_tuple(
         &mut self,
         event: Event<'_>,
@@ -147,13 +149,13 @@ impl Scratch {
         Ok(start..self.texts.len())
     }
 
-    /// What [`Self::raw_tuple`] has returned for a step.
+    /// The labels that [`Self::raw_tuple`] has stored for a step.
     pub(super) fn raw_tuple_of(&self, step: usize) -> Option<&[u8]> {
         let (_, range) = self.raw_tuples.iter().find(|(other, _)| *other == step)?;
         Some(&self.texts[range.clone()])
     }
 
-    /// Notes a label that will be cut. A field counts once, however many labels it fills.
+    /// Counts a label that will be cut. A field counts once, however many labels it fills.
     #[inline]
     pub(super) fn count_cut(&mut self, field: Option<FieldIndex>, text: &[u8]) {
         if transform::is_too_long(text) {

@@ -1,4 +1,4 @@
-//! The first half: resolves the steps of an event, or rejects it. It does not change the system.
+//! The first half of applying an event: resolves its steps, or rejects it, without changing the system.
 
 use smallvec::SmallVec;
 
@@ -40,15 +40,10 @@ impl Scratch {
                 Step::Change(_) => Resolved::Skip,
             };
         }
-        for (index, step) in plan.steps.iter().enumerate() {
-            if let Step::Change(change) = step {
-                self.resolved[index] = self.resolve_change(event, index, change, system, context)?;
-            }
-        }
-        Ok(())
+        self.resolve_changes(event, system, context, |_| true)
     }
 
-    /// Prepares the memory for an event.
+    /// Clears the memory for an event with this plan.
     fn clear_for(&mut self, plan: &EventPlan) {
         self.keys.clear();
         self.texts.clear();
@@ -68,8 +63,8 @@ impl Scratch {
         self.raw_tuples.clear();
     }
 
-    /// Resolves the gauges that exist while an entity is open, to fill them again. `event` has the plan of
-    /// the entity's kind and no fields.
+    /// Resolves the gauges of an open entity, to set them again, for the metrics that `wanted` selects. `event` has the
+    /// gauges of the entity's kind as its plan and no fields.
     pub(in crate::engine) fn resolve_gauges(
         &mut self,
         event: Event<'_>,
@@ -80,6 +75,16 @@ impl Scratch {
     ) -> Result<(), Rejection> {
         self.clear_for(event.plan);
         self.handles[0] = Some(Handle::Existing(id));
+        self.resolve_changes(event, system, context, wanted)
+    }
+
+    fn resolve_changes(
+        &mut self,
+        event: Event<'_>,
+        system: &System,
+        context: &mut Context<'_>,
+        wanted: impl Fn(MetricIndex) -> bool,
+    ) -> Result<(), Rejection> {
         for (index, step) in event.plan.steps.iter().enumerate() {
             if let Step::Change(change) = step
                 && wanted(change.metric)
@@ -90,7 +95,7 @@ impl Scratch {
         Ok(())
     }
 
-    /// Matches the fields of the line with those of the plan.
+    /// Stores the value of each field of the plan. Rejects a line with a field twice or without a required one.
     pub(super) fn bind_fields(&mut self, event: Event<'_>) -> Result<(), Rejection> {
         let plan = event.plan;
         self.values.clear();
@@ -118,8 +123,8 @@ impl Scratch {
         }
     }
 
-    /// Appends the text of an entity's parts to `keys`. The first `needed` ones are its key: if one is
-    /// missing, returns `None`.
+    /// Appends the parts of an entity's text to `keys`. The first `needed` parts are its key: if one is missing, returns
+    /// `None`. Returns the range of the text and the length of the key.
     fn push_parts(
         &mut self,
         event: Event<'_>,
@@ -169,14 +174,15 @@ impl Scratch {
             .find(|&handle| !self.is_closed(handle, system, owners))
     }
 
+    /// Whether an earlier step of the event closes the entity.
     fn is_closed(&self, handle: Handle, system: &System, owners: &[EntityOwner]) -> bool {
         if self.closed.is_empty() && !self.reset && !self.abandons {
             return false;
         }
-        // An entity closes with its parents. Each is visited once, however many paths lead there.
-        let mut rest = vec![handle];
+        // An entity closes with any of its ancestors. Each is visited once, however many paths lead to it.
+        let mut to_visit = vec![handle];
         let mut next = 0;
-        while let Some(&handle) = rest.get(next) {
+        while let Some(&handle) = to_visit.get(next) {
             next += 1;
             let is_existing_closed =
                 |id| self.reset || (self.abandons && system.is_abandoned_with(id, owners));
@@ -187,8 +193,8 @@ impl Scratch {
                 Handle::New(opening) => self.parents[self.openings[opening].parents.clone()].into(),
             };
             for parent in parents {
-                if !rest.contains(&parent) {
-                    rest.push(parent);
+                if !to_visit.contains(&parent) {
+                    to_visit.push(parent);
                 }
             }
         }
@@ -233,8 +239,8 @@ impl Scratch {
                 None => return Err(self.not_open(*kind, key, system)),
             }
         }
-        // Entities that the event closes make room. Their children do, too, but are not counted: the limit
-        // holds all the same.
+        // Entities that the event closes make room. Their children make room, too, but are not counted here: the limit
+        // is only stricter for that.
         let is_reported = |kind: EntityIndex| !system.catalog.entities[kind].closes_when_empty;
         let open_before = if self.reset { 0 } else { system.reported() };
         let open = open_before + self.openings.iter().filter(|opening| is_reported(opening.kind)).count();
@@ -283,6 +289,7 @@ impl Scratch {
         Ok(Resolved::Execute)
     }
 
+    /// Names an entity and its key, for a rejection.
     fn describe(&self, kind: EntityIndex, key: Range, system: &System) -> String {
         let def = &system.catalog.entities[kind];
         let values = self.keys[key].split(|&byte| byte == PART_END);
@@ -344,7 +351,7 @@ impl Scratch {
         Ok(Resolved::Change { amount, owner })
     }
 
-    /// Whether a field has this text, or is a number equal to it.
+    /// Whether a field has this text, or is a number that equals it.
     fn field_equals(&self, event: Event<'_>, field: FieldIndex, wanted: &str) -> Result<bool, Rejection> {
         let Some(text) = self.field_text(event, field)? else { return Ok(false) };
         let is_number = || {
@@ -395,7 +402,7 @@ fn read_number(
     })
 }
 
-/// Keys are never cut and have no empty parts.
+/// Rejects a part of a key that is empty, or too long for a label: keys are never cut.
 fn check_key(field: &str, text: &[u8]) -> Result<(), Rejection> {
     if text.is_empty() {
         return Err(Rejection::new(Reason::BadValue, format!("{field}: empty, expected a value")));
