@@ -1,5 +1,6 @@
-//! From the names that something was counted by to those of a catalog. What the catalog still describes the same way goes on;
-//! the rest is dropped and named. Used for a catalog that has changed, and for state that was written to disk.
+//! Matches the kinds and metrics of former state with those of a catalog, by name. Those that the catalog describes in
+//! the same way keep their state; the rest is dropped and reported. Used when a catalog changes and when state is read
+//! from disk.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -12,18 +13,17 @@ use crate::catalog::Catalog;
 use crate::catalog::model::{EntityDef, EntityIndex, MetricIndex, MetricKind};
 use crate::format::v1;
 
-/// Where former kinds and metrics are in a catalog; `None`: it does not describe them, or not the same way.
+/// The indices of former kinds and metrics in a catalog; `None` if it does not describe them in the same way.
 pub(super) struct Mapping {
     /// Kinds with the same key and parents, and all the former labels.
     pub(super) kinds: Vec<Option<EntityIndex>>,
     /// Metrics of the same kind with the same labels and owner.
     pub(super) metrics: Vec<Option<u16>>,
-    /// Metrics whose running totals go on, whatever labels they have now.
+    /// Metrics that keep their running totals. Their labels may differ.
     pub(super) totals: Vec<Option<u16>>,
 }
 
 impl Mapping {
-    /// From former kinds and metrics to `catalog`.
     pub(super) fn new(kinds: &[v1::Kind<'_>], metrics: &[v1::Metric<'_>], catalog: &Catalog) -> Self {
         let kinds = same_kinds(kinds, &catalog.entities);
         let kind = |kind: u32| kinds.get(kind as usize).copied().flatten();
@@ -57,19 +57,19 @@ impl Mapping {
         Mapping { kinds, metrics, totals }
     }
 
-    /// A series of a metric that goes on.
+    /// The reference to a series of a metric that is kept.
     pub(super) fn series(&self, former: SeriesRef) -> Option<SeriesRef> {
         let metric = self.metrics.get(former.metric as usize).copied().flatten()?;
         Some(SeriesRef { metric, slot: former.slot })
     }
 }
 
-/// For each former kind the one that has the same name, key and parents, and all the labels.
+/// For each former kind, the kind with the same name, key and parents, and all its labels.
 fn same_kinds(former: &[v1::Kind<'_>], defs: &[EntityDef]) -> Vec<Option<EntityIndex>> {
     let names: HashMap<&str, EntityIndex> =
         defs.iter().enumerate().map(|(kind, def)| (def.name.as_str(), kind)).collect();
     let mut same = vec![None; former.len()];
-    // Parents are found in the pass before their children; a circle of parents is never found.
+    // Each pass finds the kinds whose parents an earlier one has found. Kinds in a circle are never found.
     loop {
         let before = same.iter().flatten().count();
         for (index, kind) in former.iter().enumerate() {
@@ -88,7 +88,7 @@ fn same_kinds(former: &[v1::Kind<'_>], defs: &[EntityDef]) -> Vec<Option<EntityI
     }
 }
 
-/// The values of an entity that carries more labels than before, or in another order: those that are new are empty.
+/// The text of an entity whose kind has more labels than before, or another order of them. New labels are empty.
 pub(super) fn migrated_text(entity: &Entity, from: &v1::Kind<'_>, to: &EntityDef) -> Box<[u8]> {
     let mut text = Vec::new();
     for name in to.key.iter().chain(&to.labels) {
@@ -99,17 +99,17 @@ pub(super) fn migrated_text(entity: &Entity, from: &v1::Kind<'_>, to: &EntityDef
     text.into()
 }
 
-/// What came of other catalogs.
+/// What a change of catalogs has changed.
 #[derive(Default)]
 pub(super) struct Migrated {
-    /// What was dropped, for the log.
+    /// What was dropped, as messages for the log.
     pub(super) dropped: Vec<String>,
-    /// Systems whose catalog has changed, with the metrics whose series go on.
+    /// The systems whose catalog has changed, with the metrics whose series are kept.
     pub(super) changed: Vec<(usize, HashSet<MetricIndex>)>,
 }
 
 impl Engine {
-    /// Puts `catalogs` in force.
+    /// Replaces the catalogs and keeps the state that fits.
     pub(super) fn migrate(&mut self, catalogs: &[Arc<Catalog>], settings: &EngineSettings) -> Migrated {
         let Migrated { mut dropped, mut changed } = Migrated::default();
         let mut former = std::mem::take(&mut self.systems);
@@ -135,14 +135,18 @@ impl Engine {
             self.systems.push(system);
         }
         dropped.extend(former.iter().filter(|system| system.exposed).map(|system| {
-            format!("{}: its catalog is gone, so are its {} series", system.catalog.name, system.series())
+            format!(
+                "{}: the catalog was removed, and its {} series are dropped",
+                system.catalog.name,
+                system.series()
+            )
         }));
         Migrated { dropped, changed }
     }
 }
 
 impl System {
-    /// Takes what still fits. Returns the metrics whose series go on.
+    /// Takes the state that still fits. Returns the metrics whose series are kept.
     fn migrate_from(&mut self, mut former: System, dropped: &mut Vec<String>) -> HashSet<MetricIndex> {
         let (old, new) = (Arc::clone(&former.catalog), Arc::clone(&self.catalog));
         let (kinds, metrics) = (kinds_of(&old), metrics_of(&old));
@@ -152,7 +156,7 @@ impl System {
             if mapping.kinds[kind].is_none() && open > 0 {
                 let name = written.name;
                 dropped.push(format!(
-                    "{}: entity {name} has changed, its {open} open ones are closed",
+                    "{}: entity {name} has changed; its {open} open entities are closed",
                     old.name
                 ));
                 for id in former.entities.ids(kind) {
@@ -170,7 +174,7 @@ impl System {
                 None => {
                     let (name, series) = (metrics[index].name, family.len());
                     dropped.push(format!(
-                        "{}: metric {name} has changed, its {series} series are gone",
+                        "{}: metric {name} has changed; its {series} series are dropped",
                         old.name
                     ));
                 }

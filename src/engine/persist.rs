@@ -1,4 +1,4 @@
-//! The engine as it is written to disk, and back: what was counted and what is open, system by system, all by names.
+//! Converts the engine to and from the format on disk, system by system. Everything is stored by name.
 
 use std::borrow::Cow;
 
@@ -13,7 +13,7 @@ use crate::protocol::rejection::Reason;
 use crate::series::Family;
 
 impl EngineSettings {
-    /// The settings as they are written to disk.
+    /// Converts the settings to version 1.
     pub(crate) fn to_v1(&self) -> Vec<v1::Setting<'_>> {
         let one = |key, value: String| v1::Setting { key, value: Cow::Owned(value) };
         let mut settings = vec![
@@ -34,7 +34,7 @@ impl EngineSettings {
         settings
     }
 
-    /// Reads settings that version 1 has written. What is missing, or not of its kind, has its default.
+    /// Converts settings from version 1. A setting that is missing or invalid gets its default.
     pub(crate) fn from_v1(written: &[v1::Setting<'_>]) -> Self {
         fn set<T: std::str::FromStr>(target: &mut T, value: &str) {
             if let Ok(value) = value.parse() {
@@ -63,7 +63,7 @@ impl EngineSettings {
 }
 
 impl Engine {
-    /// What is written of the engine before its systems, into the head of an image.
+    /// Fills the engine's part of the head of an image.
     pub(crate) fn write_head<'a>(&'a self, head: &mut v1::Head<'a>) {
         head.settings = self.settings.to_v1();
         head.rejected =
@@ -73,21 +73,20 @@ impl Engine {
         head.systems = self.systems.len() as u32;
     }
 
-    /// Appends the systems.
     pub(crate) fn write_systems(&self, out: &mut Vec<u8>) {
         self.systems.iter().for_each(|system| system.write(out));
     }
 
-    /// Takes what version 1 has written into an engine without state that knows the catalogs. `sessions` says which
-    /// there are. Returns what no longer fits, for the log.
+    /// Reads what version 1 has written, into an engine that has catalogs and no state. `is_session` tells whether a number
+    /// belongs to a stored session. Returns what no longer fits, as messages for the log.
     pub(crate) fn read_v1(
         &mut self,
         head: &v1::Head<'_>,
         image: &mut Reader<'_>,
-        sessions: impl Fn(EntityOwner) -> bool,
+        is_session: impl Fn(EntityOwner) -> bool,
     ) -> Result<Vec<String>, Corrupt> {
         for v1::Count { name, count } in &head.rejected {
-            // A reason of another version has no place here.
+            // Another version may have had other reasons.
             if let Some(reason) = Reason::named(name) {
                 self.rejected[reason as usize] = *count;
             }
@@ -102,13 +101,13 @@ impl Engine {
             let known = self.systems.iter().position(|system| system.catalog.name == written.name);
             let Some(index) = known else {
                 dropped
-                    .push(format!("{}: its catalog is gone, and all that was counted by it", written.name));
-                // Its values are read all the same: those of other systems follow.
+                    .push(format!("{}: the catalog was removed, and its series are dropped", written.name));
+                // The next system begins behind the values of this one.
                 skip(&written, image)?;
                 continue;
             };
             let system = &mut self.systems[index];
-            let kept = system.read_v1(&written, image, &sessions, &mut dropped)?;
+            let kept = system.read_v1(&written, image, &is_session, &mut dropped)?;
             let is_kept = |metric: MetricIndex| kept.contains(&Some(metric as u16));
             if !(0..system.families.len()).all(is_kept) {
                 if system.exposed {
@@ -121,7 +120,7 @@ impl Engine {
     }
 }
 
-/// Passes over the values that follow a system.
+/// Skips the values that follow a system.
 fn skip(system: &v1::System<'_>, image: &mut Reader<'_>) -> Result<(), Corrupt> {
     for metric in &system.metrics {
         skip_metric(metric, image)?;
@@ -142,7 +141,7 @@ fn skip_metric(metric: &v1::Metric<'_>, image: &mut Reader<'_>) -> Result<(), Co
     Ok(())
 }
 
-/// The kinds of entities of a catalog as they are written, without counts.
+/// Converts the kinds of a catalog to version 1, without their counts.
 pub(super) fn kinds_of(catalog: &Catalog) -> Vec<v1::Kind<'_>> {
     let kinds = catalog.entities.iter().map(|def| v1::Kind {
         name: &def.name,
@@ -154,7 +153,7 @@ pub(super) fn kinds_of(catalog: &Catalog) -> Vec<v1::Kind<'_>> {
     kinds.collect()
 }
 
-/// The metrics of a catalog as they are written, without series.
+/// Converts the metrics of a catalog to version 1, without their series.
 pub(super) fn metrics_of(catalog: &Catalog) -> Vec<v1::Metric<'_>> {
     let metrics = catalog.metrics.iter().map(|def| v1::Metric {
         name: &def.name,
@@ -216,12 +215,12 @@ impl System {
         self.entities.write(out, series);
     }
 
-    /// Takes what was written into a system without state. Returns where its metrics are.
+    /// Reads a stored system into one without state. Returns the index in the catalog of each stored metric.
     fn read_v1(
         &mut self,
         written: &v1::System<'_>,
         image: &mut Reader<'_>,
-        sessions: &impl Fn(EntityOwner) -> bool,
+        is_session: &impl Fn(EntityOwner) -> bool,
         dropped: &mut Vec<String>,
     ) -> Result<Vec<Option<u16>>, Corrupt> {
         let mapping = Mapping::new(&written.kinds, &written.metrics, &self.catalog);
@@ -240,21 +239,23 @@ impl System {
         for (metric, mapped) in written.metrics.iter().zip(&mapping.metrics) {
             let Some(mapped) = *mapped else {
                 if metric.series > 0 {
-                    let what =
-                        format!("metric {} has changed, its {} series are gone", metric.name, metric.series);
+                    let what = format!(
+                        "metric {} has changed; its {} series are dropped",
+                        metric.name, metric.series
+                    );
                     dropped.push(format!("{}: {what}", written.name));
                 }
                 skip_metric(metric, image)?;
                 continue;
             };
-            let counts = matches!(metric.kind, v1::MetricKind::Live(_));
-            self.families[mapped as usize].read_v1(image, metric, counts)?;
+            let is_live = matches!(metric.kind, v1::MetricKind::Live(_));
+            self.families[mapped as usize].read_v1(image, metric, is_live)?;
             for _ in 0..metric.totals {
                 let v1::Total { labels, last } = image.take()?;
                 self.totals(mapped).insert(labels.into(), last);
             }
         }
-        self.read_entities(written, &mapping, image, sessions, dropped)?;
+        self.read_entities(written, &mapping, image, is_session, dropped)?;
         Ok(mapping.metrics)
     }
 
@@ -263,7 +264,7 @@ impl System {
         written: &v1::System<'_>,
         mapping: &Mapping,
         image: &mut Reader<'_>,
-        sessions: &impl Fn(EntityOwner) -> bool,
+        is_session: &impl Fn(EntityOwner) -> bool,
         dropped: &mut Vec<String>,
     ) -> Result<(), Corrupt> {
         let mut opened = Vec::with_capacity(written.entities as usize);
@@ -285,7 +286,7 @@ impl System {
                 opened.push(None);
                 continue;
             };
-            let owner = entity.session.filter(|&session| sessions(session)).unwrap_or(UNOWNED);
+            let owner = entity.session.filter(|&session| is_session(session)).unwrap_or(UNOWNED);
             let id = self.entities.restore(mapped, kind.key.len(), entity.values, entity.opened_at, owner);
             let id = id.ok_or_else(|| Corrupt("expected each key once".to_owned()))?;
             let def = &self.catalog.entities[mapped];
@@ -326,14 +327,14 @@ impl System {
         }
         for (kind, count) in written.kinds.iter().zip(lost).filter(|(_, count)| *count > 0) {
             dropped.push(format!(
-                "{}: entity {} has changed, its {count} open ones are gone",
+                "{}: entity {} has changed; its {count} open entities are dropped",
                 written.name, kind.name
             ));
         }
         Ok(())
     }
 
-    /// A series of the system that was written, where its metric goes on.
+    /// Converts a reference to a series. Returns `None` if its metric is not kept.
     fn series_of(
         &self,
         series: v1::SeriesRef,
@@ -341,7 +342,7 @@ impl System {
         mapping: &Mapping,
     ) -> Result<Option<SeriesRef>, Corrupt> {
         let metric = written.metrics.get(series.metric as usize);
-        ensure(metric.is_some_and(|metric| series.series < metric.series), "series that are there")?;
+        ensure(metric.is_some_and(|metric| series.series < metric.series), "series that exist")?;
         Ok(mapping.series(SeriesRef { metric: series.metric as u16, slot: series.series }))
     }
 }

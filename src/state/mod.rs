@@ -1,7 +1,7 @@
-//! The state: what events have made (`lifecycles`) and how far each producer has come (`sessions`).
+//! The state of the exporter: the engine, and how far each producer has come (`sessions`).
 //!
-//! It changes by records alone (`record`), and the same records make the same state: those that come from the feed, and
-//! those that the journal has kept. It holds no files and asks for no time. `image` saves it whole.
+//! Only records change it (`record`), and the same records make the same state, whether they come from the feed or from
+//! the journal. The state holds no files and never reads the clock. `persist` saves all of it.
 
 pub(crate) mod boot;
 mod persist;
@@ -22,57 +22,55 @@ use crate::state::boot::Boot;
 use record::{Position, Record};
 use sessions::{Presence, SessionId, Sessions};
 
-/// All state. By default there is none, not even a catalog.
+/// The whole state. The default has no catalogs.
 #[derive(Default)]
 pub(crate) struct State {
-    /// What is open and what was counted.
     pub(crate) engine: Engine,
-    /// How far each producer has come.
     pub(crate) sessions: Sessions,
+    /// The catalogs in use, as text.
     texts: Arc<[CatalogText]>,
-    /// The boot of the machine in which the exporter was started last.
+    /// The boot of the machine in which the exporter was last started.
     boot: Option<Boot>,
-    /// The catalogs of this run: they stand in for stored ones that cannot be read any more.
+    /// The catalogs of this run. They replace stored ones that this version cannot read.
     fallback: Catalogs,
 }
 
-/// What is worth telling of a record that is applied.
+/// What applying a record reports.
 pub(crate) enum Diagnostic<'a> {
     /// A line was rejected.
     Rejected {
-        /// Its number, in a session.
+        /// The line's number, if it belongs to a session.
         number: Option<u64>,
-        /// Why.
         rejection: &'a Rejection,
         /// The line, or its beginning.
         line: &'a [u8],
     },
-    /// Something for the log.
+    /// A message for the log.
     Message(String),
 }
 
-/// A record that does not fit the state: the journal holds something else than was written.
+/// A record does not fit the state, so the journal is damaged.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct ReplayError(pub(crate) String);
 
 impl State {
-    /// No state yet. `fallback` holds the catalogs of this run.
+    /// An empty state. `fallback` holds the catalogs of this run.
     pub(crate) fn new(fallback: Catalogs) -> Self {
         State { fallback, ..State::default() }
     }
 
-    /// Whether these catalogs and settings are in force.
+    /// Whether the state uses these catalogs and settings.
     pub(crate) fn is_configured(&self, texts: &[CatalogText], settings: &EngineSettings) -> bool {
         *self.texts == *texts && self.engine.settings() == settings
     }
 
-    /// The catalogs and settings in force.
+    /// The catalogs and settings in use.
     pub(crate) fn configuration(&self) -> Result<(Catalogs, EngineSettings), String> {
         let catalogs = catalog::read_texts(&self.texts)?;
         Ok((catalogs, self.engine.settings().clone()))
     }
 
-    /// Goes on with other catalogs and settings. Returns what the log should say.
+    /// Replaces catalogs and settings. Returns messages for the log.
     pub(crate) fn configure(
         &mut self,
         catalogs: &Catalogs,
@@ -83,7 +81,7 @@ impl State {
         self.engine.configure(&catalogs.all, settings, at)
     }
 
-    /// Applies one record. Says whether its lines held the end of their session.
+    /// Applies one record. Returns `true` if its lines contain the bye of their session.
     pub(crate) fn apply(
         &mut self,
         record: &Record<'_>,
@@ -117,7 +115,7 @@ impl State {
             Record::Disconnected { producer, instance } => {
                 if let Some(id) = self.sessions.find(producer, instance)
                     && let Some(session) = self.sessions.get_mut(id)
-                    // What has been abandoned is not waited for again.
+                    // An expired session stays expired until it comes back.
                     && session.presence == Presence::Connected
                 {
                     session.presence = Presence::Disconnected;
@@ -148,7 +146,7 @@ impl State {
         Ok(false)
     }
 
-    /// The session of a position, which has come exactly that far.
+    /// Finds the session of a position. The position must be that of its next line.
     fn session_at(&self, position: &Position<'_>) -> Result<SessionId, ReplayError> {
         let Position { producer, instance, line } = *position;
         let id = self.sessions.find(producer, instance);
@@ -172,7 +170,7 @@ impl State {
         report: &mut dyn FnMut(Diagnostic<'_>),
     ) {
         if let Some(id) = self.sessions.find(producer, instance) {
-            // It comes back: whoever else has begun since then is left alone.
+            // The session comes back. Other runs of its producer that have begun since are not affected.
             if let Some(session) = self.sessions.get_mut(id) {
                 session.owner = owner;
                 session.uid = uid;
@@ -187,7 +185,7 @@ impl State {
         self.sessions.add(producer, instance, owner, uid);
     }
 
-    /// Gives up what sessions have open, all of them at once.
+    /// Expires sessions, and abandons what they have open together: children of one session may belong to another.
     fn abandon(&mut self, ids: &[SessionId], at: f64, report: &mut dyn FnMut(Diagnostic<'_>)) {
         let mut owners = Vec::new();
         for &id in ids {
@@ -203,7 +201,7 @@ impl State {
         }
     }
 
-    /// Applies whole lines. UTF-8 is checked for all of them at once, and line by line only where that fails.
+    /// Applies whole lines. Checks UTF-8 for all of them at once, and line by line only if that fails.
     fn apply_lines(
         &mut self,
         at: f64,
@@ -252,12 +250,12 @@ impl State {
     }
 }
 
-/// Lines on their way into the engine.
+/// Applies the lines of a block one by one.
 struct LineApplier<'a> {
     engine: &'a mut Engine,
     at: f64,
     source: LineSource<'a>,
-    /// The number of the latest line, in a session.
+    /// The number of the latest line, if the lines belong to a session.
     number: Option<u64>,
     said_bye: bool,
     report: &'a mut dyn FnMut(Diagnostic<'_>),
@@ -317,7 +315,7 @@ pub(crate) fn too_long(line_max: usize) -> Rejection {
     Rejection::new(Reason::TooLong, what)
 }
 
-/// Whether there is nothing but white space.
+/// Whether a line consists of white space only.
 pub(crate) fn is_blank(line: &[u8]) -> bool {
     line.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'))
 }

@@ -1,4 +1,4 @@
-//! The state as it is written to disk, and back: an image as `format` describes it.
+//! Converts the state to and from an image, the format on disk that `format` describes.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::engine::{Engine, EngineSettings, UNOWNED};
 use crate::format::{self, Corrupt, Reader, v1};
 
 impl State {
-    /// The state as an image.
+    /// Returns the image of the state.
     pub(crate) fn write(&self) -> Vec<u8> {
         let mut head = v1::Head {
             settings: Vec::new(),
@@ -30,8 +30,8 @@ impl State {
         out
     }
 
-    /// Takes back an image that version 1 has written. `fallback` holds the catalogs of this run: they stand in for those
-    /// that this version cannot read any more. `log` takes what the log should say.
+    /// Reads an image that version 1 has written. `fallback` holds the catalogs of this run; they replace stored ones that
+    /// this version cannot read. `log` gets messages for the log.
     pub(crate) fn read_v1(
         bytes: &[u8],
         fallback: Catalogs,
@@ -43,7 +43,7 @@ impl State {
         let catalogs = readable_catalogs(&texts, &fallback, log);
         let sessions = Sessions::read_v1(head.sessions, &mut image)?;
         let mut engine = Engine::default();
-        // Start-up events have had their effect; only the rule itself is taken.
+        // The stored state contains the effect of the start-up events, so they are not applied again.
         engine.replace_configuration(&catalogs.all, EngineSettings::from_v1(&head.settings));
         let known = |owner| owner == UNOWNED || sessions.get(owner).is_some();
         engine.read_v1(&head, &mut image, known)?.into_iter().for_each(log);
@@ -53,7 +53,7 @@ impl State {
     }
 }
 
-/// The catalogs of these texts. For one that cannot be read the fallback of the same file is taken.
+/// Reads catalogs. One that this version cannot read is replaced by the fallback for the same file, if there is one.
 pub(super) fn readable_catalogs(
     texts: &[CatalogText],
     fallback: &Catalogs,
@@ -65,7 +65,7 @@ pub(super) fn readable_catalogs(
     }
     let faults = faults.iter().collect::<Vec<_>>().join("; ");
     log(format!(
-        "a stored catalog cannot be read by this version, today's is taken in its place where there is one: {faults}"
+        "a stored catalog cannot be read by this version, so the current one of the same name replaces it, if there is one: {faults}"
     ));
     let chosen = texts.iter().filter_map(|text| {
         let of_file = |other: &&CatalogText| other.file == text.file;
@@ -75,12 +75,12 @@ pub(super) fn readable_catalogs(
 }
 
 impl CatalogText {
-    /// As it is written to disk.
+    /// Converts the text to version 1.
     pub(super) fn to_v1(&self) -> v1::CatalogText<'_> {
         v1::CatalogText { file: &self.file, text: &self.text }
     }
 
-    /// Takes back what version 1 has written.
+    /// Converts the text from version 1.
     pub(super) fn from_v1(written: &v1::CatalogText<'_>) -> Self {
         CatalogText { file: written.file.to_owned().into(), text: written.text.to_owned().into() }
     }

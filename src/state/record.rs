@@ -1,5 +1,5 @@
-//! Everything that changes state, as one kind of thing: the feed makes records, the journal keeps them, and the same
-//! records make the same state. How they are written is `format`'s.
+//! The records: everything that changes state. The feed makes them, the journal stores them, and the same records make
+//! the same state.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -10,30 +10,30 @@ use crate::engine::EngineSettings;
 use crate::format::{self, Corrupt, v1};
 use crate::protocol::rejection::Reason;
 
-/// One change, with everything that its result depends on. Times are Unix seconds.
+/// One change, with everything that its result depends on. `at` is when it happened, Unix seconds.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Record<'a> {
-    /// The catalogs and settings for all that follows.
+    /// Catalogs and settings for all later records.
     Configured { at: f64, settings: Cow<'a, EngineSettings>, catalogs: Cow<'a, [CatalogText]> },
-    /// A session has begun, or its producer has come back to it. `owner`: what it opens belongs to it.
+    /// A session has begun or come back. `owner`: it owns the entities that it opens.
     Hello { at: f64, producer: &'a str, instance: &'a str, owner: bool, uid: Option<u32> },
-    /// Whole lines of one producer with their ends, as they came; without a position they belong to no session.
+    /// Whole lines of one producer, with their newlines. Without a position, they belong to no session.
     Lines { at: f64, position: Option<Position<'a>>, block: &'a [u8] },
-    /// A line was rejected before it was whole. `None`: for a reason that only another version knows.
+    /// A line was rejected before it was complete. A reason that only another version knows is `None`.
     Rejected { position: Option<Position<'a>>, reason: Option<Reason> },
-    /// The connection of a session has ended, though the exporter has not.
+    /// The connection of a session has ended, but not because the exporter stops.
     Disconnected { producer: &'a str, instance: &'a str },
-    /// What a session has open is abandoned.
+    /// The session expires, and what it has open is abandoned.
     Abandoned { at: f64, producer: &'a str, instance: &'a str },
     /// The position of a session is no longer kept.
     Forgotten { producer: &'a str, instance: &'a str },
-    /// The name of an address has become known.
+    /// Reverse DNS has found the name of an address.
     Named { ip: IpAddr, name: &'a str },
     /// The exporter has started, in this boot of the machine.
     Started { at: f64, boot: Cow<'a, Boot> },
 }
 
-/// Where a line stands in a session: its number, from 1.
+/// The number of a line in its session, from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Position<'a> {
     pub(crate) producer: &'a str,
@@ -42,7 +42,7 @@ pub(crate) struct Position<'a> {
 }
 
 impl<'a> Record<'a> {
-    /// Appends the record as it is written to disk.
+    /// Appends the record in the format on disk.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         match *self {
             Record::Configured { at, ref settings, ref catalogs } => {
