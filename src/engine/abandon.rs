@@ -1,5 +1,5 @@
-//! Abandons open entities whose end no event reports: their producer has gone, or its server or the machine has
-//! restarted.
+//! Abandons open entities whose end no event reports: their producer has gone, or its server or the machine
+//! has restarted.
 //!
 //! Each entity is abandoned by the `abandoned` event of its kind, which `apply` applies, or it is closed.
 
@@ -24,16 +24,18 @@ pub(super) struct RestartEvent {
 }
 
 impl Engine {
-    /// Abandons what these owners have open: applies the `abandoned` event of each entity, or closes it. Children come
-    /// first, whichever owner has them. Entities of kinds with `owned = no` stay open. `log` gets messages for the log.
+    /// Abandons what these owners have open: applies the `abandoned` event of each entity, or closes it.
+    /// Children come first, whichever owner has them. Entities of kinds with `owned = no` stay open. `log`
+    /// gets messages for the log.
     pub(crate) fn abandon(&mut self, owners: &[EntityOwner], now: f64, log: &mut dyn FnMut(String)) {
         for system in 0..self.systems.len() {
             self.abandon_in(system, owners, now, log);
         }
     }
 
-    /// Abandons the unowned entities after a reboot of the machine, since the processes that opened them have ended.
-    /// Forgets the start-up events that open entities, so that the next [`Self::configure`] applies them again.
+    /// Abandons the unowned entities after a reboot of the machine, since the processes that opened them have
+    /// ended. Forgets the start-up events that open entities, so that the next [`Self::configure`] applies
+    /// them again.
     pub(crate) fn reboot(&mut self, now: f64, log: &mut dyn FnMut(String)) {
         self.abandon(&[UNOWNED], now, log);
         let mut startup = std::mem::take(&mut self.settings.startup);
@@ -71,8 +73,8 @@ impl Engine {
         self.systems[system].entities.clear_owners(owners);
     }
 
-    /// Applies an event that reports a restart: abandons what the server had open, applies the event, and applies the
-    /// start-up events.
+    /// Applies an event that reports a restart: abandons what the server had open, applies the event, and
+    /// applies the start-up events.
     #[cold]
     pub(super) fn apply_restart(
         &mut self,
@@ -127,8 +129,9 @@ impl Engine {
         scratch.resolve(event, &self.systems[system], &mut context)
     }
 
-    /// Applies the start-up events of a system after a restart, because its server does not report what they stand for
-    /// again. Leaves out those that report a restart themselves. `reset`: the restart has cleared all series.
+    /// Applies the start-up events of a system after a restart, because its server does not report what they
+    /// stand for again. Leaves out those that report a restart themselves. `reset`: the restart has cleared
+    /// all series.
     fn apply_startup(&mut self, system: usize, reset: bool, now: f64, log: &mut dyn FnMut(String)) {
         for line in self.settings.startup.clone() {
             let Some((of, event)) = self.plan_of(&line) else { continue };
@@ -142,8 +145,8 @@ impl Engine {
         }
     }
 
-    /// Whether a start-up event is due: if it opens entities, when they are not open; otherwise, when all series were
-    /// `reset`.
+    /// Whether a start-up event is due: if it opens entities, when they are not open; otherwise, when all
+    /// series were `reset`.
     pub(super) fn startup_is_due(&mut self, line: &str, reset: bool) -> bool {
         let Some((system, event)) = self.plan_of(line) else { return true };
         let catalog = Arc::clone(&self.catalogs[system]);

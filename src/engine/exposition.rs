@@ -1,4 +1,5 @@
-//! Renders what a scrape gets, in the Prometheus text format 0.0.4: families sorted by name, series by labels.
+//! Renders what a scrape gets, in the Prometheus text format 0.0.4: families sorted by name, series by
+//! labels.
 
 use super::Engine;
 use super::system::System;
@@ -30,8 +31,9 @@ pub(super) fn sorted_families(systems: &[System], aliases: bool) -> Vec<ExposedF
 }
 
 impl Engine {
-    /// Appends the exposition at `now` (Unix seconds). `systems` restricts it to some systems by name; an unknown name
-    /// is an error. If `systems` is empty, all are rendered, and `families` (sorted by name) are merged among them.
+    /// Appends the exposition at `now` (Unix seconds). `systems` restricts it to some systems by name; an
+    /// unknown name is an error. If `systems` is empty, all are rendered, and `families` (sorted by name) are
+    /// merged among them.
     pub(crate) fn render(
         &mut self,
         systems: &[String],

@@ -1,6 +1,6 @@
-//! Matches the kinds and metrics of former state with those of a catalog, by name. Those that the catalog describes in
-//! the same way keep their state; the rest is dropped and reported. Used when a catalog changes and when state is read
-//! from disk.
+//! Matches the kinds and metrics of former state with those of a catalog, by name. Those that the catalog
+//! describes in the same way keep their state; the rest is dropped and reported. Used when a catalog changes
+//! and when state is read from disk.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -88,7 +88,8 @@ fn same_kinds(former: &[v1::Kind<'_>], defs: &[EntityDef]) -> Vec<Option<EntityI
     }
 }
 
-/// The text of an entity whose kind has more labels than before, or another order of them. New labels are empty.
+/// The text of an entity whose kind has more labels than before, or another order of them. New labels are
+/// empty.
 pub(super) fn migrated_text(entity: &Entity, from: &v1::Kind<'_>, to: &EntityDef) -> Box<[u8]> {
     let mut text = Vec::new();
     for name in to.key.iter().chain(&to.labels) {

@@ -1,8 +1,9 @@
 //! The engine turns lines of the feed into open entities and series, as the catalogs say. A line takes effect
 //! completely, or it is rejected and changes nothing but the count of rejections.
 //!
-//! The engine runs on one thread, holds no sockets or files, and never reads the clock: the caller passes the time of
-//! arrival. The same lines with the same times therefore make the same state, in the feed, in a replay and in a test.
+//! The engine runs on one thread, holds no sockets or files, and never reads the clock: the caller passes the
+//! time of arrival. The same lines with the same times therefore make the same state, in the feed, in a
+//! replay and in a test.
 //!
 //! - `system` is the state of one system, `entities` its open entities.
 //! - `apply` applies one event; `abandon` handles restarts and producers that have gone.
@@ -140,8 +141,9 @@ impl Default for Engine {
 }
 
 impl Engine {
-    /// Replaces catalogs and settings. Exposes the enabled systems and applies the start-up events that the former
-    /// settings did not have. Returns messages for the log: state that no longer fits, and rejected start-up events.
+    /// Replaces catalogs and settings. Exposes the enabled systems and applies the start-up events that the
+    /// former settings did not have. Returns messages for the log: state that no longer fits, and rejected
+    /// start-up events.
     pub(crate) fn configure(
         &mut self,
         catalogs: &[Arc<Catalog>],
@@ -166,7 +168,8 @@ impl Engine {
         messages
     }
 
-    /// Replaces catalogs and settings, but exposes no systems and applies no events. Returns what was dropped.
+    /// Replaces catalogs and settings, but exposes no systems and applies no events. Returns what was
+    /// dropped.
     pub(crate) fn replace_configuration(
         &mut self,
         catalogs: &[Arc<Catalog>],
@@ -211,7 +214,8 @@ impl Engine {
         self.exposition = exposition::sorted_families(&self.systems, self.settings.aliases);
     }
 
-    /// Applies one line, without its newline, that comes from no session. Counts a rejection. `arrived` is Unix seconds.
+    /// Applies one line, without its newline, that comes from no session. Counts a rejection. `arrived` is
+    /// Unix seconds.
     pub(crate) fn apply(&mut self, line: &str, arrived: f64) -> Result<(), Rejection> {
         let applied = self.apply_for(line, arrived, LineSource::unowned(), &mut |_| {});
         applied.inspect_err(|rejection| self.count_rejection(rejection.reason))
@@ -226,22 +230,6 @@ impl Engine {
         log: &mut dyn FnMut(String),
     ) -> Result<(), Rejection> {
         self.fields.scan(line)?;
-        self.apply_fields(line, arrived, source, log)
-    }
-
-    /// Counts a rejected line.
-    pub(crate) fn count_rejection(&mut self, reason: Reason) {
-        self.rejected[reason as usize] += 1;
-    }
-
-    /// Applies the line that `self.fields` has been scanned from.
-    fn apply_fields(
-        &mut self,
-        line: &str,
-        arrived: f64,
-        source: LineSource<'_>,
-        log: &mut dyn FnMut(String),
-    ) -> Result<(), Rejection> {
         let fields = &self.fields;
         let (name, time) = read_head(line, fields)?;
         let Some(&(system_index, event_index)) = self.events.get(name) else {
@@ -288,6 +276,10 @@ impl Engine {
         }
         self.times_ignored += u64::from(!is_trusted);
         Ok(())
+    }
+
+    pub(crate) fn count_rejection(&mut self, reason: Reason) {
+        self.rejected[reason as usize] += 1;
     }
 
     pub(crate) fn system_names(&self) -> impl Iterator<Item = &str> {
@@ -387,8 +379,8 @@ impl System {
     }
 }
 
-/// Returns when an event happened, and whether its own time is trusted. A time in the future counts as the time of
-/// arrival. A time that is too far from it is a fault and is ignored.
+/// Returns when an event happened, and whether its own time is trusted. A time in the future counts as the
+/// time of arrival. A time that is too far from it is a fault and is ignored.
 fn event_time(time: Option<f64>, arrived: f64) -> (f64, bool) {
     match time {
         None => (arrived, true),

@@ -77,8 +77,8 @@ impl Engine {
         self.systems.iter().for_each(|system| system.write(out));
     }
 
-    /// Reads what version 1 has written, into an engine that has catalogs and no state. `is_session` tells whether a number
-    /// belongs to a stored session. Returns what no longer fits, as messages for the log.
+    /// Reads what version 1 has written, into an engine that has catalogs and no state. `is_session` tells
+    /// whether a number belongs to a stored session. Returns what no longer fits, as messages for the log.
     pub(crate) fn read_v1(
         &mut self,
         head: &v1::Head<'_>,

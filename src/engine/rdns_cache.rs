@@ -1,8 +1,8 @@
 //! The cache of reverse DNS names, used with `[privacy] numeric = no`: known names, and addresses to look up.
 //!
-//! A thread of its own looks names up, because that takes time; nothing here waits. The cache is bounded: it forgets the
-//! oldest names, and when the queue is full, a later event makes the request again. Labels depend on the known names
-//! alone, not on pending requests, so only the names are saved.
+//! A thread of its own looks names up, because that takes time; nothing here waits. The cache is bounded: it
+//! forgets the oldest names, and when the queue is full, a later event makes the request again. Labels depend
+//! on the known names alone, not on pending requests, so only the names are saved.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::IpAddr;

@@ -16,7 +16,8 @@ pub(super) struct System {
     pub(super) entities: Entities,
     /// One for each metric of the catalog.
     pub(super) families: Vec<Family>,
-    /// The latest values of running totals that belong to no entity, by metric and labels before any transform.
+    /// The latest values of running totals that belong to no entity, by metric and labels before any
+    /// transform.
     pub(super) totals: BTreeMap<u16, HashMap<Box<[u8]>, f64, DefaultHashBuilder>>,
     /// For each event of the catalog, how often it was applied.
     pub(super) applied: Vec<u64>,
@@ -78,8 +79,8 @@ impl System {
         self.families.iter_mut().for_each(|family| family.set_series_max(series_max));
     }
 
-    /// Stores a running total and returns by how much it has grown. A total below the former one means that its source
-    /// has restarted from 0. Returns `None` if the metric has too many totals to store another.
+    /// Stores a running total and returns by how much it has grown. A total below the former one means that
+    /// its source has restarted from 0. Returns `None` if the metric has too many totals to store another.
     pub(super) fn growth(&mut self, metric: u16, source: Source<'_>, total: f64) -> Option<f64> {
         let last = match source {
             Source::Owner(owner, fixed) => self.entities.replace_total(owner, metric, fixed, total),
@@ -129,8 +130,8 @@ impl System {
         self.forget_series(hasher);
     }
 
-    /// Forgets all series. The caller sets the gauges of open entities again. Totals stay, so that what they have already
-    /// counted is not counted twice.
+    /// Forgets all series. The caller sets the gauges of open entities again. Totals stay, so that what they
+    /// have already counted is not counted twice.
     pub(super) fn forget_series(&mut self, hasher: &DefaultHashBuilder) {
         self.entities.forget_series();
         self.families.iter_mut().for_each(Family::clear);
@@ -149,7 +150,8 @@ impl System {
         owners.contains(&self.entities.owner(id)) && self.catalog.entities[self.entities.kind(id)].owned
     }
 
-    /// Closes an entity and its descendants, children first. The caller calls [`Self::close_emptied`] afterwards.
+    /// Closes an entity and its descendants, children first. The caller calls [`Self::close_emptied`]
+    /// afterwards.
     pub(super) fn close(&mut self, id: EntityId) {
         if self.entities.has_children(id) {
             self.entities.with_descendants(id).into_iter().for_each(|id| self.close_one(id));

@@ -1,4 +1,4 @@
-//! Laws over random sequences of events, held against a model that keeps plain sets, and single cases as examples.
+//! Properties of random sequences of events, checked against a model that keeps plain sets, and single cases.
 
 use std::collections::BTreeSet;
 
@@ -28,7 +28,7 @@ fn sum(text: &str, metric: &str) -> f64 {
     text.lines().filter(of).map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
 }
 
-/// What a signaling server tells, with few names, so that events meet.
+/// What a signaling server reports. Few names, so that events concern the same entities.
 #[derive(Debug, Clone)]
 enum Event {
     Join(u8),
@@ -57,7 +57,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
     prop::collection::vec(event, 0..120)
 }
 
-/// The same in plain sets.
+/// The same state in plain sets.
 #[derive(Debug, Default, Clone, PartialEq)]
 struct Model {
     sessions: BTreeSet<u8>,
@@ -366,7 +366,8 @@ fn names_of_addresses_merge_series_that_become_one() {
     assert!(!exposition(&mut engine).contains("mediasoup_producer"));
 }
 
-/// Members hold a group together; jobs are abandoned; files have totals of two kinds and an age by their name.
+/// Members hold a group together; jobs are abandoned; files have totals of two kinds and an age by their
+/// name.
 const GROUPS: &str = "
 [system]
 name = s
@@ -441,7 +442,7 @@ inc = s_viewed_total
 set = s_size from size
 ";
 
-/// Applies lines to the catalog of groups, a second apart, and shows what came of it.
+/// Applies lines to the catalog of groups, a second apart, and returns the exposition.
 fn groups_after(settings: EngineSettings, lines: &[&str]) -> String {
     let catalog = Arc::new(read_catalog("s.ini", &GROUPS.replace("gauge_age", "age")).unwrap());
     let mut engine = engine_with(&[catalog], settings);

@@ -1,4 +1,5 @@
-//! Transforms the values of labels: paths, slugs, addresses and values that `[privacy]` hides. Cuts long values.
+//! Transforms the values of labels: paths, slugs, addresses and values that `[privacy]` hides. Cuts long
+//! values.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -74,7 +75,8 @@ fn push_slug(value: &str, out: &mut Vec<u8>) {
     }
 }
 
-/// Transforms an address with an optional port. With `deidentify`, a value that is no address is hidden completely.
+/// Transforms an address with an optional port. With `deidentify`, a value that is no address is hidden
+/// completely.
 fn address(value: &str, privacy: Privacy, names: &mut RdnsCache) -> String {
     let Some((ip, port)) = parse_address(value) else {
         return if privacy.deidentify && !value.is_empty() { "xx".to_owned() } else { value.to_owned() };

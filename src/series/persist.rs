@@ -1,5 +1,5 @@
-//! Converts a family to and from the format on disk. Series are numbered without gaps; a restored series gets its number
-//! as its slot.
+//! Converts a family to and from the format on disk. Series are numbered without gaps; a restored series gets
+//! its number as its slot.
 
 use std::borrow::Cow;
 use std::hash::BuildHasher;
@@ -28,8 +28,8 @@ impl Family {
         self.slots.iter().map(number).collect()
     }
 
-    /// Reads the series of a metric into an empty family. `is_live`: the values are not read, because the restored entities
-    /// add them up again.
+    /// Reads the series of a metric into an empty family. `is_live`: the values are not read, because the
+    /// restored entities add them up again.
     pub(crate) fn read_v1(
         &mut self,
         image: &mut Reader<'_>,

@@ -1,4 +1,5 @@
-//! Identifies the boot of the machine, so that restored state knows whether its producers may still be running.
+//! Identifies the boot of the machine, so that restored state knows whether its producers may still be
+//! running.
 
 use nix::time::{ClockId, clock_gettime};
 
@@ -45,7 +46,8 @@ impl Boot {
         }
     }
 
-    /// Whether both are the same boot. If they cannot be compared, returns `true`, so that nothing is abandoned by mistake.
+    /// Whether both are the same boot. If they cannot be compared, returns `true`, so that nothing is
+    /// abandoned by mistake.
     pub(crate) fn is_same(&self, other: &Boot) -> bool {
         match (self, other) {
             (Boot::Id(one), Boot::Id(other)) => one == other,

@@ -1,7 +1,7 @@
 //! The state of the exporter: the engine, and how far each producer has come (`sessions`).
 //!
-//! Only records change it (`record`), and the same records make the same state, whether they come from the feed or from
-//! the journal. The state holds no files and never reads the clock. `persist` saves all of it.
+//! Only records change it (`record`), and the same records make the same state, whether they come from the
+//! feed or from the journal. The state holds no files and never reads the clock. `persist` saves all of it.
 
 pub(crate) mod boot;
 mod persist;
@@ -185,7 +185,8 @@ impl State {
         self.sessions.add(producer, instance, owner, uid);
     }
 
-    /// Expires sessions, and abandons what they have open together: children of one session may belong to another.
+    /// Expires sessions, and abandons what they have open together: children of one session may belong to
+    /// another.
     fn abandon(&mut self, ids: &[SessionId], at: f64, report: &mut dyn FnMut(Diagnostic<'_>)) {
         let mut owners = Vec::new();
         for &id in ids {

@@ -30,8 +30,8 @@ impl State {
         out
     }
 
-    /// Reads an image that version 1 has written. `fallback` holds the catalogs of this run; they replace stored ones that
-    /// this version cannot read. `log` gets messages for the log.
+    /// Reads an image that version 1 has written. `fallback` holds the catalogs of this run; they replace
+    /// stored ones that this version cannot read. `log` gets messages for the log.
     pub(crate) fn read_v1(
         bytes: &[u8],
         fallback: Catalogs,
@@ -53,7 +53,8 @@ impl State {
     }
 }
 
-/// Reads catalogs. One that this version cannot read is replaced by the fallback for the same file, if there is one.
+/// Reads catalogs. One that this version cannot read is replaced by the fallback for the same file, if there
+/// is one.
 pub(super) fn readable_catalogs(
     texts: &[CatalogText],
     fallback: &Catalogs,
@@ -65,7 +66,8 @@ pub(super) fn readable_catalogs(
     }
     let faults = faults.iter().collect::<Vec<_>>().join("; ");
     log(format!(
-        "a stored catalog cannot be read by this version, so the current one of the same name replaces it, if there is one: {faults}"
+        "a stored catalog cannot be read by this version, so the current one of the same file replaces it, \
+         if there is one: {faults}"
     ));
     let chosen = texts.iter().filter_map(|text| {
         let of_file = |other: &&CatalogText| other.file == text.file;

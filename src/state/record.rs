@@ -1,5 +1,5 @@
-//! The records: everything that changes state. The feed makes them, the journal stores them, and the same records make
-//! the same state.
+//! The records: everything that changes state. The feed makes them, the journal stores them, and the same
+//! records make the same state.
 
 use std::borrow::Cow;
 use std::net::IpAddr;

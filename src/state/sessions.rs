@@ -1,5 +1,5 @@
-//! The sessions of producers: their names, and how far each has come. A session makes sure that every line of its
-//! producer is applied exactly once.
+//! The sessions of producers: their names, and how far each has come. A session makes sure that every line of
+//! its producer is applied exactly once.
 //!
 //! The connection of a session belongs to the feed. The state only records that a connection has ended.
 
@@ -55,7 +55,8 @@ pub(crate) struct Session {
 pub(super) enum Presence {
     /// Connected now, or when the exporter ended.
     Connected,
-    /// The connection has ended. The next run of the same producer, or the end of the grace period, abandons what is open.
+    /// The connection has ended. The next run of the same producer, or the end of the grace period, abandons
+    /// what is open.
     Disconnected,
     /// What the session had open was abandoned. It may come back and continue.
     Expired,

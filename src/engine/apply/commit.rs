@@ -166,8 +166,8 @@ fn move_age(system: &mut System, owner: EntityId, series: SeriesRef) {
     }
 }
 
-/// Finds or inserts the series that a change applies to. In a full family, changes that add go to the overflow series,
-/// and other new values are dropped.
+/// Finds or inserts the series that a change applies to. In a full family, changes that add go to the
+/// overflow series, and other new values are dropped.
 fn target_slot(family: &mut Family, verb: Verb, text: &[u8], hash: u64, kind: &MetricKind) -> Option<u32> {
     let summed = match verb {
         Verb::SetExisting | Verb::Remove => return family.find(text, hash),

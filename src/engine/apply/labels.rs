@@ -92,8 +92,8 @@ impl Scratch {
         Ok(Set::Ready(range, hash))
     }
 
-    /// Passes the first source that has a value to `write_value`, with its field if it is a field. Returns `false` if no
-    /// source has a value.
+    /// Passes the first source that has a value to `write_value`, with its field if it is a field. Returns
+    /// `false` if no source has a value.
     fn fill_label(
         &self,
         event: Event<'_>,
@@ -128,8 +128,8 @@ impl Scratch {
         Ok(false)
     }
 
-    /// Appends the labels of a series before any transform to `texts`. They identify a running total, so that it does not
-    /// depend on `[privacy]`.
+    /// Appends the labels of a series before any transform to `texts`. They identify a running total, so that
+    /// it does not depend on `[privacy]`.
     pub(super) fn raw_tuple(
         &mut self,
         event: Event<'_>,

@@ -1,12 +1,13 @@
 //! Applies one event to its system, completely or not at all.
 //!
-//! [`Scratch::resolve`] comes first: it looks up keys, fills labels and reads values for every step, without changing
-//! the system. All rejections happen there. [`Scratch::commit`] then executes the steps in order and cannot fail. An
-//! event may open and close several entities: while it is resolved, the scratch memory records what its earlier steps
-//! will do. When a server restarts, `engine::abandon` abandons its entities between two calls of `resolve`.
+//! [`Scratch::resolve`] comes first: it looks up keys, fills labels and reads values for every step, without
+//! changing the system. All rejections happen there. [`Scratch::commit`] then executes the steps in order and
+//! cannot fail. An event may open and close several entities: while it is resolved, the scratch memory
+//! records what its earlier steps will do. When a server restarts, `engine::abandon` abandons its entities
+//! between two calls of `resolve`.
 //!
-//! This file holds the types that both halves share. `labels` fills labels; `count` is a short path for events that only
-//! count.
+//! This file holds the types that both halves share. `labels` fills labels; `count` is a short path for
+//! events that only count.
 
 mod commit;
 mod count;
@@ -137,8 +138,8 @@ pub(super) struct Scratch {
     cut_fields: u64,
     /// How many labels from other sources were cut.
     cut_others: u64,
-    /// For steps on totals without an owner: the index of the step, and a range of `texts` with its labels before any
-    /// transform.
+    /// For steps on totals without an owner: the index of the step, and a range of `texts` with its labels
+    /// before any transform.
     raw_tuples: Vec<(usize, Range)>,
 }
 

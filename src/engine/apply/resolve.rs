@@ -63,8 +63,8 @@ impl Scratch {
         self.raw_tuples.clear();
     }
 
-    /// Resolves the gauges of an open entity, to set them again, for the metrics that `wanted` selects. `event` has the
-    /// gauges of the entity's kind as its plan and no fields.
+    /// Resolves the gauges of an open entity, to set them again, for the metrics that `wanted` selects.
+    /// `event` has the gauges of the entity's kind as its plan and no fields.
     pub(in crate::engine) fn resolve_gauges(
         &mut self,
         event: Event<'_>,
@@ -95,7 +95,8 @@ impl Scratch {
         Ok(())
     }
 
-    /// Stores the value of each field of the plan. Rejects a line with a field twice or without a required one.
+    /// Stores the value of each field of the plan. Rejects a line with a field twice or without a required
+    /// one.
     pub(super) fn bind_fields(&mut self, event: Event<'_>) -> Result<(), Rejection> {
         let plan = event.plan;
         self.values.clear();
@@ -123,8 +124,8 @@ impl Scratch {
         }
     }
 
-    /// Appends the parts of an entity's text to `keys`. The first `needed` parts are its key: if one is missing, returns
-    /// `None`. Returns the range of the text and the length of the key.
+    /// Appends the parts of an entity's text to `keys`. The first `needed` parts are its key: if one is
+    /// missing, returns `None`. Returns the range of the text and the length of the key.
     fn push_parts(
         &mut self,
         event: Event<'_>,
@@ -239,8 +240,8 @@ impl Scratch {
                 None => return Err(self.not_open(*kind, key, system)),
             }
         }
-        // Entities that the event closes make room. Their children make room, too, but are not counted here: the limit
-        // is only stricter for that.
+        // Entities that the event closes make room. Their children make room, too, but are not counted here:
+        // the limit is only stricter for that.
         let is_reported = |kind: EntityIndex| !system.catalog.entities[kind].closes_when_empty;
         let open_before = if self.reset { 0 } else { system.reported() };
         let open = open_before + self.openings.iter().filter(|opening| is_reported(opening.kind)).count();

@@ -1,4 +1,5 @@
-//! One entity: its key and labels, its links to parents and children, and the series and totals that belong to it.
+//! One entity: its key and labels, its links to parents and children, and the series and totals that belong
+//! to it.
 
 use smallvec::SmallVec;
 
@@ -13,8 +14,8 @@ pub(in crate::engine) struct SeriesRef {
     pub(in crate::engine) slot: u32,
 }
 
-/// The latest value of a running total that an entity reports. The metric and `fixed` identify the total: it stays
-/// the same when the entity's labels change.
+/// The latest value of a running total that an entity reports. The metric and `fixed` identify the total: it
+/// stays the same when the entity's labels change.
 #[derive(Debug, Clone)]
 pub(in crate::engine) struct Total {
     pub(in crate::engine) metric: u16,
@@ -66,7 +67,8 @@ impl Entity {
         &self.text[..self.key_bytes as usize]
     }
 
-    /// Formats a line of the feed that reports `event` with the entity's key and labels. Empty labels are left out.
+    /// Formats a line of the feed that reports `event` with the entity's key and labels. Empty labels are
+    /// left out.
     pub(in crate::engine) fn to_line(&self, event: &str, def: &EntityDef) -> String {
         let parts: Vec<String> =
             self.parts().map(|part| String::from_utf8_lossy(part).into_owned()).collect();

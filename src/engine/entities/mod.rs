@@ -1,8 +1,9 @@
 //! The open entities of one system, found by key and linked to their parents.
 //!
-//! A parent lists its children, and a child knows its position in that list: opening and closing cost the same
-//! however many siblings there are. This module also records which series count an entity or belong to it; `apply`
-//! changes their values. `entity` is one entity, `series` its series, and `persist` saves and migrates all of them.
+//! A parent lists its children, and a child knows its position in that list: opening and closing cost the
+//! same however many siblings there are. This module also records which series count an entity or belong to
+//! it; `apply` changes their values. `entity` is one entity, `series` its series, and `persist` saves and
+//! migrates all of them.
 
 mod entity;
 mod persist;
@@ -26,8 +27,8 @@ pub(super) const PART_END: u8 = 0xff;
 /// The index of an open entity. A later entity may reuse it once this one has closed.
 pub(super) type EntityId = u32;
 
-/// The number of the session that owns an entity, or [`UNOWNED`]. A session owns what its producer opens, if the
-/// hello asks for it. The owner of a series is something else: an entity, with which the series vanishes.
+/// The number of the session that owns an entity, or [`UNOWNED`]. A session owns what its producer opens, if
+/// the hello asks for it. The owner of a series is something else: an entity, with which the series vanishes.
 pub(crate) type EntityOwner = u32;
 
 /// No session owns the entity. A restart of its server or of the machine abandons it.
@@ -51,7 +52,8 @@ pub(super) struct Entities {
     /// The number of open entities of all kinds.
     open: usize,
     entities: Vec<Entity>,
-    /// Kinds, times and owners are separate from `entities`, so that the search for the oldest reads little memory.
+    /// Kinds, times and owners are separate from `entities`, so that the search for the oldest reads little
+    /// memory.
     kinds: Vec<u16>,
     opened: Vec<f64>,
     owners: Vec<EntityOwner>,
@@ -269,8 +271,8 @@ impl Entities {
         self.entities[id as usize].text = text.into();
     }
 
-    /// The kinds and keys of the open entities that match, children before their parents. The order does not depend
-    /// on ids, so that a restored state abandons entities in the same order.
+    /// The kinds and keys of the open entities that match, children before their parents. The order does not
+    /// depend on ids, so that a restored state abandons entities in the same order.
     pub(super) fn children_first(&self, matches: impl Fn(EntityId) -> bool) -> Vec<(EntityIndex, Box<[u8]>)> {
         let matching = self.all().filter(|&id| matches(id));
         let mut found: Vec<(Reverse<usize>, EntityIndex, Box<[u8]>)> = matching

@@ -43,8 +43,8 @@ impl Entities {
         }
     }
 
-    /// Opens a stored entity; [`Self::link`] adds its parents later. The first `key_parts` of the values are its
-    /// key. Returns `None` if the key is open already or there are too many entities.
+    /// Opens a stored entity; [`Self::link`] adds its parents later. The first `key_parts` of the values are
+    /// its key. Returns `None` if the key is open already or there are too many entities.
     pub(in crate::engine) fn restore(
         &mut self,
         kind: EntityIndex,
@@ -61,8 +61,9 @@ impl Entities {
             .then(|| self.open(kind, values, key, &[], opened, owner))
     }
 
-    /// Renumbers kinds and metrics. Entities of kinds without a new number must be closed before. Series and totals of
-    /// metrics without a new number are forgotten. `new_text` returns the new key and labels of an entity, if they change.
+    /// Renumbers kinds and metrics. Entities of kinds without a new number must be closed before. Series and
+    /// totals of metrics without a new number are forgotten. `new_text` returns the new key and labels of an
+    /// entity, if they change.
     pub(in crate::engine) fn migrate(
         mut self,
         depths: Vec<usize>,

@@ -1,5 +1,5 @@
-//! The series and totals that belong to entities. The values of the series are in `series::Family`: callers keep
-//! both in step.
+//! The series and totals that belong to entities. The values of the series are in `series::Family`: callers
+//! keep both in step.
 
 use super::{Entities, EntityId, SeriesRef, Total};
 
@@ -50,8 +50,8 @@ impl Entities {
         }
     }
 
-    /// Replaces one series by another wherever an entity refers to it. Returns how many entities own the other series
-    /// now and did not before.
+    /// Replaces one series by another wherever an entity refers to it. Returns how many entities own the
+    /// other series now and did not before.
     pub(in crate::engine) fn redirect(&mut self, from: SeriesRef, to: SeriesRef) -> usize {
         let mut new_owners = 0;
         for id in 0..self.entities.len() as EntityId {
