@@ -295,13 +295,13 @@ impl System {
                 self.entities.set_text(id, &values);
             }
             for series in &entity.counted_by {
-                if let Some(series) = self.series_of(*series, written, mapping)? {
+                if let Some(series) = series_of(*series, written, mapping)? {
                     self.entities.get_mut(id).counted_by.push(series);
                     self.families[series.metric as usize].add(series.slot, 1.0);
                 }
             }
             for series in &entity.owns {
-                if let Some(series) = self.series_of(*series, written, mapping)?
+                if let Some(series) = series_of(*series, written, mapping)?
                     && self.entities.own(id, series)
                 {
                     self.families[series.metric as usize].own(series.slot);
@@ -333,16 +333,15 @@ impl System {
         }
         Ok(())
     }
+}
 
-    /// Converts a reference to a series. Returns `None` if its metric is not kept.
-    fn series_of(
-        &self,
-        series: v1::SeriesRef,
-        written: &v1::System<'_>,
-        mapping: &Mapping,
-    ) -> Result<Option<SeriesRef>, Corrupt> {
-        let metric = written.metrics.get(series.metric as usize);
-        ensure(metric.is_some_and(|metric| series.series < metric.series), "series that exist")?;
-        Ok(mapping.series(SeriesRef { metric: series.metric as u16, slot: series.series }))
-    }
+/// Converts a reference to a series. Returns `None` if its metric is not kept.
+fn series_of(
+    series: v1::SeriesRef,
+    written: &v1::System<'_>,
+    mapping: &Mapping,
+) -> Result<Option<SeriesRef>, Corrupt> {
+    let metric = written.metrics.get(series.metric as usize);
+    ensure(metric.is_some_and(|metric| series.series < metric.series), "series that exist")?;
+    Ok(mapping.series(SeriesRef { metric: series.metric as u16, slot: series.series }))
 }

@@ -90,7 +90,7 @@ impl State {
         match *record {
             Record::Configured { at, ref settings, ref catalogs } => {
                 let catalogs = persist::readable_catalogs(catalogs, &self.fallback, &mut |text| {
-                    report(Diagnostic::Message(text))
+                    report(Diagnostic::Message(text));
                 });
                 for text in self.configure(&catalogs, settings.clone().into_owned(), at) {
                     report(Diagnostic::Message(text));
@@ -104,7 +104,9 @@ impl State {
                 return Ok(self.apply_lines(at, session, block, report));
             }
             Record::Rejected { position, reason } => {
-                reason.into_iter().for_each(|reason| self.engine.count_rejection(reason));
+                if let Some(reason) = reason {
+                    self.engine.count_rejection(reason);
+                }
                 if let Some(position) = position {
                     let id = self.session_at(&position)?;
                     if let Some(session) = self.sessions.get_mut(id) {
@@ -185,8 +187,8 @@ impl State {
         self.sessions.add(producer, instance, owner, uid);
     }
 
-    /// Expires sessions, and abandons what they have open together: children of one session may belong to
-    /// another.
+    /// Expires sessions and abandons what they have open. It takes all of them at once, because an entity of
+    /// one may be a child of another's, and children come first.
     fn abandon(&mut self, ids: &[SessionId], at: f64, report: &mut dyn FnMut(Diagnostic<'_>)) {
         let mut owners = Vec::new();
         for &id in ids {
@@ -216,12 +218,15 @@ impl State {
         });
         let sessions = &self.sessions;
         let owner = session.and_then(|id| Some((id, sessions.get(id).filter(|session| session.owner)?)));
-        let abandoned = || match owner {
+        let abandoned_by_restart = || match owner {
             Some((_, session)) => sessions.disconnected_runs(&session.name.producer),
             None => vec![UNOWNED],
         };
-        let owner = owner.map_or(UNOWNED, |(id, _)| id);
-        let source = LineSource { entity_owner: owner, abandoned_by_restart: &abandoned, is_internal: false };
+        let source = LineSource {
+            entity_owner: owner.map_or(UNOWNED, |(id, _)| id),
+            abandoned_by_restart: &abandoned_by_restart,
+            is_internal: false,
+        };
         let mut lines = LineApplier { engine: &mut self.engine, at, source, number, said_bye: false, report };
         if let Ok(text) = std::str::from_utf8(block) {
             let mut start = 0;
@@ -270,7 +275,7 @@ impl LineApplier<'_> {
             return;
         }
         let result = if self.said_bye {
-            Err(Rejection::new(Reason::Malformed, "expected nothing behind the bye"))
+            Err(Rejection::new(Reason::Malformed, "expected no line after the bye"))
         } else if line.len() > line_max {
             Err(too_long(line_max))
         } else {

@@ -110,8 +110,7 @@ impl<'a> Position<'a> {
         v1::Position { producer, instance, line }
     }
 
-    fn from_v1(position: v1::Position<'a>) -> Self {
-        let v1::Position { producer, instance, line } = position;
+    fn from_v1(v1::Position { producer, instance, line }: v1::Position<'a>) -> Self {
         Position { producer, instance, line }
     }
 }
