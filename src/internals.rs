@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::catalog::model::{AmountSource, Step};
 use crate::catalog::{self, Catalogs};
 use crate::config::Settings;
-use crate::engine::Rules;
+use crate::engine::EngineSettings;
 use crate::protocol::line::Fields;
 use crate::state::State;
 use crate::state::record::Record;
@@ -18,8 +18,8 @@ impl Bench {
     #[expect(clippy::new_without_default, reason = "it loads catalogs")]
     pub fn new() -> Self {
         let mut state = State::default();
-        let rules = Rules { series_max: 1_000_000, ..Rules::from(&Settings::default()) };
-        state.configure(&catalog::load(None).expect("built-in catalogs have no faults"), rules, 0.0);
+        let settings = EngineSettings { series_max: 1_000_000, ..EngineSettings::from(&Settings::default()) };
+        state.configure(&catalog::load(None).expect("built-in catalogs have no faults"), settings, 0.0);
         Bench(state)
     }
 

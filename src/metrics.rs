@@ -300,7 +300,7 @@ pub(crate) fn encode_engine(
     scans: &Scans,
     now: f64,
 ) -> Vec<EncodedFamily> {
-    let systems = engine.census(now);
+    let systems = engine.counts(now);
     let entities: Vec<(&str, &EntityCount<'_>)> = systems
         .iter()
         .flat_map(|system| system.kinds.iter().map(|count| (system.catalog.name.as_str(), count)))

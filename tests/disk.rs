@@ -104,6 +104,8 @@ fn what_came_in_while_the_disk_did_not_answer_outlives_a_kill_once_it_has() {
     for _ in 0..300 {
         hanging.exporter.feed(&line);
     }
+    hanging.exporter.wait_for(TOTAL, 300.0);
+    // Behind all that was dropped, and nothing comes after it.
     session.send(MESSAGE);
     hanging.exporter.wait_for(TOTAL, 301.0);
     hanging.answer();

@@ -10,7 +10,7 @@ use crate::clock;
 use crate::daemon::activation::{self, Passed};
 use crate::daemon::configuration::Overrides;
 use crate::daemon::configuration::{self, CONFIG_FILE, Config};
-use crate::engine::{Engine, Rules};
+use crate::engine::{Engine, EngineSettings};
 use crate::faults::Faults;
 use crate::feed::{listener, peers};
 use crate::http::access::Access;
@@ -79,8 +79,8 @@ fn list_files(overrides: &Overrides, config: &Config, report: &mut Report) {
 /// Applies the start-up events as a first start would.
 fn apply_startup_events(config: &Config, report: &mut Report) {
     let mut engine = Engine::default();
-    let rules = Rules::from(&config.settings);
-    for said in engine.configure(&config.catalogs.all, rules, clock::unix_seconds()) {
+    let settings = EngineSettings::from(&config.settings);
+    for said in engine.configure(&config.catalogs.all, settings, clock::unix_seconds()) {
         report.say(&format!("warning: {said}"));
     }
 }

@@ -1,51 +1,47 @@
-//! How many entities are open, and which of each kind has been open for longest.
+//! Counts the open entities of each kind and finds the one that has been open for longest.
 
 use super::Engine;
 use super::system::System;
 use crate::catalog::Catalog;
 
-/// The entities of a system.
-pub(crate) struct Census<'a> {
-    /// Its catalog.
+pub(crate) struct SystemCounts<'a> {
     pub(crate) catalog: &'a Catalog,
-    /// One for each kind of the catalog that producers report.
+    /// The kinds that events open themselves; groups are left out.
     pub(crate) kinds: Vec<EntityCount<'a>>,
 }
 
-/// The entities of a kind.
 pub(crate) struct EntityCount<'a> {
-    /// The kind's name.
+    /// The name of the kind.
     pub(crate) entity: &'a str,
-    /// How many are open.
     pub(crate) open: usize,
-    /// How many were ever abandoned.
+    /// How many were abandoned since the counts began.
     pub(crate) abandoned: u64,
-    /// The one that was opened first.
     pub(crate) oldest: Option<Oldest<'a>>,
 }
 
-/// An entity that has been open for longer than all others of its kind.
+/// The entity of its kind that has been open for longest.
 pub(crate) struct Oldest<'a> {
-    /// Seconds since it was opened.
     pub(crate) age_seconds: f64,
-    /// The fields of its key with their values.
+    /// The fields of its key, with their values.
     pub(crate) key: Vec<(&'a str, &'a [u8])>,
 }
 
 impl Engine {
-    /// Of the systems shown. `now` is Unix seconds.
-    pub(crate) fn census(&self, now: f64) -> Vec<Census<'_>> {
-        let shown = self.systems.iter().filter(|system| system.shown);
-        shown.map(|system| Census { catalog: &system.catalog, kinds: kinds(system, now) }).collect()
+    /// Counts the entities of each exposed system. `now` is Unix seconds.
+    pub(crate) fn counts(&self, now: f64) -> Vec<SystemCounts<'_>> {
+        let counts = self
+            .exposed_systems()
+            .map(|system| SystemCounts { catalog: &system.catalog, kinds: kinds(system, now) });
+        counts.collect()
     }
 }
 
 fn kinds(system: &System, now: f64) -> Vec<EntityCount<'_>> {
     let (defs, entities) = (&system.catalog.entities, &system.entities);
     let oldest = entities.oldest();
-    // What closes by itself was opened by nobody's word: it only holds others together.
-    let told = defs.iter().enumerate().filter(|(_, def)| !def.closes_when_empty);
-    let counts = told.map(|(kind, def)| EntityCount {
+    // Groups open and close with their members; no event reports them.
+    let reported = defs.iter().enumerate().filter(|(_, def)| !def.closes_when_empty);
+    let counts = reported.map(|(kind, def)| EntityCount {
         entity: &def.name,
         open: entities.count(kind),
         abandoned: system.abandoned[kind],

@@ -1,36 +1,39 @@
-//! The text that a scrape shows: families sorted by name, series by labels, in the text format 0.0.4.
+//! Renders what a scrape gets, in the Prometheus text format 0.0.4: families sorted by name, series by
+//! labels.
 
 use super::Engine;
 use super::system::System;
 
-/// A family in the order shown.
-pub(super) struct Shown {
+/// A family under one of its names: a metric with an alias has two.
+pub(super) struct ExposedFamily {
     name: String,
     system: usize,
     metric: usize,
-    /// The lines `# HELP` and `# TYPE`.
+    /// The `# HELP` and `# TYPE` lines.
     head: String,
 }
 
-pub(super) fn order(systems: &[System], aliases: bool) -> Vec<Shown> {
-    let mut shown = Vec::new();
+/// All families of the systems, exposed or not, sorted by name.
+pub(super) fn sorted_families(systems: &[System], aliases: bool) -> Vec<ExposedFamily> {
+    let mut families = Vec::new();
     for (system, state) in systems.iter().enumerate() {
         for (metric, def) in state.catalog.metrics.iter().enumerate() {
             let alias = def.alias.iter().filter(|_| aliases);
             for name in std::iter::once(&def.name).chain(alias) {
                 let help = def.help.replace('\\', "\\\\").replace('\n', "\\n");
                 let head = format!("# HELP {name} {help}\n# TYPE {name} {}\n", def.kind.prometheus_type());
-                shown.push(Shown { name: name.clone(), system, metric, head });
+                families.push(ExposedFamily { name: name.clone(), system, metric, head });
             }
         }
     }
-    shown.sort_by(|a, b| a.name.cmp(&b.name));
-    shown
+    families.sort_by(|a, b| a.name.cmp(&b.name));
+    families
 }
 
 impl Engine {
-    /// Appends what a scrape at `now` (Unix seconds) shows. `systems` are the names of a part; empty: all, and
-    /// then `families` (sorted by name) are shown among them. An unknown name is the error.
+    /// Appends the exposition at `now` (Unix seconds). `systems` restricts it to some systems by name; an
+    /// unknown name is an error. If `systems` is empty, all are rendered, and `families` (sorted by name) are
+    /// merged among them.
     pub(crate) fn render(
         &mut self,
         systems: &[String],
@@ -43,16 +46,16 @@ impl Engine {
             return Err(format!("{unknown:?}: unknown system, expected one of {}", known.join(", ")));
         }
         let mut families = if systems.is_empty() { families.iter().peekable() } else { [].iter().peekable() };
-        for shown in &self.shown {
-            while let Some((_, text)) = families.next_if(|(name, _)| *name < shown.name) {
+        for exposed in &self.exposition {
+            while let Some((_, text)) = families.next_if(|(name, _)| *name < exposed.name) {
                 out.extend_from_slice(text);
             }
-            let system = &mut self.systems[shown.system];
+            let system = &mut self.systems[exposed.system];
             let wanted = systems.is_empty() || systems.contains(&system.catalog.name);
-            let family = &mut system.families[shown.metric];
-            if system.shown && wanted && !family.is_empty() {
-                out.extend_from_slice(shown.head.as_bytes());
-                family.render(&shown.name, now, out);
+            let family = &mut system.families[exposed.metric];
+            if system.exposed && wanted && !family.is_empty() {
+                out.extend_from_slice(exposed.head.as_bytes());
+                family.render(&exposed.name, now, out);
             }
         }
         for (_, text) in families {

@@ -1,5 +1,6 @@
-//! From the names that something was counted by to those of a catalog. What the catalog still describes the same way goes on;
-//! the rest is dropped and named. Used for a catalog that has changed, and for state that was written to disk.
+//! Matches the kinds and metrics of former state with those of a catalog, by name. Those that the catalog
+//! describes in the same way keep their state; the rest is dropped and reported. Used when a catalog changes
+//! and when state is read from disk.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -7,23 +8,22 @@ use std::sync::Arc;
 use super::entities::{Entity, PART_END, SeriesRef};
 use super::persist::{kinds_of, metrics_of};
 use super::system::System;
-use super::{Engine, Rules};
+use super::{Engine, EngineSettings};
 use crate::catalog::Catalog;
 use crate::catalog::model::{EntityDef, EntityIndex, MetricIndex, MetricKind};
 use crate::format::v1;
 
-/// Where former kinds and metrics are in a catalog; `None`: it does not describe them, or not the same way.
+/// The indices of former kinds and metrics in a catalog; `None` if it does not describe them in the same way.
 pub(super) struct Mapping {
     /// Kinds with the same key and parents, and all the former labels.
     pub(super) kinds: Vec<Option<EntityIndex>>,
     /// Metrics of the same kind with the same labels and owner.
     pub(super) metrics: Vec<Option<u16>>,
-    /// Metrics whose running totals go on, whatever labels they have now.
+    /// Metrics that keep their running totals. Their labels may differ.
     pub(super) totals: Vec<Option<u16>>,
 }
 
 impl Mapping {
-    /// From former kinds and metrics to `catalog`.
     pub(super) fn new(kinds: &[v1::Kind<'_>], metrics: &[v1::Metric<'_>], catalog: &Catalog) -> Self {
         let kinds = same_kinds(kinds, &catalog.entities);
         let kind = |kind: u32| kinds.get(kind as usize).copied().flatten();
@@ -57,19 +57,19 @@ impl Mapping {
         Mapping { kinds, metrics, totals }
     }
 
-    /// A series of a metric that goes on.
+    /// The reference to a series of a metric that is kept.
     pub(super) fn series(&self, former: SeriesRef) -> Option<SeriesRef> {
         let metric = self.metrics.get(former.metric as usize).copied().flatten()?;
         Some(SeriesRef { metric, slot: former.slot })
     }
 }
 
-/// For each former kind the one that has the same name, key and parents, and all the labels.
+/// For each former kind, the kind with the same name, key and parents, and all its labels.
 fn same_kinds(former: &[v1::Kind<'_>], defs: &[EntityDef]) -> Vec<Option<EntityIndex>> {
     let names: HashMap<&str, EntityIndex> =
         defs.iter().enumerate().map(|(kind, def)| (def.name.as_str(), kind)).collect();
     let mut same = vec![None; former.len()];
-    // Parents are found in the pass before their children; a circle of parents is never found.
+    // Each pass finds the kinds whose parents an earlier one has found. Kinds in a circle are never found.
     loop {
         let before = same.iter().flatten().count();
         for (index, kind) in former.iter().enumerate() {
@@ -88,8 +88,9 @@ fn same_kinds(former: &[v1::Kind<'_>], defs: &[EntityDef]) -> Vec<Option<EntityI
     }
 }
 
-/// The values of an entity that carries more labels than before, or in another order: those that are new are empty.
-pub(super) fn retext(entity: &Entity, from: &v1::Kind<'_>, to: &EntityDef) -> Box<[u8]> {
+/// The text of an entity whose kind has more labels than before, or another order of them. New labels are
+/// empty.
+pub(super) fn migrated_text(entity: &Entity, from: &v1::Kind<'_>, to: &EntityDef) -> Box<[u8]> {
     let mut text = Vec::new();
     for name in to.key.iter().chain(&to.labels) {
         let part = from.key.iter().chain(&from.labels).position(|former| former == name);
@@ -99,51 +100,55 @@ pub(super) fn retext(entity: &Entity, from: &v1::Kind<'_>, to: &EntityDef) -> Bo
     text.into()
 }
 
-/// What came of other catalogs.
+/// What a change of catalogs has changed.
 #[derive(Default)]
 pub(super) struct Migrated {
-    /// What was dropped, for the log.
+    /// What was dropped, as messages for the log.
     pub(super) dropped: Vec<String>,
-    /// Systems whose catalog has changed, with the metrics whose series go on.
+    /// The systems whose catalog has changed, with the metrics whose series are kept.
     pub(super) changed: Vec<(usize, HashSet<MetricIndex>)>,
 }
 
 impl Engine {
-    /// Puts `catalogs` in force.
-    pub(super) fn migrate(&mut self, catalogs: &[Arc<Catalog>], rules: &Rules) -> Migrated {
+    /// Replaces the catalogs and keeps the state that fits.
+    pub(super) fn migrate(&mut self, catalogs: &[Arc<Catalog>], settings: &EngineSettings) -> Migrated {
         let Migrated { mut dropped, mut changed } = Migrated::default();
         let mut former = std::mem::take(&mut self.systems);
         for catalog in catalogs {
             let position = former.iter().position(|system| system.catalog.name == catalog.name);
             let mut system = match position.map(|position| former.swap_remove(position)) {
-                None => System::new(Arc::clone(catalog), rules.series_max, &self.hasher),
+                None => System::new(Arc::clone(catalog), settings.series_max, &self.hasher),
                 Some(mut same) if *same.catalog == **catalog => {
                     same.catalog = Arc::clone(catalog);
                     same
                 }
                 Some(former) => {
-                    let mut system = System::new(Arc::clone(catalog), rules.series_max, &self.hasher);
-                    let kept = system.take_over(former, &mut dropped);
+                    let mut system = System::new(Arc::clone(catalog), settings.series_max, &self.hasher);
+                    let kept = system.migrate_from(former, &mut dropped);
                     changed.push((self.systems.len(), kept));
-                    if system.shown {
-                        system.show(&self.hasher);
+                    if system.exposed {
+                        system.expose(&self.hasher);
                     }
                     system
                 }
             };
-            system.set_series_max(rules.series_max);
+            system.set_series_max(settings.series_max);
             self.systems.push(system);
         }
-        dropped.extend(former.iter().filter(|system| system.shown).map(|system| {
-            format!("{}: its catalog is gone, so are its {} series", system.catalog.name, system.series())
+        dropped.extend(former.iter().filter(|system| system.exposed).map(|system| {
+            format!(
+                "{}: the catalog was removed, and its {} series are dropped",
+                system.catalog.name,
+                system.series()
+            )
         }));
         Migrated { dropped, changed }
     }
 }
 
 impl System {
-    /// Takes what still fits. Returns the metrics whose series go on.
-    fn take_over(&mut self, mut former: System, dropped: &mut Vec<String>) -> HashSet<MetricIndex> {
+    /// Takes the state that still fits. Returns the metrics whose series are kept.
+    fn migrate_from(&mut self, mut former: System, dropped: &mut Vec<String>) -> HashSet<MetricIndex> {
         let (old, new) = (Arc::clone(&former.catalog), Arc::clone(&self.catalog));
         let (kinds, metrics) = (kinds_of(&old), metrics_of(&old));
         let mapping = Mapping::new(&kinds, &metrics, &new);
@@ -152,7 +157,7 @@ impl System {
             if mapping.kinds[kind].is_none() && open > 0 {
                 let name = written.name;
                 dropped.push(format!(
-                    "{}: entity {name} has changed, its {open} open ones are closed",
+                    "{}: entity {name} has changed; its {open} open entities are closed",
                     old.name
                 ));
                 for id in former.entities.ids(kind) {
@@ -162,7 +167,7 @@ impl System {
                 }
             }
         }
-        former.settle();
+        former.close_emptied();
         for (index, family) in former.families.drain(..).enumerate() {
             match mapping.metrics[index] {
                 Some(metric) => self.families[metric as usize] = family,
@@ -170,17 +175,17 @@ impl System {
                 None => {
                     let (name, series) = (metrics[index].name, family.len());
                     dropped.push(format!(
-                        "{}: metric {name} has changed, its {series} series are gone",
+                        "{}: metric {name} has changed; its {series} series are dropped",
                         old.name
                     ));
                 }
             }
         }
-        let retext = |kind: EntityIndex, entity: &Entity| {
+        let migrated_text = |kind: EntityIndex, entity: &Entity| {
             let def = &new.entities[mapping.kinds[kind]?];
-            (kinds[kind].labels != def.labels).then(|| retext(entity, &kinds[kind], def))
+            (kinds[kind].labels != def.labels).then(|| migrated_text(entity, &kinds[kind], def))
         };
-        self.entities = former.entities.remapped(new.depths(), &mapping, retext);
+        self.entities = former.entities.migrate(new.depths(), &mapping, migrated_text);
         for (metric, totals) in former.totals {
             if let Some(metric) = mapping.metrics[metric as usize] {
                 self.totals.insert(metric, totals);
@@ -196,7 +201,7 @@ impl System {
             }
         }
         self.label_cuts = former.label_cuts;
-        self.shown = former.shown;
+        self.exposed = former.exposed;
         mapping.metrics.into_iter().flatten().map(MetricIndex::from).collect()
     }
 }

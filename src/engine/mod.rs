@@ -1,9 +1,15 @@
-//! The lifecycles: what is open, and what that has counted. One line of the feed goes in, the state changes as
-//! its catalog says, or not at all.
+//! The engine turns lines of the feed into open entities and series, as the catalogs say. A line takes effect
+//! completely, or it is rejected and changes nothing but the count of rejections.
 //!
-//! The engine belongs to one thread, holds no sockets or files, and asks for no time: every event brings its own. So
-//! the same lines with the same times give the same state, wherever they come from. `entities` is what is open,
-//! `apply` does the events, `restart` what ends without one, `adopt` carries state over to changed catalogs, `render` shows it, `census` counts what is open.
+//! The engine runs on one thread, holds no sockets or files, and never reads the clock: the caller passes the
+//! time of arrival. The same lines with the same times therefore make the same state, in the feed, in a
+//! replay and in a test.
+//!
+//! - `system` is the state of one system, `entities` its open entities.
+//! - `apply` applies one event; `abandon` handles restarts and producers that have gone.
+//! - `migrate` carries state over to changed catalogs, `persist` to and from the format on disk.
+//! - `transform` and `rdns_cache` prepare the values of labels.
+//! - `exposition` renders what a scrape gets, `counts` counts open entities.
 
 mod abandon;
 mod apply;
@@ -31,18 +37,18 @@ use crate::protocol::rejection::{Reason, Rejection};
 use crate::series;
 
 pub(crate) use counts::EntityCount;
-pub(crate) use entities::{NOBODY, Opener};
+pub(crate) use entities::{EntityOwner, UNOWNED};
 
-use abandon::At;
+use abandon::RestartEvent;
 use apply::{Context, Event, Scratch};
-use exposition::Shown;
+use exposition::ExposedFamily;
 use migrate::Migrated;
 use rdns_cache::RdnsCache;
 use system::System;
 
-/// The settings that the engine goes by.
+/// The part of the configuration that the engine uses.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Rules {
+pub(crate) struct EngineSettings {
     /// `[limits] series_per_metric`.
     pub(crate) series_max: usize,
     /// `[limits] entities`.
@@ -51,19 +57,19 @@ pub(crate) struct Rules {
     pub(crate) privacy: Privacy,
     /// `[stats] aliases`.
     pub(crate) aliases: bool,
-    /// `[systems] enabled`; empty: all.
+    /// `[systems] enabled`. If it is empty, all systems are enabled.
     pub(crate) enabled: Vec<String>,
     /// `[startup] event`, as lines of the feed.
     pub(crate) startup: Vec<String>,
-    /// `[events] max_line`, bytes without the line's end.
+    /// `[events] max_line`: bytes, without the newline.
     pub(crate) line_max: usize,
-    /// `[systems] restart = reset`: a server that has been restarted begins at 0.
+    /// `[systems] restart = reset`: when a server restarts, its metrics begin again at 0.
     pub(crate) restart_resets: bool,
 }
 
-impl From<&Settings> for Rules {
+impl From<&Settings> for EngineSettings {
     fn from(settings: &Settings) -> Self {
-        Rules {
+        EngineSettings {
             series_max: settings.series_per_metric,
             entities_max: settings.entities,
             privacy: settings.privacy,
@@ -76,16 +82,16 @@ impl From<&Settings> for Rules {
     }
 }
 
-/// All state that events make.
+/// The state of all systems.
 pub(crate) struct Engine {
-    rules: Rules,
+    settings: EngineSettings,
     hasher: DefaultHashBuilder,
     systems: Vec<System>,
-    /// Their catalogs once more, to be read while a system changes.
+    /// The catalog of each system. A second reference, so that it can be read while the system changes.
     catalogs: Vec<Arc<Catalog>>,
-    /// System and event by the event's name.
+    /// For the name of each event, the indices of its system and of the event.
     events: HashMap<Box<str>, (usize, usize), DefaultHashBuilder>,
-    shown: Vec<Shown>,
+    exposition: Vec<ExposedFamily>,
     rdns: RdnsCache,
     rejected: [u64; Reason::ALL.len()],
     times_ignored: u64,
@@ -93,38 +99,38 @@ pub(crate) struct Engine {
     scratch: Scratch,
 }
 
-/// One event kind and how often it was applied.
+/// The name of an event, and how often it was applied.
 pub(crate) type Applied<'a> = (&'a str, u64);
 
-/// On whose behalf a line is applied.
+/// Who sent a line.
 #[derive(Clone, Copy)]
-pub(crate) struct Origin<'a> {
-    /// To whom belongs what it opens.
-    pub(crate) opener: Opener,
-    /// Whose entities are given up if it tells that its server has been restarted.
-    pub(crate) former: &'a dyn Fn() -> Vec<Opener>,
-    /// It is the engine's own: the abandonment of what was opened while its system was enabled.
-    pub(crate) is_own: bool,
+pub(crate) struct LineSource<'a> {
+    /// The owner of the entities that the line opens.
+    pub(crate) entity_owner: EntityOwner,
+    /// Returns the owners whose entities are abandoned if the line reports a restart of its server.
+    pub(crate) abandoned_by_restart: &'a dyn Fn() -> Vec<EntityOwner>,
+    /// The engine made the line itself, to abandon an entity. Its system may be disabled by now.
+    pub(crate) is_internal: bool,
 }
 
-impl Origin<'_> {
-    /// A line without a session.
-    pub(crate) fn nobody() -> Self {
-        Origin { opener: NOBODY, former: &|| vec![NOBODY], is_own: false }
+impl LineSource<'_> {
+    /// A line that comes from no session.
+    pub(crate) fn unowned() -> Self {
+        LineSource { entity_owner: UNOWNED, abandoned_by_restart: &|| vec![UNOWNED], is_internal: false }
     }
 }
 
 impl Default for Engine {
-    /// One that knows no catalog yet.
+    /// An engine without catalogs.
     fn default() -> Self {
         let hasher = DefaultHashBuilder::default();
         Engine {
-            rules: Rules { startup: Vec::new(), ..Rules::from(&Settings::default()) },
+            settings: EngineSettings { startup: Vec::new(), ..EngineSettings::from(&Settings::default()) },
             events: HashMap::with_hasher(hasher.clone()),
             hasher,
             systems: Vec::new(),
             catalogs: Vec::new(),
-            shown: Vec::new(),
+            exposition: Vec::new(),
             rdns: RdnsCache::default(),
             rejected: [0; Reason::ALL.len()],
             times_ignored: 0,
@@ -135,51 +141,69 @@ impl Default for Engine {
 }
 
 impl Engine {
-    /// Goes on, or begins, with these catalogs and rules: what is there and no longer fits is dropped, the enabled
-    /// systems are shown, and start-up events that are new are applied. Returns what was dropped or rejected.
-    pub(crate) fn configure(&mut self, catalogs: &[Arc<Catalog>], rules: Rules, now: f64) -> Vec<String> {
-        let startup: Vec<String> =
-            rules.startup.iter().filter(|line| !self.rules.startup.contains(line)).cloned().collect();
-        let dropped = self.prepare(catalogs, rules);
-        self.show_enabled();
-        let rejected = self.apply_own(startup, now);
-        let rejected =
-            rejected.into_iter().map(|(line, rejection)| format!("[startup] event {line}: {rejection}"));
-        dropped.into_iter().chain(rejected).collect()
+    /// Replaces catalogs and settings. Exposes the enabled systems and applies the start-up events that the
+    /// former settings did not have. Returns messages for the log: state that no longer fits, and rejected
+    /// start-up events.
+    pub(crate) fn configure(
+        &mut self,
+        catalogs: &[Arc<Catalog>],
+        settings: EngineSettings,
+        now: f64,
+    ) -> Vec<String> {
+        let is_new = |line: &&String| !self.settings.startup.contains(line);
+        let startup: Vec<String> = settings.startup.iter().filter(is_new).cloned().collect();
+        let mut messages = self.replace_configuration(catalogs, settings);
+        for system in &mut self.systems {
+            if !system.exposed && self.settings.enabled.contains(&system.catalog.name) {
+                system.expose(&self.hasher);
+            }
+        }
+        for line in startup {
+            if self.startup_is_due(&line, true)
+                && let Err(rejection) = self.apply(&line, now)
+            {
+                messages.push(format!("[startup] event {line}: {rejection}"));
+            }
+        }
+        messages
     }
 
-    /// The same without showing systems or applying events.
-    pub(crate) fn prepare(&mut self, catalogs: &[Arc<Catalog>], rules: Rules) -> Vec<String> {
-        let Migrated { dropped, changed } = self.migrate(catalogs, &rules);
-        self.rules = rules;
-        self.index();
+    /// Replaces catalogs and settings, but exposes no systems and applies no events. Returns what was
+    /// dropped.
+    pub(crate) fn replace_configuration(
+        &mut self,
+        catalogs: &[Arc<Catalog>],
+        settings: EngineSettings,
+    ) -> Vec<String> {
+        let Migrated { dropped, changed } = self.migrate(catalogs, &settings);
+        self.settings = settings;
+        self.index_catalogs();
         for (system, kept) in changed {
             self.fill_gauges(system, &|metric| !kept.contains(&metric));
         }
         dropped
     }
 
-    /// Fills the gauges that begin with the open entities of a system, where they are wanted.
+    /// Sets the gauges that depend on the open entities of a system, for the metrics that `wanted` selects.
     fn fill_gauges(&mut self, system_index: usize, wanted: &dyn Fn(MetricIndex) -> bool) {
         let system = &mut self.systems[system_index];
         let catalog = Arc::clone(&system.catalog);
         let (mut scratch, fields) = (Scratch::default(), Fields::default());
-        let mut context = Context::new(&self.rules, &mut self.rdns, &self.hasher, &[]);
+        let mut context = Context::new(&self.settings, &mut self.rdns, &self.hasher, &[]);
         for id in system.entities.all().collect::<Vec<_>>() {
             let plan = &catalog.entities[system.entities.kind(id)].gauges;
-            let event = Event { plan, line: "", fields: &fields, time: 0.0, opener: NOBODY };
+            let event = Event { plan, line: "", fields: &fields, time: 0.0, entity_owner: UNOWNED };
             if scratch.resolve_gauges(event, id, system, &mut context, wanted).is_ok() {
                 scratch.commit(event, system, &self.hasher);
             }
         }
     }
 
-    /// The rules in force.
-    pub(crate) fn rules(&self) -> &Rules {
-        &self.rules
+    pub(crate) fn settings(&self) -> &EngineSettings {
+        &self.settings
     }
 
-    fn index(&mut self) {
+    fn index_catalogs(&mut self) {
         self.catalogs = self.systems.iter().map(|system| Arc::clone(&system.catalog)).collect();
         self.events.clear();
         for (system_index, system) in self.systems.iter().enumerate() {
@@ -187,60 +211,25 @@ impl Engine {
                 self.events.insert(event.name.as_str().into(), (system_index, event_index));
             }
         }
-        self.shown = exposition::order(&self.systems, self.rules.aliases);
+        self.exposition = exposition::sorted_families(&self.systems, self.settings.aliases);
     }
 
-    fn show_enabled(&mut self) {
-        for system in &mut self.systems {
-            if !system.shown && self.rules.enabled.contains(&system.catalog.name) {
-                system.show(&self.hasher);
-            }
-        }
-    }
-
-    fn apply_own(&mut self, lines: Vec<String>, now: f64) -> Vec<(String, Rejection)> {
-        let mut rejected = Vec::new();
-        for line in lines {
-            if self.is_due(&line, true)
-                && let Err(rejection) = self.apply(&line, now)
-            {
-                rejected.push((line, rejection));
-            }
-        }
-        rejected
-    }
-
-    /// Applies one line, without its end, on nobody's behalf. `arrived` is Unix seconds. Whatever comes of it is counted.
+    /// Applies one line, without its newline, that comes from no session. Counts a rejection. `arrived` is
+    /// Unix seconds.
     pub(crate) fn apply(&mut self, line: &str, arrived: f64) -> Result<(), Rejection> {
-        let applied = self.apply_for(line, arrived, Origin::nobody(), &mut |_| {});
+        let applied = self.apply_for(line, arrived, LineSource::unowned(), &mut |_| {});
         applied.inspect_err(|rejection| self.count_rejection(rejection.reason))
     }
 
-    /// Applies one line on somebody's behalf. A rejection is not counted; `note` takes what the log should say.
+    /// Applies one line of this source. The caller counts a rejection. `log` gets messages for the log.
     pub(crate) fn apply_for(
         &mut self,
         line: &str,
         arrived: f64,
-        origin: Origin<'_>,
-        note: &mut dyn FnMut(String),
+        source: LineSource<'_>,
+        log: &mut dyn FnMut(String),
     ) -> Result<(), Rejection> {
         self.fields.scan(line)?;
-        self.apply_fields(line, arrived, origin, note)
-    }
-
-    /// Counts a line that was rejected before it came here.
-    pub(crate) fn count_rejection(&mut self, reason: Reason) {
-        self.rejected[reason as usize] += 1;
-    }
-
-    /// Applies the line whose fields have been found.
-    fn apply_fields(
-        &mut self,
-        line: &str,
-        arrived: f64,
-        origin: Origin<'_>,
-        note: &mut dyn FnMut(String),
-    ) -> Result<(), Rejection> {
         let fields = &self.fields;
         let (name, time) = read_head(line, fields)?;
         let Some(&(system_index, event_index)) = self.events.get(name) else {
@@ -255,30 +244,30 @@ impl Engine {
             rejection.event = Some(plan.name.clone());
             rejection
         };
-        let enabled = &self.rules.enabled;
-        if !enabled.is_empty() && !enabled.contains(&catalog.name) && !origin.is_own {
+        let enabled = &self.settings.enabled;
+        if !enabled.is_empty() && !enabled.contains(&catalog.name) && !source.is_internal {
             let what = format!(
                 "{}: not in [systems] enabled, expected one of {}",
                 catalog.name,
-                self.rules.enabled.join(", ")
+                self.settings.enabled.join(", ")
             );
             return Err(about(Rejection::new(Reason::DisabledSystem, what)));
         }
-        let (time, is_trusted) = happened(time, arrived);
+        let (time, is_trusted) = event_time(time, arrived);
         if plan.restarts {
-            let (at, name) =
-                (At { system: system_index, event: event_index, time, arrived }, plan.name.clone());
-            self.apply_restart(line, at, origin, note)
+            let name = plan.name.clone();
+            let restart = RestartEvent { system: system_index, event: event_index, time, arrived };
+            self.apply_restart(line, restart, source, log)
                 .map_err(|rejection| Rejection { event: Some(name), ..rejection })?;
         } else {
-            let event = Event { plan, line, fields, time, opener: origin.opener };
-            let mut context = Context::new(&self.rules, &mut self.rdns, &self.hasher, &[]);
+            let event = Event { plan, line, fields, time, entity_owner: source.entity_owner };
+            let mut context = Context::new(&self.settings, &mut self.rdns, &self.hasher, &[]);
             if let Some(change) = apply::only_count(plan) {
                 self.scratch.count(event, change, system, &mut context).map_err(about)?;
             } else {
                 self.scratch.resolve(event, system, &mut context).map_err(about)?;
-                if !system.shown {
-                    system.show(&self.hasher);
+                if !system.exposed {
+                    system.expose(&self.hasher);
                 }
                 self.scratch.commit(event, system, &self.hasher);
             }
@@ -289,30 +278,33 @@ impl Engine {
         Ok(())
     }
 
-    /// The names of all systems, in the order of their catalogs.
+    pub(crate) fn count_rejection(&mut self, reason: Reason) {
+        self.rejected[reason as usize] += 1;
+    }
+
     pub(crate) fn system_names(&self) -> impl Iterator<Item = &str> {
         self.systems.iter().map(|system| system.catalog.name.as_str())
     }
 
-    /// The events that a directory scan causes in a system.
+    /// The events that a system's catalog has for directory scans.
     pub(crate) fn scan_events(&self, system: &str) -> Option<&crate::catalog::model::ScanEvents> {
         self.systems.iter().find(|other| other.catalog.name == system).map(|system| &system.catalog.scan)
     }
 
-    /// Addresses whose names were asked for since the last call.
+    /// The addresses to look up in reverse DNS that events have brought since the last call.
     pub(crate) fn take_wanted_names(&mut self) -> Vec<IpAddr> {
-        self.rdns.take_wanted()
+        self.rdns.take_requests()
     }
 
-    /// Forgets that a name was asked for, so that a later event asks again.
+    /// Forgets the request for a name, so that a later event makes it again.
     pub(crate) fn forget_name(&mut self, ip: IpAddr) {
         self.rdns.forget(ip);
     }
 
-    /// The name of an address has become known: it replaces the number in all series.
+    /// Stores the name of an address and replaces the address by it in all series.
     pub(crate) fn learn_name(&mut self, ip: IpAddr, name: &str) {
         self.rdns.learn(ip, name);
-        if self.rules.privacy.deidentify || self.rules.privacy.numeric {
+        if self.settings.privacy.deidentify || self.settings.privacy.numeric {
             return;
         }
         for system in &mut self.systems {
@@ -320,39 +312,39 @@ impl Engine {
         }
     }
 
-    /// Events applied of every event of the systems shown.
+    fn exposed_systems(&self) -> impl Iterator<Item = &System> {
+        self.systems.iter().filter(|system| system.exposed)
+    }
+
+    /// For each event of the exposed systems, how often it was applied.
     pub(crate) fn applied(&self) -> impl Iterator<Item = Applied<'_>> {
-        self.systems.iter().filter(|system| system.shown).flat_map(|system| {
+        self.exposed_systems().flat_map(|system| {
             system.catalog.events.iter().map(|event| event.name.as_str()).zip(system.applied.iter().copied())
         })
     }
 
-    /// Lines rejected, by reason.
     pub(crate) fn rejected(&self) -> impl Iterator<Item = (Reason, u64)> {
         Reason::ALL.into_iter().map(|reason| (reason, self.rejected[reason as usize]))
     }
 
-    /// Labels that were cut, for each system shown.
+    /// For each exposed system, how many labels were cut.
     pub(crate) fn label_cuts(&self) -> impl Iterator<Item = (&str, u64)> {
-        self.systems
-            .iter()
-            .filter(|s| s.shown)
-            .map(|system| (system.catalog.name.as_str(), system.label_cuts))
+        self.exposed_systems().map(|system| (system.catalog.name.as_str(), system.label_cuts))
     }
 
-    /// Event times that were too far off the clock.
+    /// The number of event times that were ignored, because they were too far from the time of arrival.
     pub(crate) fn times_ignored(&self) -> u64 {
         self.times_ignored
     }
 
-    /// Series of the systems shown.
+    /// For each exposed system, how many series it has.
     pub(crate) fn series(&self) -> impl Iterator<Item = (&str, usize)> {
-        self.systems.iter().filter(|s| s.shown).map(|system| (system.catalog.name.as_str(), system.series()))
+        self.exposed_systems().map(|system| (system.catalog.name.as_str(), system.series()))
     }
 
-    /// Changes that found their metric full, for each metric of the systems shown.
+    /// For each metric of the exposed systems, how many changes found it at its limit of series.
     pub(crate) fn overflowed(&self) -> impl Iterator<Item = (&str, u64)> {
-        self.systems.iter().filter(|s| s.shown).flat_map(|system| {
+        self.exposed_systems().flat_map(|system| {
             let metrics = system.catalog.metrics.iter().map(|metric| metric.name.as_str());
             metrics.zip(system.families.iter().map(series::Family::overflowed))
         })
@@ -374,22 +366,22 @@ impl System {
     fn rename_label(&mut self, metric: usize, label: usize, ip: IpAddr, name: &str) {
         let merged = self.families[metric].relabel(|text| {
             let value = String::from_utf8(series::text::value_of(text, label)).ok()?;
-            let (address, port) = transform::parse_address(&value).filter(|(address, _)| *address == ip)?;
-            debug_assert_eq!(address, ip);
+            let (_, port) = transform::parse_address(&value).filter(|(address, _)| *address == ip)?;
             let port = port.map_or(String::new(), |port| format!(":{port}"));
             Some(series::text::with_value(text, label, format!("{name}{port}").as_bytes()))
         });
         for (from, to) in merged {
             let reference = |slot| entities::SeriesRef { metric: metric as u16, slot };
-            let moved = self.entities.redirect(reference(from), reference(to));
-            (0..moved).for_each(|_| self.families[metric].own(to));
+            let new_owners = self.entities.redirect(reference(from), reference(to));
+            (0..new_owners).for_each(|_| self.families[metric].own(to));
             self.families[metric].remove(from);
         }
     }
 }
 
-/// When an event happened, and whether its own time could be believed: nothing comes from the future, and what is a day off is a fault.
-fn happened(time: Option<f64>, arrived: f64) -> (f64, bool) {
+/// Returns when an event happened, and whether its own time is trusted. A time in the future counts as the
+/// time of arrival. A time that is too far from it is a fault and is ignored.
+fn event_time(time: Option<f64>, arrived: f64) -> (f64, bool) {
     match time {
         None => (arrived, true),
         Some(time) if (time - arrived).abs() <= limits::EVENT_TIME_SKEW_SECONDS_MAX => {
@@ -399,7 +391,7 @@ fn happened(time: Option<f64>, arrived: f64) -> (f64, bool) {
     }
 }
 
-/// The event's name and its time.
+/// Reads an event's name and time.
 fn read_head<'a>(line: &'a str, fields: &'a Fields) -> Result<(&'a str, Option<f64>), Rejection> {
     let Head { event, time, twice } = fields.head();
     if let Some(key) = twice {
@@ -420,7 +412,7 @@ fn read_head<'a>(line: &'a str, fields: &'a Fields) -> Result<(&'a str, Option<f
     let time = match time {
         None | Some(Value::Null) => None,
         Some(Value::Number(text)) => {
-            // A number beyond all numbers is a time too far off.
+            // A number that no f64 can hold is a time that is too far away.
             Some(fields.text(line, text).parse::<f64>().unwrap_or(f64::INFINITY))
         }
         Some(_) => return Err(Rejection::new(Reason::BadValue, "time: expected a number, Unix seconds")),

@@ -1,20 +1,20 @@
-//! The engine as it is written to disk, and back: what was counted and what is open, system by system, all by names.
+//! Converts the engine to and from the format on disk, system by system. Everything is stored by name.
 
 use std::borrow::Cow;
 
-use super::entities::{NOBODY, Opener, PART_END, SeriesRef};
-use super::migrate::{Mapping, retext};
+use super::entities::{EntityOwner, PART_END, SeriesRef, UNOWNED};
+use super::migrate::{Mapping, migrated_text};
 use super::system::System;
-use super::{Engine, Rules};
+use super::{Engine, EngineSettings};
 use crate::catalog::model::{Catalog, MetricIndex, MetricKind};
 use crate::config::Settings;
 use crate::format::{self, Corrupt, Reader, ensure, v1};
 use crate::protocol::rejection::Reason;
 use crate::series::Family;
 
-impl Rules {
-    /// The settings as they are written to disk.
-    pub(crate) fn written(&self) -> Vec<v1::Setting<'_>> {
+impl EngineSettings {
+    /// Converts the settings to version 1.
+    pub(crate) fn to_v1(&self) -> Vec<v1::Setting<'_>> {
         let one = |key, value: String| v1::Setting { key, value: Cow::Owned(value) };
         let mut settings = vec![
             one("limits.series_per_metric", self.series_max.to_string()),
@@ -34,37 +34,38 @@ impl Rules {
         settings
     }
 
-    /// Reads settings that version 1 has written. What is missing, or not of its kind, has its default.
-    pub(crate) fn read_v1(settings: &[v1::Setting<'_>]) -> Self {
+    /// Converts settings from version 1. A setting that is missing or invalid gets its default.
+    pub(crate) fn from_v1(written: &[v1::Setting<'_>]) -> Self {
         fn set<T: std::str::FromStr>(target: &mut T, value: &str) {
             if let Ok(value) = value.parse() {
                 *target = value;
             }
         }
-        let mut rules = Rules { startup: Vec::new(), ..Rules::from(&Settings::default()) };
-        for v1::Setting { key, value } in settings {
+        let mut settings =
+            EngineSettings { startup: Vec::new(), ..EngineSettings::from(&Settings::default()) };
+        for v1::Setting { key, value } in written {
             match *key {
-                "limits.series_per_metric" => set(&mut rules.series_max, value),
-                "limits.entities" => set(&mut rules.entities_max, value),
-                "privacy.deidentify" => set(&mut rules.privacy.deidentify, value),
-                "privacy.numeric" => set(&mut rules.privacy.numeric, value),
-                "privacy.quiet" => set(&mut rules.privacy.quiet, value),
-                "stats.aliases" => set(&mut rules.aliases, value),
-                "events.max_line" => set(&mut rules.line_max, value),
-                "systems.restart_resets" => set(&mut rules.restart_resets, value),
-                "systems.enabled" => rules.enabled.push(value.to_string()),
-                "startup.line" => rules.startup.push(value.to_string()),
+                "limits.series_per_metric" => set(&mut settings.series_max, value),
+                "limits.entities" => set(&mut settings.entities_max, value),
+                "privacy.deidentify" => set(&mut settings.privacy.deidentify, value),
+                "privacy.numeric" => set(&mut settings.privacy.numeric, value),
+                "privacy.quiet" => set(&mut settings.privacy.quiet, value),
+                "stats.aliases" => set(&mut settings.aliases, value),
+                "events.max_line" => set(&mut settings.line_max, value),
+                "systems.restart_resets" => set(&mut settings.restart_resets, value),
+                "systems.enabled" => settings.enabled.push(value.to_string()),
+                "startup.line" => settings.startup.push(value.to_string()),
                 _ => {}
             }
         }
-        rules
+        settings
     }
 }
 
 impl Engine {
-    /// What is written of the engine before its systems, into the head of an image.
-    pub(crate) fn written<'a>(&'a self, head: &mut v1::Head<'a>) {
-        head.settings = self.rules.written();
+    /// Fills the engine's part of the head of an image.
+    pub(crate) fn write_head<'a>(&'a self, head: &mut v1::Head<'a>) {
+        head.settings = self.settings.to_v1();
         head.rejected =
             self.rejected().map(|(reason, count)| v1::Count { name: reason.name(), count }).collect();
         head.times_ignored = self.times_ignored;
@@ -72,21 +73,20 @@ impl Engine {
         head.systems = self.systems.len() as u32;
     }
 
-    /// Appends the systems.
     pub(crate) fn write_systems(&self, out: &mut Vec<u8>) {
         self.systems.iter().for_each(|system| system.write(out));
     }
 
-    /// Takes what version 1 has written into an engine without state that knows the catalogs. `sessions` says which
-    /// there are. Returns what no longer fits, for the log.
+    /// Reads what version 1 has written, into an engine that has catalogs and no state. `is_session` tells
+    /// whether a number belongs to a stored session. Returns what no longer fits, as messages for the log.
     pub(crate) fn read_v1(
         &mut self,
         head: &v1::Head<'_>,
         image: &mut Reader<'_>,
-        sessions: impl Fn(Opener) -> bool,
+        is_session: impl Fn(EntityOwner) -> bool,
     ) -> Result<Vec<String>, Corrupt> {
         for v1::Count { name, count } in &head.rejected {
-            // A reason of another version has no place here.
+            // Another version may have had other reasons.
             if let Some(reason) = Reason::named(name) {
                 self.rejected[reason as usize] = *count;
             }
@@ -101,17 +101,17 @@ impl Engine {
             let known = self.systems.iter().position(|system| system.catalog.name == written.name);
             let Some(index) = known else {
                 dropped
-                    .push(format!("{}: its catalog is gone, and all that was counted by it", written.name));
-                // Its values are read all the same: those of other systems follow.
+                    .push(format!("{}: the catalog was removed, and its series are dropped", written.name));
+                // The next system begins behind the values of this one.
                 skip(&written, image)?;
                 continue;
             };
             let system = &mut self.systems[index];
-            let kept = system.read_v1(&written, image, &sessions, &mut dropped)?;
+            let kept = system.read_v1(&written, image, &is_session, &mut dropped)?;
             let is_kept = |metric: MetricIndex| kept.contains(&Some(metric as u16));
             if !(0..system.families.len()).all(is_kept) {
-                if system.shown {
-                    system.show(&self.hasher);
+                if system.exposed {
+                    system.expose(&self.hasher);
                 }
                 self.fill_gauges(index, &|metric| !is_kept(metric));
             }
@@ -120,7 +120,7 @@ impl Engine {
     }
 }
 
-/// Passes over the values that follow a system.
+/// Skips the values that follow a system.
 fn skip(system: &v1::System<'_>, image: &mut Reader<'_>) -> Result<(), Corrupt> {
     for metric in &system.metrics {
         skip_metric(metric, image)?;
@@ -141,7 +141,7 @@ fn skip_metric(metric: &v1::Metric<'_>, image: &mut Reader<'_>) -> Result<(), Co
     Ok(())
 }
 
-/// The kinds of entities of a catalog as they are written, without counts.
+/// Converts the kinds of a catalog to version 1, without their counts.
 pub(super) fn kinds_of(catalog: &Catalog) -> Vec<v1::Kind<'_>> {
     let kinds = catalog.entities.iter().map(|def| v1::Kind {
         name: &def.name,
@@ -153,7 +153,7 @@ pub(super) fn kinds_of(catalog: &Catalog) -> Vec<v1::Kind<'_>> {
     kinds.collect()
 }
 
-/// The metrics of a catalog as they are written, without series.
+/// Converts the metrics of a catalog to version 1, without their series.
 pub(super) fn metrics_of(catalog: &Catalog) -> Vec<v1::Metric<'_>> {
     let metrics = catalog.metrics.iter().map(|def| v1::Metric {
         name: &def.name,
@@ -191,7 +191,7 @@ impl System {
         }
         let written = v1::System {
             name: &self.catalog.name,
-            exposed: self.shown,
+            exposed: self.exposed,
             label_cuts: self.label_cuts,
             events: events.map(|(event, &count)| v1::Count { name: &event.name, count }).collect(),
             kinds,
@@ -215,16 +215,16 @@ impl System {
         self.entities.write(out, series);
     }
 
-    /// Takes what was written into a system without state. Returns where its metrics are.
+    /// Reads a stored system into one without state. Returns the index in the catalog of each stored metric.
     fn read_v1(
         &mut self,
         written: &v1::System<'_>,
         image: &mut Reader<'_>,
-        sessions: &impl Fn(Opener) -> bool,
+        is_session: &impl Fn(EntityOwner) -> bool,
         dropped: &mut Vec<String>,
     ) -> Result<Vec<Option<u16>>, Corrupt> {
         let mapping = Mapping::new(&written.kinds, &written.metrics, &self.catalog);
-        self.shown = written.exposed;
+        self.exposed = written.exposed;
         self.label_cuts = written.label_cuts;
         for event in &written.events {
             if let Some(index) = self.catalog.events.iter().position(|def| def.name == event.name) {
@@ -239,21 +239,23 @@ impl System {
         for (metric, mapped) in written.metrics.iter().zip(&mapping.metrics) {
             let Some(mapped) = *mapped else {
                 if metric.series > 0 {
-                    let what =
-                        format!("metric {} has changed, its {} series are gone", metric.name, metric.series);
+                    let what = format!(
+                        "metric {} has changed; its {} series are dropped",
+                        metric.name, metric.series
+                    );
                     dropped.push(format!("{}: {what}", written.name));
                 }
                 skip_metric(metric, image)?;
                 continue;
             };
-            let counts = matches!(metric.kind, v1::MetricKind::Live(_));
-            self.families[mapped as usize].read_v1(image, metric, counts)?;
+            let is_live = matches!(metric.kind, v1::MetricKind::Live(_));
+            self.families[mapped as usize].read_v1(image, metric, is_live)?;
             for _ in 0..metric.totals {
                 let v1::Total { labels, last } = image.take()?;
                 self.totals(mapped).insert(labels.into(), last);
             }
         }
-        self.read_entities(written, &mapping, image, sessions, dropped)?;
+        self.read_entities(written, &mapping, image, is_session, dropped)?;
         Ok(mapping.metrics)
     }
 
@@ -262,10 +264,10 @@ impl System {
         written: &v1::System<'_>,
         mapping: &Mapping,
         image: &mut Reader<'_>,
-        sessions: &impl Fn(Opener) -> bool,
+        is_session: &impl Fn(EntityOwner) -> bool,
         dropped: &mut Vec<String>,
     ) -> Result<(), Corrupt> {
-        let mut opened = Vec::with_capacity(written.entities as usize);
+        let mut opened = Vec::new();
         let mut lost = vec![0_usize; written.kinds.len()];
         let mut links = Vec::new();
         for _ in 0..written.entities {
@@ -284,17 +286,17 @@ impl System {
                 opened.push(None);
                 continue;
             };
-            let opener = entity.session.filter(|&session| sessions(session)).unwrap_or(NOBODY);
-            let id = self.entities.reopen(mapped, kind.key.len(), entity.values, entity.opened_at, opener);
+            let owner = entity.session.filter(|&session| is_session(session)).unwrap_or(UNOWNED);
+            let id = self.entities.restore(mapped, kind.key.len(), entity.values, entity.opened_at, owner);
             let id = id.ok_or_else(|| Corrupt("expected each key once".to_owned()))?;
             let def = &self.catalog.entities[mapped];
             if kind.labels != def.labels {
-                let values = retext(self.entities.get(id), kind, def);
-                self.entities.retext(id, &values);
+                let values = migrated_text(self.entities.get(id), kind, def);
+                self.entities.set_text(id, &values);
             }
             for series in &entity.counted_by {
                 if let Some(series) = series_of(*series, written, mapping)? {
-                    self.entities.get_mut(id).counted.push(series);
+                    self.entities.get_mut(id).counted_by.push(series);
                     self.families[series.metric as usize].add(series.slot, 1.0);
                 }
             }
@@ -307,7 +309,7 @@ impl System {
             }
             for v1::OwnedTotal { metric, fixed, last } in entity.totals {
                 if let Some(metric) = mapping.totals.get(metric as usize).copied().flatten() {
-                    self.entities.total(id, metric, fixed, last);
+                    self.entities.replace_total(id, metric, fixed, last);
                 }
             }
             links.push((id, entity.kind, entity.parents));
@@ -323,9 +325,10 @@ impl System {
             ensure(is_of_kind && !found.contains(&id), "parents of the kinds that the catalog says")?;
             self.entities.link(id, &found);
         }
+        self.close_empty_groups();
         for (kind, count) in written.kinds.iter().zip(lost).filter(|(_, count)| *count > 0) {
             dropped.push(format!(
-                "{}: entity {} has changed, its {count} open ones are gone",
+                "{}: entity {} has changed; its {count} open entities are dropped",
                 written.name, kind.name
             ));
         }
@@ -333,13 +336,14 @@ impl System {
     }
 }
 
-/// The series of a system that was written, where its metric goes on.
+/// Converts a reference to a series. Returns `None` if its metric is not kept.
 fn series_of(
     series: v1::SeriesRef,
     written: &v1::System<'_>,
     mapping: &Mapping,
 ) -> Result<Option<SeriesRef>, Corrupt> {
     let metric = written.metrics.get(series.metric as usize);
-    ensure(metric.is_some_and(|metric| series.series < metric.series), "series that are there")?;
-    Ok(mapping.series(SeriesRef { metric: series.metric as u16, slot: series.series }))
+    ensure(metric.is_some_and(|metric| series.series < metric.series), "series that exist")?;
+    let kept = mapping.metrics.get(series.metric as usize).copied().flatten();
+    Ok(kept.map(|metric| SeriesRef { metric, slot: series.series }))
 }

@@ -1,4 +1,4 @@
-//! The state of one system: its open entities, the series of its metrics and the totals that they follow. Changes come from `apply`.
+//! The state of one system: its open entities, the series of its metrics, and the totals that they follow.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hashbrown::DefaultHashBuilder;
 use smallvec::SmallVec;
 
-use super::entities::{Entities, EntityId, Opener, SeriesRef};
+use super::entities::{Entities, EntityId, EntityOwner, SeriesRef};
 use crate::catalog::model::{Catalog, EntityIndex, MetricKind};
 use crate::series::{Family, Shape};
 
@@ -16,31 +16,32 @@ pub(super) struct System {
     pub(super) entities: Entities,
     /// One for each metric of the catalog.
     pub(super) families: Vec<Family>,
-    /// Running totals of metrics that no entity owns, by metric and labels before any transform.
+    /// The latest values of running totals that belong to no entity, by metric and labels before any
+    /// transform.
     pub(super) totals: BTreeMap<u16, HashMap<Box<[u8]>, f64, DefaultHashBuilder>>,
-    /// Events applied, for each event of the catalog.
+    /// For each event of the catalog, how often it was applied.
     pub(super) applied: Vec<u64>,
-    /// Entities abandoned by their producer, for each kind of the catalog.
+    /// For each kind of the catalog, how many entities were abandoned.
     pub(super) abandoned: Vec<u64>,
-    /// Labels that were cut.
+    /// How many labels were cut.
     pub(super) label_cuts: u64,
-    /// Whether its metrics are shown.
-    pub(super) shown: bool,
-    /// The kinds that close when they are empty.
+    /// Whether its metrics are exposed: since the system was enabled by name, or its first event.
+    pub(super) exposed: bool,
+    /// The kinds of groups, which close when they are empty.
     groups: Vec<EntityIndex>,
-    /// Such entities in which the event that is being applied has left nothing, or not yet put anything.
+    /// Groups that the current event has opened, or from which it has removed a member. They may be empty.
     pub(super) emptied: Vec<EntityId>,
     /// `[limits] series_per_metric`.
     series_max: usize,
     hasher: DefaultHashBuilder,
 }
 
-/// What tells one running total of a metric from another.
+/// Identifies a running total of a metric.
 #[derive(Clone, Copy)]
 pub(super) enum Source<'a> {
     /// The entity that owns the series, and the labels that the catalog fixes.
     Owner(EntityId, &'a str),
-    /// The labels before any transform, where no entity does.
+    /// No entity owns the series: its labels before any transform.
     Labels(&'a [u8]),
 }
 
@@ -61,7 +62,7 @@ impl System {
             applied: vec![0; catalog.events.len()],
             abandoned: vec![0; catalog.entities.len()],
             label_cuts: 0,
-            shown: false,
+            exposed: false,
             groups: (0..catalog.entities.len())
                 .filter(|&kind| catalog.entities[kind].closes_when_empty)
                 .collect(),
@@ -72,17 +73,17 @@ impl System {
         }
     }
 
-    /// Changes how many series, and sources of totals, a metric may have. Those that are there stay.
+    /// Limits the series and the unowned totals of each metric. Those that exist stay.
     pub(super) fn set_series_max(&mut self, series_max: usize) {
         self.series_max = series_max;
         self.families.iter_mut().for_each(|family| family.set_series_max(series_max));
     }
 
-    /// By how much a running total has grown since it was last heard of. A smaller total than before means that its source began
-    /// anew at 0. `None`: there are too many sources to know.
+    /// Stores a running total and returns by how much it has grown. A total below the former one means that
+    /// its source has restarted from 0. Returns `None` if the metric has too many totals to store another.
     pub(super) fn growth(&mut self, metric: u16, source: Source<'_>, total: f64) -> Option<f64> {
         let last = match source {
-            Source::Owner(owner, fixed) => self.entities.total(owner, metric, fixed, total),
+            Source::Owner(owner, fixed) => self.entities.replace_total(owner, metric, fixed, total),
             Source::Labels(labels) => {
                 let series_max = self.series_max;
                 let totals = self.totals(metric);
@@ -97,22 +98,22 @@ impl System {
         Some(if total >= last { total - last } else { total })
     }
 
-    /// The running totals of a metric that no entity owns.
+    /// The unowned running totals of a metric.
     pub(super) fn totals(&mut self, metric: u16) -> &mut HashMap<Box<[u8]>, f64, DefaultHashBuilder> {
         self.totals.entry(metric).or_insert_with(|| HashMap::with_hasher(self.hasher.clone()))
     }
 
-    /// A running total without an owner is heard of no more.
+    /// Forgets an unowned running total.
     pub(super) fn forget_total(&mut self, metric: u16, labels: &[u8]) {
         if let Some(totals) = self.totals.get_mut(&metric) {
             totals.remove(labels);
         }
     }
 
-    /// Shows the system: metrics without labels exist from here on.
-    pub(super) fn show(&mut self, hasher: &DefaultHashBuilder) {
+    /// Exposes the system's metrics. Those without labels begin at 0, unless the catalog says otherwise.
+    pub(super) fn expose(&mut self, hasher: &DefaultHashBuilder) {
         use std::hash::BuildHasher;
-        self.shown = true;
+        self.exposed = true;
         let hash = hasher.hash_one([0_u8; 0].as_slice());
         for (metric, family) in self.catalog.metrics.iter().zip(&mut self.families) {
             if metric.labels.is_empty() && metric.kind != MetricKind::Age && metric.zero {
@@ -121,7 +122,7 @@ impl System {
         }
     }
 
-    /// All entities are closed and all series forgotten.
+    /// Closes all entities and forgets all series.
     pub(super) fn reset(&mut self, hasher: &DefaultHashBuilder) {
         self.entities.clear();
         self.emptied.clear();
@@ -129,30 +130,31 @@ impl System {
         self.forget_series(hasher);
     }
 
-    /// All series are forgotten. The gauges of what is still open have to be filled again. Totals stay: what has been counted of
-    /// them is not counted again.
+    /// Forgets all series. The caller sets the gauges of open entities again. Totals stay, so that what they
+    /// have already counted is not counted twice.
     pub(super) fn forget_series(&mut self, hasher: &DefaultHashBuilder) {
         self.entities.forget_series();
         self.families.iter_mut().for_each(Family::clear);
-        self.show(hasher);
+        self.expose(hasher);
     }
 
-    /// An entity owns a series no longer, if it did.
+    /// Ends an entity's ownership of a series, if it owns it.
     pub(super) fn disown(&mut self, owner: EntityId, series: SeriesRef) {
         if self.entities.disown(owner, series) {
             self.families[series.metric as usize].disown(series.slot);
         }
     }
 
-    /// Whether an entity is abandoned with what these have opened.
-    pub(super) fn is_given_up(&self, id: EntityId, former: &[Opener]) -> bool {
-        former.contains(&self.entities.opener(id)) && self.catalog.entities[self.entities.kind(id)].owned
+    /// Whether abandoning these owners abandons the entity.
+    pub(super) fn is_abandoned_with(&self, id: EntityId, owners: &[EntityOwner]) -> bool {
+        owners.contains(&self.entities.owner(id)) && self.catalog.entities[self.entities.kind(id)].owned
     }
 
-    /// Closes an entity and all within it, children first. [`Self::settle`] follows.
+    /// Closes an entity and its descendants, children first. The caller calls [`Self::close_emptied`]
+    /// afterwards.
     pub(super) fn close(&mut self, id: EntityId) {
         if self.entities.has_children(id) {
-            self.entities.family_of(id).into_iter().for_each(|id| self.close_one(id));
+            self.entities.with_descendants(id).into_iter().for_each(|id| self.close_one(id));
         } else {
             self.close_one(id);
         }
@@ -161,10 +163,10 @@ impl System {
     fn close_one(&mut self, id: EntityId) {
         let parents: SmallVec<[EntityId; 2]> = self.entities.parents(id).collect();
         let left = self.entities.close(id);
-        for series in &left.counted {
+        for series in &left.counted_by {
             self.families[series.metric as usize].add(series.slot, -1.0);
         }
-        for series in &left.more().owned {
+        for series in &left.extra().owned {
             self.families[series.metric as usize].disown(series.slot);
         }
         for parent in parents {
@@ -174,9 +176,8 @@ impl System {
         }
     }
 
-    /// The end of an event: what holds others together closes if nothing is left in it, and the places of what was closed
-    /// are free.
-    pub(super) fn settle(&mut self) {
+    /// Ends an event: closes the groups that it has left empty, and frees the ids of what it has closed.
+    pub(super) fn close_emptied(&mut self) {
         while let Some(id) = self.emptied.pop() {
             if self.entities.is_open(id) && !self.entities.has_children(id) {
                 self.close_one(id);
@@ -185,13 +186,19 @@ impl System {
         self.entities.release();
     }
 
-    /// Open entities that producers have reported; those that close when they are empty only hold others together.
-    pub(super) fn reported(&self) -> usize {
-        let held: usize = self.groups.iter().map(|&kind| self.entities.count(kind)).sum();
-        self.entities.count_all() - held
+    /// Closes the groups whose members were dropped on the way from another catalog.
+    pub(super) fn close_empty_groups(&mut self) {
+        let groups = self.groups.iter().flat_map(|&kind| self.entities.ids(kind));
+        self.emptied = groups.collect();
+        self.close_emptied();
     }
 
-    /// How many series there are.
+    /// The number of open entities except groups: groups open and close with their members.
+    pub(super) fn reported(&self) -> usize {
+        let groups: usize = self.groups.iter().map(|&kind| self.entities.count(kind)).sum();
+        self.entities.count_all() - groups
+    }
+
     pub(super) fn series(&self) -> usize {
         self.families.iter().map(Family::len).sum()
     }

@@ -1,4 +1,4 @@
-//! Laws over random sequences of events, held against a model that keeps plain sets, and single cases as examples.
+//! Properties of random sequences of events, checked against a model that keeps plain sets, and single cases.
 
 use std::collections::BTreeSet;
 
@@ -7,17 +7,17 @@ use proptest::prelude::*;
 use super::*;
 use crate::catalog::{self, read_catalog};
 
-fn engine_with(catalogs: &[Arc<Catalog>], rules: Rules) -> Engine {
+fn engine_with(catalogs: &[Arc<Catalog>], settings: EngineSettings) -> Engine {
     let mut engine = Engine::default();
-    assert!(engine.configure(catalogs, rules, 0.0).is_empty());
+    assert!(engine.configure(catalogs, settings, 0.0).is_empty());
     engine
 }
 
 fn engine() -> Engine {
-    engine_with(&catalog::load(None).unwrap().all, Rules::from(&Settings::default()))
+    engine_with(&catalog::load(None).unwrap().all, EngineSettings::from(&Settings::default()))
 }
 
-fn shown(engine: &mut Engine) -> String {
+fn exposition(engine: &mut Engine) -> String {
     let mut out = Vec::new();
     engine.render(&[], &[], 1_000.0, &mut out).unwrap();
     String::from_utf8(out).unwrap()
@@ -28,7 +28,7 @@ fn sum(text: &str, metric: &str) -> f64 {
     text.lines().filter(of).map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
 }
 
-/// What a signaling server tells, with few names, so that events meet.
+/// What a signaling server reports. Few names, so that events concern the same entities.
 #[derive(Debug, Clone)]
 enum Event {
     Join(u8),
@@ -57,7 +57,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
     prop::collection::vec(event, 0..120)
 }
 
-/// The same in plain sets.
+/// The same state in plain sets.
 #[derive(Debug, Default, Clone, PartialEq)]
 struct Model {
     sessions: BTreeSet<u8>,
@@ -132,10 +132,10 @@ proptest! {
     fn live_gauges_equal_open_entities_and_a_rejected_event_changes_nothing(events in events()) {
         let (mut engine, mut model) = (engine(), Model::default());
         for event in &events {
-            let before = shown(&mut engine);
+            let before = exposition(&mut engine);
             let applied = engine.apply(&line(event), 1.0);
             prop_assert_eq!(applied.is_ok(), model.apply(event), "{:?}: {:?}", event, applied);
-            let text = shown(&mut engine);
+            let text = exposition(&mut engine);
             if applied.is_err() {
                 prop_assert_eq!(&text, &before);
             }
@@ -147,7 +147,7 @@ proptest! {
             ] {
                 prop_assert_eq!(sum(&text, metric) as usize, open, "{} after {:?}", metric, event);
             }
-            let open: usize = engine.census(1.0).iter().flat_map(|census| &census.kinds).map(|kind| kind.open).sum();
+            let open: usize = engine.counts(1.0).iter().flat_map(|counts| &counts.kinds).map(|kind| kind.open).sum();
             prop_assert_eq!(open, model.sessions.len() + model.rooms.len() + model.in_room.len() + model.in_call.len());
         }
     }
@@ -161,7 +161,7 @@ proptest! {
         for room in 0..3 {
             let _ = engine.apply(&line(&Event::CloseRoom(room)), 1.0);
         }
-        let text = shown(&mut engine);
+        let text = exposition(&mut engine);
         prop_assert!(!text.contains("signaling_room_sessions") && !text.contains("signaling_call_sessions{"), "{}", text);
     }
 
@@ -223,7 +223,10 @@ update = a
 
 fn several(entities_max: usize) -> Engine {
     let catalog = Arc::new(read_catalog("t.ini", SEVERAL).unwrap());
-    engine_with(&[catalog], Rules { startup: vec![], entities_max, ..Rules::from(&Settings::default()) })
+    engine_with(
+        &[catalog],
+        EngineSettings { startup: vec![], entities_max, ..EngineSettings::from(&Settings::default()) },
+    )
 }
 
 fn reason(applied: Result<(), Rejection>) -> Result<(), Reason> {
@@ -235,7 +238,7 @@ fn check(steps: &[(&str, Result<(), Reason>)], expected: &str) {
     for (index, (line, result)) in steps.iter().enumerate() {
         assert_eq!(reason(engine.apply(line, index as f64)), *result, "{line}");
     }
-    let text = shown(&mut engine);
+    let text = exposition(&mut engine);
     let values: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
     assert_eq!(values.join("\n"), expected);
 }
@@ -285,8 +288,8 @@ fn a_reset_makes_room_for_what_follows_it() {
 
 #[test]
 fn the_call_that_a_session_begins_takes_no_place_under_the_limit() {
-    let rules = Rules { entities_max: 5, ..Rules::from(&Settings::default()) };
-    let mut engine = engine_with(&catalog::load(None).unwrap().all, rules);
+    let settings = EngineSettings { entities_max: 5, ..EngineSettings::from(&Settings::default()) };
+    let mut engine = engine_with(&catalog::load(None).unwrap().all, settings);
     let joined = r#"{"event":"signaling.call.joined","backend":"b","room":"r","session":"s"}"#;
     let lines = [
         r#"{"event":"signaling.backend.added","backend":"b"}"#,
@@ -331,8 +334,8 @@ fn an_update_moves_the_live_gauge() {
 #[test]
 fn names_of_addresses_merge_series_that_become_one() {
     let privacy = Privacy { numeric: false, quiet: true, ..Privacy::default() };
-    let rules = Rules { privacy, ..Rules::from(&Settings::default()) };
-    let mut engine = engine_with(&catalog::load(None).unwrap().all, rules);
+    let settings = EngineSettings { privacy, ..EngineSettings::from(&Settings::default()) };
+    let mut engine = engine_with(&catalog::load(None).unwrap().all, settings);
     let lines = [
         r#"{"event":"edumeet.room.opened","room_id":"r"}"#,
         r#"{"event":"edumeet.peer.joined","room_id":"r","peer_id":"p"}"#,
@@ -351,7 +354,7 @@ fn names_of_addresses_merge_series_that_become_one() {
     }
     let stats = r#"{"event":"edumeet.producer.stats","id":"a","type":"t","byte_count":15,"score":1}"#;
     assert_eq!(engine.apply(stats, 1.0), Ok(()));
-    let text = shown(&mut engine);
+    let text = exposition(&mut engine);
     assert!(text.contains("remote_addr=\"host:5\"") && !text.contains("10.0.0"), "{text}");
     assert!((sum(&text, "mediasoup_producer_byte_count_bytes") - 115.0).abs() < 0.1, "{text}");
     for id in ["a", "b"] {
@@ -360,10 +363,11 @@ fn names_of_addresses_merge_series_that_become_one() {
             Ok(())
         );
     }
-    assert!(!shown(&mut engine).contains("mediasoup_producer"));
+    assert!(!exposition(&mut engine).contains("mediasoup_producer"));
 }
 
-/// Members hold a group together; jobs are abandoned; files have totals of two kinds and an age by their name.
+/// Members hold a group together; jobs are abandoned; files have totals of two kinds and an age by their
+/// name.
 const GROUPS: &str = "
 [system]
 name = s
@@ -438,18 +442,18 @@ inc = s_viewed_total
 set = s_size from size
 ";
 
-/// Applies lines to the catalog of groups, a second apart, and shows what came of it.
-fn groups_after(rules: Rules, lines: &[&str]) -> String {
+/// Applies lines to the catalog of groups, a second apart, and returns the exposition.
+fn groups_after(settings: EngineSettings, lines: &[&str]) -> String {
     let catalog = Arc::new(read_catalog("s.ini", &GROUPS.replace("gauge_age", "age")).unwrap());
-    let mut engine = engine_with(&[catalog], rules);
+    let mut engine = engine_with(&[catalog], settings);
     for (index, line) in lines.iter().enumerate() {
         assert_eq!(reason(engine.apply(line, index as f64)), Ok(()), "{line}");
     }
-    shown(&mut engine)
+    exposition(&mut engine)
 }
 
-fn plain_rules() -> Rules {
-    Rules { startup: vec![], ..Rules::from(&Settings::default()) }
+fn plain_settings() -> EngineSettings {
+    EngineSettings { startup: vec![], ..EngineSettings::from(&Settings::default()) }
 }
 
 #[test]
@@ -460,9 +464,9 @@ fn a_group_that_an_event_empties_and_fills_again_stays() {
     ] {
         let joined = r#"{"event":"s.joined","group":"g","member":"1"}"#;
         let left = r#"{"event":"s.left","group":"g","member":"1"}"#;
-        let text = groups_after(plain_rules(), &[joined, line]);
+        let text = groups_after(plain_settings(), &[joined, line]);
         assert!(text.contains("s_members{group=\"g\"} 1"), "{line}\n{text}");
-        let text = groups_after(plain_rules(), &[joined, line, left]);
+        let text = groups_after(plain_settings(), &[joined, line, left]);
         assert!(!text.contains("s_members{"), "{line}\n{text}");
     }
 }
@@ -472,31 +476,31 @@ fn one_entity_has_several_totals_of_a_metric() {
     let opened = r#"{"event":"s.opened","file":"1","name":"f"}"#;
     let first = r#"{"event":"s.sent","file":"1","in":1000,"out":10}"#;
     let second = r#"{"event":"s.sent","file":"1","in":1004,"out":14}"#;
-    let text = groups_after(plain_rules(), &[opened, first, second]);
+    let text = groups_after(plain_settings(), &[opened, first, second]);
     assert!(text.contains("direction=\"in\"} 1004") && text.contains("direction=\"out\"} 14"), "{text}");
 }
 
 #[test]
 fn a_total_that_was_counted_is_not_counted_again_after_a_restart_that_resets() {
-    let rules = Rules { restart_resets: true, ..plain_rules() };
+    let settings = EngineSettings { restart_resets: true, ..plain_settings() };
     let lines = [
         r#"{"event":"s.flowed","total":1000,"direction":"in"}"#,
         r#"{"event":"s.started","group":"g","member":"1"}"#,
         r#"{"event":"s.flowed","total":1010,"direction":"in"}"#,
     ];
-    let text = groups_after(rules, &lines);
+    let text = groups_after(settings, &lines);
     assert!(text.contains("s_free_bytes_total{direction=\"in\"} 10\n"), "{text}");
 }
 
 #[test]
 fn a_series_that_was_removed_makes_room_for_the_total_of_another() {
-    let rules = Rules { series_max: 1, ..plain_rules() };
+    let settings = EngineSettings { series_max: 1, ..plain_settings() };
     let lines = [
         r#"{"event":"s.flowed","total":1,"direction":"in"}"#,
         r#"{"event":"s.stopped","direction":"in"}"#,
         r#"{"event":"s.flowed","total":2,"direction":"out"}"#,
     ];
-    let text = groups_after(rules, &lines);
+    let text = groups_after(settings, &lines);
     assert!(text.contains("s_free_bytes_total{direction=\"out\"} 2\n"), "{text}");
 }
 
@@ -507,7 +511,7 @@ fn an_age_goes_on_under_the_name_that_its_entity_has_now() {
     {
         let opened = r#"{"event":"s.opened","file":"1"}"#;
         let heard = r#"{"event":"s.heard","file":"1"}"#;
-        let text = groups_after(plain_rules(), &[opened, heard, named]);
+        let text = groups_after(plain_settings(), &[opened, heard, named]);
         assert!(text.contains("s_age{name=\"f\"} 999\n") && !text.contains("s_age{name=\"\"}"), "{text}");
     }
 }
@@ -520,13 +524,13 @@ fn a_restart_repeats_those_start_up_events_alone_that_open_what_is_gone() {
         r#"{"event":"s.viewed"}"#,
         r#"{"event":"s.sized","size":0}"#,
     ];
-    let rules = Rules { startup: startup.map(str::to_owned).into(), ..plain_rules() };
+    let settings = EngineSettings { startup: startup.map(str::to_owned).into(), ..plain_settings() };
     let lines = [
         r#"{"event":"s.left","group":"g","member":"m"}"#,
         r#"{"event":"s.sized","size":7}"#,
         r#"{"event":"s.started","group":"g","member":"other"}"#,
     ];
-    let text = groups_after(rules, &lines);
+    let text = groups_after(settings, &lines);
     for expected in ["s_members{group=\"g\"} 2\n", "s_viewed_total 1\n", "s_size 7\n"] {
         assert!(text.contains(expected), "{expected}{text}");
     }
@@ -547,11 +551,11 @@ fn many_ways_to_one_ancestor_cost_no_time() {
         "[event t.all]\n{opens}[event t.end]\nclose = a0, b0\n[event t.again]\nclose = a39\nopen = a39\n"
     );
     let catalog = |text: &str| Arc::new(read_catalog("t.ini", text).unwrap());
-    let mut engine = engine_with(&[catalog(&text)], plain_rules());
+    let mut engine = engine_with(&[catalog(&text)], plain_settings());
     for event in ["t.all", "t.again"] {
         assert_eq!(engine.apply(&format!("{{\"event\":\"{event}\",\"k\":\"1\"}}"), 1.0), Ok(()));
     }
     let other = [catalog(&text.replace("title = t", "title = other"))];
-    assert!(engine.configure(&other, plain_rules(), 0.0).is_empty());
+    assert!(engine.configure(&other, plain_settings(), 0.0).is_empty());
     assert_eq!(engine.apply(r#"{"event":"t.end","k":"1"}"#, 1.0), Ok(()));
 }

@@ -1,4 +1,5 @@
-//! What is done to a label's value before it is shown: paths, slugs, addresses, blanks.
+//! Transforms the values of labels: paths, slugs, addresses and values that `[privacy]` hides. Cuts long
+//! values.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -54,7 +55,7 @@ fn is_uuid(segment: &str) -> bool {
         && groups.iter().all(|group| group.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
-/// Over 20 characters in three or more groups of small letters and digits.
+/// More than 20 characters in three or more groups of lower-case letters and digits.
 fn is_long_slug(segment: &str) -> bool {
     segment.len() > 20
         && segment.split('-').count() >= 3
@@ -74,7 +75,8 @@ fn push_slug(value: &str, out: &mut Vec<u8>) {
     }
 }
 
-/// An address with an optional port. De-identifying never lets through what it cannot read.
+/// Transforms an address with an optional port. With `deidentify`, a value that is no address is hidden
+/// completely.
 fn address(value: &str, privacy: Privacy, names: &mut RdnsCache) -> String {
     let Some((ip, port)) = parse_address(value) else {
         return if privacy.deidentify && !value.is_empty() { "xx".to_owned() } else { value.to_owned() };
@@ -84,20 +86,20 @@ fn address(value: &str, privacy: Privacy, names: &mut RdnsCache) -> String {
         return match ip {
             IpAddr::V4(ip) => format!("xx.xx.{}.{}{port}", ip.octets()[2], ip.octets()[3]),
             IpAddr::V6(ip) => {
-                let shown = format!("xx:xx:xx:xx:xx:xx:{:x}:{:x}", ip.segments()[6], ip.segments()[7]);
-                if port.is_empty() { shown } else { format!("[{shown}]{port}") }
+                let masked = format!("xx:xx:xx:xx:xx:xx:{:x}:{:x}", ip.segments()[6], ip.segments()[7]);
+                if port.is_empty() { masked } else { format!("[{masked}]{port}") }
             }
         };
     }
     if !privacy.numeric
-        && let Some(name) = names.known_or_wanted(ip)
+        && let Some(name) = names.known_or_request(ip)
     {
         return format!("{name}{port}");
     }
     value.to_owned()
 }
 
-/// Reads `IP`, `IP:PORT` or `[IP]:PORT`; IPv4 within IPv6 is IPv4.
+/// Parses `IP`, `IP:PORT` or `[IP]:PORT`. An IPv4-mapped IPv6 address becomes IPv4.
 pub(super) fn parse_address(value: &str) -> Option<(IpAddr, Option<u16>)> {
     if let Ok(address) = value.parse::<SocketAddr>() {
         return Some((address.ip().to_canonical(), Some(address.port())));
@@ -106,15 +108,14 @@ pub(super) fn parse_address(value: &str) -> Option<(IpAddr, Option<u16>)> {
     bare.parse::<IpAddr>().ok().map(|ip| (ip.to_canonical(), None))
 }
 
-/// Whether a value is too long to be a label.
 pub(super) fn is_too_long(value: &[u8]) -> bool {
     value.len() > limits::LABEL_BYTES_MAX
 }
 
-/// The last character of a label that was cut.
+/// Ends a label that was cut.
 const ELLIPSIS: &str = "…";
 
-/// Appends a label's value, cut at a character's boundary where it is too long.
+/// Appends a label's value. One that is too long is cut between two characters.
 pub(super) fn push_cut(out: &mut Vec<u8>, value: &[u8]) {
     if is_too_long(value) {
         out.extend_from_slice(cut(value));
@@ -124,7 +125,7 @@ pub(super) fn push_cut(out: &mut Vec<u8>, value: &[u8]) {
     }
 }
 
-/// As much of a value that is too long as leaves room for [`ELLIPSIS`].
+/// The beginning of a long value that leaves room for [`ELLIPSIS`].
 fn cut(value: &[u8]) -> &[u8] {
     let is_boundary = |at: &usize| value[*at] & 0b1100_0000 != 0b1000_0000;
     let end = (0..=limits::LABEL_BYTES_MAX - ELLIPSIS.len()).rev().find(is_boundary).unwrap_or(0);
@@ -135,7 +136,7 @@ fn cut(value: &[u8]) -> &[u8] {
 mod tests {
     use super::*;
 
-    fn shown(transform: &Transform, value: &str, privacy: Privacy) -> String {
+    fn transformed(transform: &Transform, value: &str, privacy: Privacy) -> String {
         let mut out = Vec::new();
         apply(transform, value, privacy, &mut RdnsCache::default(), &mut out);
         String::from_utf8(out).unwrap()
@@ -163,7 +164,7 @@ mod tests {
             ("?q", "/"),
         ];
         for (value, expected) in cases {
-            assert_eq!(shown(&path, value, Privacy::default()), expected, "{value}");
+            assert_eq!(transformed(&path, value, Privacy::default()), expected, "{value}");
         }
     }
 
@@ -171,9 +172,9 @@ mod tests {
     fn slugs_are_short_and_plain() {
         let cases = [("worker-1_A", "worker-1_A"), ("ä b\"", "__b_"), ("", "unknown")];
         for (value, expected) in cases {
-            assert_eq!(shown(&Transform::Slug, value, Privacy::default()), expected, "{value}");
+            assert_eq!(transformed(&Transform::Slug, value, Privacy::default()), expected, "{value}");
         }
-        assert_eq!(shown(&Transform::Slug, &"é".repeat(60), Privacy::default()), "_".repeat(50));
+        assert_eq!(transformed(&Transform::Slug, &"é".repeat(60), Privacy::default()), "_".repeat(50));
     }
 
     #[test]
@@ -190,8 +191,8 @@ mod tests {
             ("", "", ""),
         ];
         for (value, plain, hidden) in cases {
-            assert_eq!(shown(&Transform::Address, value, open), plain, "{value}");
-            assert_eq!(shown(&Transform::Address, value, masked), hidden, "{value}");
+            assert_eq!(transformed(&Transform::Address, value, open), plain, "{value}");
+            assert_eq!(transformed(&Transform::Address, value, masked), hidden, "{value}");
         }
     }
 
@@ -212,7 +213,7 @@ mod tests {
 
     #[test]
     fn quiet_blanks() {
-        assert_eq!(shown(&Transform::Quiet, "t1", Privacy::default()), "t1");
-        assert_eq!(shown(&Transform::Quiet, "t1", Privacy { quiet: true, ..Privacy::default() }), "");
+        assert_eq!(transformed(&Transform::Quiet, "t1", Privacy::default()), "t1");
+        assert_eq!(transformed(&Transform::Quiet, "t1", Privacy { quiet: true, ..Privacy::default() }), "");
     }
 }

@@ -37,7 +37,7 @@ use crossbeam_channel::Sender;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
 use crate::clock;
-use crate::engine::Rules;
+use crate::engine::EngineSettings;
 use crate::journal::Journal;
 use crate::limits;
 use crate::liveness::Liveness;
@@ -341,7 +341,7 @@ impl Feed {
             .iter()
             .map(|scan| (scan.name.clone(), former.get(&scan.name).cloned().unwrap_or_default()));
         self.scans = scans.collect();
-        self.store.configure(&reload.catalogs, Rules::from(&**settings));
+        self.store.configure(&reload.catalogs, EngineSettings::from(&**settings));
     }
 
     fn ask_for_names(&mut self) {

@@ -170,15 +170,15 @@ fn applied(engine: &Engine) -> u64 {
 /// Whether text of events may be shown as it came: `[privacy]` hides addresses and ids in metrics, so it
 /// hides them here, too.
 fn shows_text(engine: &Engine) -> bool {
-    let privacy = engine.rules().privacy;
+    let privacy = engine.settings().privacy;
     !privacy.deidentify && !privacy.quiet
 }
 
 fn systems(engine: &Engine, now: f64) -> Vec<SystemStatus> {
-    let systems = engine.census(now).into_iter().take(limits::STATUS_ROWS_MAX).map(|census| SystemStatus {
-        name: census.catalog.name.clone(),
-        title: census.catalog.title.clone(),
-        entities: census
+    let systems = engine.counts(now).into_iter().take(limits::STATUS_ROWS_MAX).map(|counts| SystemStatus {
+        name: counts.catalog.name.clone(),
+        title: counts.catalog.title.clone(),
+        entities: counts
             .kinds
             .iter()
             .take(limits::STATUS_ROWS_MAX)

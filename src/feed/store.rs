@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::rejection_log::RejectionLog;
 use crate::catalog::Catalogs;
 use crate::clock;
-use crate::engine::Rules;
+use crate::engine::EngineSettings;
 use crate::journal::{Journal, Lsn};
 use crate::protocol::rejection::Rejection;
 use crate::protocol::shorthand::EventSpec;
@@ -15,7 +15,7 @@ use crate::scan::{ScanReport, ScanStatus};
 use crate::state::boot::Boot;
 use crate::state::record::{Position, Record};
 use crate::state::sessions::{Session, SessionId, SessionName};
-use crate::state::{Note, State};
+use crate::state::{Diagnostic, State};
 
 /// All that outlives a connection.
 pub(super) struct Store {
@@ -106,9 +106,9 @@ impl Store {
     /// Applies a record that does not come from a producer's lines. `about` begins a line in the log.
     pub(super) fn record(&mut self, record: &Record<'_>, about: &str) {
         self.append(record);
-        let applied = self.state.apply(record, &mut |note| match note {
-            Note::Rejected { rejection, .. } => log::warn!("{about}{rejection}"),
-            Note::Said(text) => log::warn!("{about}{text}"),
+        let applied = self.state.apply(record, &mut |diagnostic| match diagnostic {
+            Diagnostic::Rejected { rejection, .. } => log::warn!("{about}{rejection}"),
+            Diagnostic::Message(text) => log::warn!("{about}{text}"),
         });
         debug_assert!(applied.is_ok(), "{applied:?}");
     }
@@ -152,14 +152,14 @@ impl Store {
         let record = Record::Lines { at, position, block };
         self.append(&record);
         let (rejections, mut now) = (&mut self.rejections, None);
-        let applied = self.state.apply(&record, &mut |note| match note {
-            Note::Rejected { number, rejection, line } => {
+        let applied = self.state.apply(&record, &mut |diagnostic| match diagnostic {
+            Diagnostic::Rejected { number, rejection, line } => {
                 rejections.note(rejection, line, *now.get_or_insert_with(Instant::now));
                 if let Some(number) = number {
                     rejected(number, rejection);
                 }
             }
-            Note::Said(text) => log::warn!("{text}"),
+            Diagnostic::Message(text) => log::warn!("{text}"),
         });
         applied.unwrap_or_else(|error| {
             log::error!("lines do not fit the state: {}", error.0);
@@ -231,15 +231,15 @@ impl Store {
         self.record(&Record::Started { at, boot: Cow::Owned(boot) }, "");
     }
 
-    /// Goes on with these catalogs and rules, unless they are in force already.
-    pub(super) fn configure(&mut self, catalogs: &Catalogs, rules: Rules) {
-        if self.state.is_configured(&catalogs.texts, &rules) {
+    /// Goes on with these catalogs and settings, unless they are in force already.
+    pub(super) fn configure(&mut self, catalogs: &Catalogs, settings: EngineSettings) {
+        if self.state.is_configured(&catalogs.texts, &settings) {
             return;
         }
         let at = clock::unix_seconds();
         let texts = Cow::Borrowed(&*catalogs.texts);
-        self.append(&Record::Configured { at, rules: Cow::Borrowed(&rules), catalogs: texts });
-        for said in self.state.configure(catalogs, rules, at) {
+        self.append(&Record::Configured { at, settings: Cow::Borrowed(&settings), catalogs: texts });
+        for said in self.state.configure(catalogs, settings, at) {
             log::warn!("{said}");
         }
     }
@@ -287,7 +287,7 @@ impl Store {
         }
         self.note_boot();
         match former.configuration() {
-            Ok((catalogs, rules)) => self.configure(&catalogs, rules),
+            Ok((catalogs, settings)) => self.configure(&catalogs, settings),
             Err(error) => log::error!("{error}"),
         }
         true

@@ -14,7 +14,7 @@ use proptest::test_runner::TestRunner;
 use super::disk::{DiskFile, RealDisk};
 use super::snapshotter::Job;
 use super::*;
-use crate::state::tests::{Life, Step, shown, steps};
+use crate::state::tests::{Life, Step, observable, steps};
 
 /// How a disk fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -220,7 +220,7 @@ impl Run {
 
     /// Notes what the state is now.
     fn note(&mut self) {
-        self.history.push(shown(&mut self.life.state));
+        self.history.push(observable(&mut self.life.state));
         self.reached.push(self.journal.appended());
     }
 
@@ -306,7 +306,7 @@ impl Run {
 
 fn recovered(directory: &Path) -> String {
     let mut run = Run::begin(directory, Sync::Never, Arc::new(RealDisk));
-    let text = shown(&mut run.life.state);
+    let text = observable(&mut run.life.state);
     run.crash();
     text
 }
@@ -439,6 +439,7 @@ fn what_finds_the_queue_full_is_made_good_by_a_snapshot() {
         run.life.state.apply(&record, &mut |_| {}).unwrap();
         run.journal.hand_over();
     }
+    run.append(0.0, &Step::Hello { session: 0, owner: true });
     let now = Instant::now();
     assert!(run.journal.progress.queued_bytes.load(Ordering::Acquire) <= limits::JOURNAL_QUEUE_BYTES_MAX);
     assert!(!run.journal.is_written(now) && run.journal.is_written(now + limits::DISK_ANSWER_MAX));
@@ -466,7 +467,7 @@ fn state_that_can_be_read_only_later_is_offered_and_gone_on_from() {
     run.work();
     let state = run.journal.recovered().expect("what was acknowledged is there");
     run.life = Life::of(state);
-    assert_eq!(&shown(&mut run.life.state), history.last().unwrap());
+    assert_eq!(&observable(&mut run.life.state), history.last().unwrap());
     run.step(0.0, &Step::Hello { session: 3, owner: true });
     run.life = Life::of(State::read_v1(&run.life.state.write(), Catalogs::default(), &mut |_| {}).unwrap());
     run.journal.adopted();
@@ -555,7 +556,7 @@ fn a_journal_damaged_within_is_set_aside_once_a_snapshot_holds_what_was_good() {
     bytes[entry + frame::HEAD_BYTES] ^= 1;
     std::fs::write(&path, bytes).unwrap();
     let mut run = Run::begin(directory.path(), Sync::Never, Arc::new(RealDisk));
-    let text = shown(&mut run.life.state);
+    let text = observable(&mut run.life.state);
     assert!(history.contains(&text) && !run.is_durable());
     run.come_back();
     assert!(directory.path().join("journal.4.damaged").exists());

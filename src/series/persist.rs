@@ -1,5 +1,5 @@
-//! A family as it is written to disk, and back. Series are written without gaps; on the way back each gets
-//! the slot of its number.
+//! Converts a family to and from the format on disk. Series are numbered without gaps; a restored series gets
+//! its number as its slot.
 
 use std::borrow::Cow;
 use std::hash::BuildHasher;
@@ -8,7 +8,7 @@ use super::family::{Family, Shape, Slot};
 use crate::format::{self, Corrupt, Reader, ensure, v1};
 
 impl Family {
-    /// Appends all series. What the family counts beside them stands in its [`v1::Metric`].
+    /// Appends all series. The counts of the family itself are in its [`v1::Metric`].
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         for (slot, series) in self.slots.iter().enumerate().filter(|(_, series)| series.alive) {
             let buckets = self.buckets.get(slot).map_or(&[][..], |buckets| buckets);
@@ -17,7 +17,7 @@ impl Family {
         }
     }
 
-    /// For each slot the number of its series among those that [`Self::write`] appends.
+    /// For each slot, the number of its series in the order of [`Self::write`].
     pub(crate) fn numbers(&self) -> Vec<u32> {
         let mut next = 0;
         let number = |slot: &Slot| {
@@ -28,13 +28,13 @@ impl Family {
         self.slots.iter().map(number).collect()
     }
 
-    /// Takes so many series into an empty family. `counts`: their values are found out anew by those who
-    /// count.
+    /// Reads the series of a metric into an empty family. `is_live`: the values are not read, because the
+    /// restored entities add them up again.
     pub(crate) fn read_v1(
         &mut self,
         image: &mut Reader<'_>,
         metric: &v1::Metric<'_>,
-        counts: bool,
+        is_live: bool,
     ) -> Result<(), Corrupt> {
         let buckets = match self.shape() {
             Shape::Histogram(bounds) => bounds.len() + 1,
@@ -46,7 +46,7 @@ impl Family {
             ensure(std::str::from_utf8(series.labels).is_ok(), "labels in UTF-8")?;
             let hash = self.hasher.hash_one(series.labels);
             ensure(self.find(series.labels, hash).is_none(), "each label tuple once")?;
-            let value = if counts { 0.0 } else { series.value };
+            let value = if is_live { 0.0 } else { series.value };
             self.slots.push(Slot { text: series.labels.into(), value, owners: 0, alive: true });
             if buckets > 0 {
                 self.buckets.push(series.buckets.into());
@@ -63,7 +63,7 @@ impl Family {
         )
     }
 
-    /// The slot of the series for what finds no place.
+    /// The slot of the series that takes the changes of a full family.
     pub(crate) fn overflow(&self) -> Option<u32> {
         self.overflow
     }

@@ -1,52 +1,53 @@
-//! Runs of the machine, from one boot to the next: what lets a state that was saved tell whether its producers may still be there.
+//! Identifies the boot of the machine, so that restored state knows whether its producers may still be
+//! running.
 
 use nix::time::{ClockId, clock_gettime};
 
 use crate::clock;
 use crate::format::v1;
 
-/// A run of the machine.
+/// One boot of the machine.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Boot {
     /// The kernel's boot id, without hyphens.
     Id(String),
-    /// When the machine was started, Unix seconds, where there is no id.
+    /// When the machine was booted, Unix seconds, if it has no boot id.
     At(f64),
 }
 
-/// The kernel's id for this run of the machine.
+/// The kernel's id of the current boot.
 const ID_FILE: &str = "/proc/sys/kernel/random/boot_id";
-/// The same where it is set: by systemd, whose unit hides that file.
+/// Overrides the file. The systemd unit sets it, because it hides the file.
 const ID_VARIABLE: &str = "LIFECYCLE_BOOT_ID";
-/// How far two measurements of one boot's time may be apart: the clock may have been set in between.
+/// How far two measurements of one boot time may differ, because the clock may have been set in between.
 const TOLERANCE_SECONDS: f64 = 300.0;
 
 impl Boot {
-    /// This run of the machine.
     pub(crate) fn current() -> Self {
-        let told = std::env::var(ID_VARIABLE).ok().filter(|id| !id.is_empty());
-        let id = told.or_else(|| std::fs::read_to_string(ID_FILE).ok());
+        let from_variable = std::env::var(ID_VARIABLE).ok().filter(|id| !id.is_empty());
+        let id = from_variable.or_else(|| std::fs::read_to_string(ID_FILE).ok());
         let id = id.map(|id| id.trim().replace('-', "")).filter(|id| !id.is_empty());
         id.map_or_else(|| Boot::At(clock::unix_seconds() - seconds_since_boot()), Boot::Id)
     }
 
-    /// As it is written to disk.
-    pub(super) fn written(&self) -> v1::Boot<'_> {
+    /// Converts the boot to version 1.
+    pub(super) fn to_v1(&self) -> v1::Boot<'_> {
         match self {
             Boot::Id(id) => v1::Boot::Id(id),
             Boot::At(at) => v1::Boot::At(*at),
         }
     }
 
-    /// Takes back what version 1 has written.
-    pub(super) fn read_v1(boot: &v1::Boot<'_>) -> Self {
+    /// Converts the boot from version 1.
+    pub(super) fn from_v1(boot: &v1::Boot<'_>) -> Self {
         match *boot {
             v1::Boot::Id(id) => Boot::Id(id.to_owned()),
             v1::Boot::At(at) => Boot::At(at),
         }
     }
 
-    /// Whether two of them are one run. What cannot be compared is taken for one: nothing is given up by mistake.
+    /// Whether both are the same boot. If they cannot be compared, returns `true`, so that nothing is
+    /// abandoned by mistake.
     pub(crate) fn is_same(&self, other: &Boot) -> bool {
         match (self, other) {
             (Boot::Id(one), Boot::Id(other)) => one == other,
@@ -71,7 +72,7 @@ mod tests {
         assert!(
             Boot::At(1_000.0).is_same(&Boot::At(1_200.0)) && !Boot::At(1_000.0).is_same(&Boot::At(2_000.0))
         );
-        assert!(Boot::At(1_000.0).is_same(&id("a")), "nobody knows");
+        assert!(Boot::At(1_000.0).is_same(&id("a")), "cannot be compared");
         assert!(Boot::current().is_same(&Boot::current()));
     }
 }

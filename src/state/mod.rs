@@ -1,7 +1,7 @@
-//! The state: what events have made (`lifecycles`) and how far each producer has come (`sessions`).
+//! The state of the exporter: the engine, and how far each producer has come (`sessions`).
 //!
-//! It changes by records alone (`record`), and the same records make the same state: those that come from the feed, and
-//! those that the journal has kept. It holds no files and asks for no time. `image` saves it whole.
+//! Only records change it (`record`), and the same records make the same state, whether they come from the
+//! feed or from the journal. The state holds no files and never reads the clock. `persist` saves all of it.
 
 pub(crate) mod boot;
 mod persist;
@@ -14,7 +14,7 @@ pub(crate) mod tests;
 use std::sync::Arc;
 
 use crate::catalog::{self, CatalogText, Catalogs};
-use crate::engine::{Engine, NOBODY, Origin, Rules};
+use crate::engine::{Engine, EngineSettings, LineSource, UNOWNED};
 use crate::protocol::control_line::ControlLine;
 use crate::protocol::rejection::{Reason, Rejection};
 use crate::state::boot::Boot;
@@ -22,89 +22,93 @@ use crate::state::boot::Boot;
 use record::{Position, Record};
 use sessions::{Presence, SessionId, Sessions};
 
-/// All state. By default there is none, not even a catalog.
+/// The whole state. The default has no catalogs.
 #[derive(Default)]
 pub(crate) struct State {
-    /// What is open and what was counted.
     pub(crate) engine: Engine,
-    /// How far each producer has come.
     pub(crate) sessions: Sessions,
+    /// The catalogs in use, as text.
     texts: Arc<[CatalogText]>,
-    /// The boot of the machine in which the exporter was started last.
+    /// The boot of the machine in which the exporter was last started.
     boot: Option<Boot>,
-    /// The catalogs of this run: they stand in for stored ones that cannot be read any more.
+    /// The catalogs of this run. They replace stored ones that this version cannot read.
     fallback: Catalogs,
 }
 
-/// What is worth telling of a record that is applied.
-pub(crate) enum Note<'a> {
+/// What applying a record reports.
+pub(crate) enum Diagnostic<'a> {
     /// A line was rejected.
     Rejected {
-        /// Its number, in a session.
+        /// The line's number, if it belongs to a session.
         number: Option<u64>,
-        /// Why.
         rejection: &'a Rejection,
         /// The line, or its beginning.
         line: &'a [u8],
     },
-    /// Something for the log.
-    Said(String),
+    /// A message for the log.
+    Message(String),
 }
 
-/// A record that does not fit the state: the journal holds something else than was written.
+/// A record does not fit the state, so the journal is damaged.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct ReplayError(pub(crate) String);
 
 impl State {
-    /// No state yet. `fallback` holds the catalogs of this run.
+    /// An empty state. `fallback` holds the catalogs of this run.
     pub(crate) fn new(fallback: Catalogs) -> Self {
         State { fallback, ..State::default() }
     }
 
-    /// Whether these catalogs and rules are in force.
-    pub(crate) fn is_configured(&self, texts: &[CatalogText], rules: &Rules) -> bool {
-        *self.texts == *texts && self.engine.rules() == rules
+    /// Whether the state uses these catalogs and settings.
+    pub(crate) fn is_configured(&self, texts: &[CatalogText], settings: &EngineSettings) -> bool {
+        *self.texts == *texts && self.engine.settings() == settings
     }
 
-    /// The catalogs and rules in force.
-    pub(crate) fn configuration(&self) -> Result<(Catalogs, Rules), String> {
+    /// The catalogs and settings in use.
+    pub(crate) fn configuration(&self) -> Result<(Catalogs, EngineSettings), String> {
         let catalogs = catalog::read_texts(&self.texts)?;
-        Ok((catalogs, self.engine.rules().clone()))
+        Ok((catalogs, self.engine.settings().clone()))
     }
 
-    /// Goes on with other catalogs and rules. Returns what the log should say.
-    pub(crate) fn configure(&mut self, catalogs: &Catalogs, rules: Rules, at: f64) -> Vec<String> {
+    /// Replaces catalogs and settings. Returns messages for the log.
+    pub(crate) fn configure(
+        &mut self,
+        catalogs: &Catalogs,
+        settings: EngineSettings,
+        at: f64,
+    ) -> Vec<String> {
         self.texts = Arc::clone(&catalogs.texts);
-        self.engine.configure(&catalogs.all, rules, at)
+        self.engine.configure(&catalogs.all, settings, at)
     }
 
-    /// Applies one record. Says whether its lines held the end of their session.
+    /// Applies one record. Returns `true` if its lines contain the bye of their session.
     pub(crate) fn apply(
         &mut self,
         record: &Record<'_>,
-        note: &mut dyn FnMut(Note<'_>),
+        report: &mut dyn FnMut(Diagnostic<'_>),
     ) -> Result<bool, ReplayError> {
         match *record {
-            Record::Configured { at, ref rules, ref catalogs } => {
-                let catalogs =
-                    persist::readable(catalogs, &self.fallback, &mut |text| note(Note::Said(text)));
-                for text in self.configure(&catalogs, rules.clone().into_owned(), at) {
-                    note(Note::Said(text));
+            Record::Configured { at, ref settings, ref catalogs } => {
+                let catalogs = persist::readable_catalogs(catalogs, &self.fallback, &mut |text| {
+                    report(Diagnostic::Message(text));
+                });
+                for text in self.configure(&catalogs, settings.clone().into_owned(), at) {
+                    report(Diagnostic::Message(text));
                 }
             }
             Record::Hello { at, producer, instance, owner, uid } => {
-                self.hello(at, producer, instance, owner, uid, note);
+                self.hello(at, producer, instance, owner, uid, report);
             }
             Record::Lines { at, position, block } => {
-                let session = position.map(|position| self.at(&position)).transpose()?;
-                return Ok(self.lines(at, session, block, note));
+                let session = position.map(|position| self.session_at(&position)).transpose()?;
+                return Ok(self.apply_lines(at, session, block, report));
             }
             Record::Rejected { position, reason } => {
                 if let Some(reason) = reason {
                     self.engine.count_rejection(reason);
                 }
                 if let Some(position) = position {
-                    let id = self.at(&position)?;
+                    let id = self.session_at(&position)?;
                     if let Some(session) = self.sessions.get_mut(id) {
                         session.position += 1;
                     }
@@ -113,7 +117,7 @@ impl State {
             Record::Disconnected { producer, instance } => {
                 if let Some(id) = self.sessions.find(producer, instance)
                     && let Some(session) = self.sessions.get_mut(id)
-                    // What has been abandoned is not waited for again.
+                    // An expired session stays expired until it comes back.
                     && session.presence == Presence::Connected
                 {
                     session.presence = Presence::Disconnected;
@@ -121,7 +125,7 @@ impl State {
             }
             Record::Abandoned { at, producer, instance } => {
                 if let Some(id) = self.sessions.find(producer, instance) {
-                    self.abandon(&[id], at, note);
+                    self.abandon(&[id], at, report);
                 }
             }
             Record::Forgotten { producer, instance } => {
@@ -133,19 +137,19 @@ impl State {
             Record::Started { at, ref boot } => {
                 let former = self.boot.replace(boot.clone().into_owned());
                 if former.is_some_and(|former| !former.is_same(boot)) {
-                    note(Note::Said(
+                    report(Diagnostic::Message(
                         "the machine has been started anew: what was opened without a session is abandoned"
                             .to_owned(),
                     ));
-                    self.engine.reboot(at, &mut |text| note(Note::Said(text)));
+                    self.engine.reboot(at, &mut |text| report(Diagnostic::Message(text)));
                 }
             }
         }
         Ok(false)
     }
 
-    /// The session of a position, which has come exactly that far.
-    fn at(&self, position: &Position<'_>) -> Result<SessionId, ReplayError> {
+    /// Finds the session of a position. The position must be that of its next line.
+    fn session_at(&self, position: &Position<'_>) -> Result<SessionId, ReplayError> {
         let Position { producer, instance, line } = *position;
         let id = self.sessions.find(producer, instance);
         let known = id.and_then(|id| Some((id, self.sessions.get(id)?.position)));
@@ -165,10 +169,10 @@ impl State {
         instance: &str,
         owner: bool,
         uid: Option<u32>,
-        note: &mut dyn FnMut(Note<'_>),
+        report: &mut dyn FnMut(Diagnostic<'_>),
     ) {
         if let Some(id) = self.sessions.find(producer, instance) {
-            // It comes back: whoever else has begun since then is left alone.
+            // The session comes back. Other runs of its producer that have begun since are not affected.
             if let Some(session) = self.sessions.get_mut(id) {
                 session.owner = owner;
                 session.uid = uid;
@@ -177,35 +181,36 @@ impl State {
             return;
         }
         if owner {
-            let former = self.sessions.former_runs(producer);
-            self.abandon(&former, at, note);
+            let ended = self.sessions.disconnected_runs(producer);
+            self.abandon(&ended, at, report);
         }
         self.sessions.add(producer, instance, owner, uid);
     }
 
-    /// Gives up what sessions have open, all of them at once.
-    fn abandon(&mut self, ids: &[SessionId], at: f64, note: &mut dyn FnMut(Note<'_>)) {
-        let mut holding = Vec::new();
+    /// Expires sessions and abandons what they have open. It takes all of them at once, because an entity of
+    /// one may be a child of another's, and children come first.
+    fn abandon(&mut self, ids: &[SessionId], at: f64, report: &mut dyn FnMut(Diagnostic<'_>)) {
+        let mut owners = Vec::new();
         for &id in ids {
             if let Some(session) = self.sessions.get_mut(id) {
                 session.presence = Presence::Expired;
                 if std::mem::replace(&mut session.may_own, false) {
-                    holding.push(id);
+                    owners.push(id);
                 }
             }
         }
-        if !holding.is_empty() {
-            self.engine.abandon(&holding, at, &mut |text| note(Note::Said(text)));
+        if !owners.is_empty() {
+            self.engine.abandon(&owners, at, &mut |text| report(Diagnostic::Message(text)));
         }
     }
 
-    /// Applies whole lines. UTF-8 is checked for all of them at once, and line by line only where that fails.
-    fn lines(
+    /// Applies whole lines. Checks UTF-8 for all of them at once, and line by line only if that fails.
+    fn apply_lines(
         &mut self,
         at: f64,
         session: Option<SessionId>,
         block: &[u8],
-        note: &mut dyn FnMut(Note<'_>),
+        report: &mut dyn FnMut(Diagnostic<'_>),
     ) -> bool {
         let number = session.and_then(|id| self.sessions.get_mut(id)).map(|session| {
             session.may_own |= session.owner;
@@ -213,23 +218,26 @@ impl State {
         });
         let sessions = &self.sessions;
         let owner = session.and_then(|id| Some((id, sessions.get(id).filter(|session| session.owner)?)));
-        let former = || match owner {
-            Some((_, session)) => sessions.former_runs(&session.name.producer),
-            None => vec![NOBODY],
+        let abandoned_by_restart = || match owner {
+            Some((_, session)) => sessions.disconnected_runs(&session.name.producer),
+            None => vec![UNOWNED],
         };
-        let opener = owner.map_or(NOBODY, |(id, _)| id);
-        let origin = Origin { opener, former: &former, is_own: false };
-        let mut lines = Lines { engine: &mut self.engine, at, origin, number, said_bye: false, note };
+        let source = LineSource {
+            entity_owner: owner.map_or(UNOWNED, |(id, _)| id),
+            abandoned_by_restart: &abandoned_by_restart,
+            is_internal: false,
+        };
+        let mut lines = LineApplier { engine: &mut self.engine, at, source, number, said_bye: false, report };
         if let Ok(text) = std::str::from_utf8(block) {
             let mut start = 0;
             for end in memchr::memchr_iter(b'\n', block) {
-                lines.line(&text[start..end]);
+                lines.apply(&text[start..end]);
                 start = end + 1;
             }
         } else {
             for line in block.split_inclusive(|&byte| byte == b'\n') {
                 match std::str::from_utf8(line) {
-                    Ok(line) => lines.line(line.trim_end_matches('\n')),
+                    Ok(line) => lines.apply(line.trim_end_matches('\n')),
                     Err(_) => lines.reject(&Rejection::new(Reason::Malformed, "expected UTF-8"), line),
                 }
             }
@@ -241,41 +249,41 @@ impl State {
         {
             session.position = position;
             if said_bye {
-                self.abandon(&[id], at, note);
+                self.abandon(&[id], at, report);
             }
         }
         said_bye
     }
 }
 
-/// Lines on their way into the engine.
-struct Lines<'a> {
+/// Applies the lines of a block one by one.
+struct LineApplier<'a> {
     engine: &'a mut Engine,
     at: f64,
-    origin: Origin<'a>,
-    /// The number of the latest line, in a session.
+    source: LineSource<'a>,
+    /// The number of the latest line, if the lines belong to a session.
     number: Option<u64>,
     said_bye: bool,
-    note: &'a mut dyn FnMut(Note<'_>),
+    report: &'a mut dyn FnMut(Diagnostic<'_>),
 }
 
-impl Lines<'_> {
-    fn line(&mut self, line: &str) {
+impl LineApplier<'_> {
+    fn apply(&mut self, line: &str) {
         let line = line.strip_suffix('\r').unwrap_or(line);
-        let line_max = self.engine.rules().line_max;
+        let line_max = self.engine.settings().line_max;
         if is_blank(line.as_bytes()) {
             return;
         }
         let result = if self.said_bye {
-            Err(Rejection::new(Reason::Malformed, "expected nothing behind the bye"))
+            Err(Rejection::new(Reason::Malformed, "expected no line after the bye"))
         } else if line.len() > line_max {
             Err(too_long(line_max))
         } else {
-            let note = &mut *self.note;
-            self.engine.apply_for(line, self.at, self.origin, &mut |text| note(Note::Said(text)))
+            let report = &mut *self.report;
+            self.engine.apply_for(line, self.at, self.source, &mut |text| report(Diagnostic::Message(text)))
         };
         let Err(rejection) = result else {
-            self.count();
+            self.count_line();
             return;
         };
         if rejection.reason == Reason::MissingField && rejection.event.is_none() {
@@ -294,16 +302,16 @@ impl Lines<'_> {
         self.reject(&rejection, line.as_bytes());
     }
 
-    fn count(&mut self) {
+    fn count_line(&mut self) {
         if let Some(number) = &mut self.number {
             *number += 1;
         }
     }
 
     fn reject(&mut self, rejection: &Rejection, line: &[u8]) {
-        self.count();
+        self.count_line();
         self.engine.count_rejection(rejection.reason);
-        (self.note)(Note::Rejected { number: self.number, rejection, line });
+        (self.report)(Diagnostic::Rejected { number: self.number, rejection, line });
     }
 }
 
@@ -313,7 +321,7 @@ pub(crate) fn too_long(line_max: usize) -> Rejection {
     Rejection::new(Reason::TooLong, what)
 }
 
-/// Whether there is nothing but white space.
+/// Whether a line consists of white space only.
 pub(crate) fn is_blank(line: &[u8]) -> bool {
     line.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'))
 }

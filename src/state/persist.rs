@@ -1,4 +1,4 @@
-//! The state as it is written to disk, and back: an image as `format` describes it.
+//! Converts the state to and from an image, the format on disk that `format` describes.
 
 use std::sync::Arc;
 
@@ -6,23 +6,23 @@ use super::State;
 use super::boot::Boot;
 use super::sessions::Sessions;
 use crate::catalog::{self, CatalogText, Catalogs};
-use crate::engine::{Engine, NOBODY, Rules};
+use crate::engine::{Engine, EngineSettings, UNOWNED};
 use crate::format::{self, Corrupt, Reader, v1};
 
 impl State {
-    /// The state as an image.
+    /// Returns the image of the state.
     pub(crate) fn write(&self) -> Vec<u8> {
         let mut head = v1::Head {
             settings: Vec::new(),
-            catalogs: self.texts.iter().map(CatalogText::written).collect(),
-            boot: self.boot.as_ref().map(Boot::written),
+            catalogs: self.texts.iter().map(CatalogText::to_v1).collect(),
+            boot: self.boot.as_ref().map(Boot::to_v1),
             rejected: Vec::new(),
             times_ignored: 0,
             names: Vec::new(),
             sessions: self.sessions.len() as u32,
             systems: 0,
         };
-        self.engine.written(&mut head);
+        self.engine.write_head(&mut head);
         let mut out = Vec::new();
         format::put(&mut out, &head);
         self.sessions.write(&mut out);
@@ -30,38 +30,44 @@ impl State {
         out
     }
 
-    /// Takes back an image that version 1 has written. `fallback` holds the catalogs of this run: they stand in for those
-    /// that this version cannot read any more. `note` takes what the log should say.
+    /// Reads an image that version 1 has written. `fallback` holds the catalogs of this run; they replace
+    /// stored ones that this version cannot read. `log` gets messages for the log.
     pub(crate) fn read_v1(
         bytes: &[u8],
         fallback: Catalogs,
-        note: &mut dyn FnMut(String),
+        log: &mut dyn FnMut(String),
     ) -> Result<Self, Corrupt> {
         let mut image = Reader::new(bytes);
         let head: v1::Head<'_> = image.take()?;
-        let texts: Vec<CatalogText> = head.catalogs.iter().map(CatalogText::read_v1).collect();
-        let catalogs = readable(&texts, &fallback, note);
+        let texts: Vec<CatalogText> = head.catalogs.iter().map(CatalogText::from_v1).collect();
+        let catalogs = readable_catalogs(&texts, &fallback, log);
         let sessions = Sessions::read_v1(head.sessions, &mut image)?;
         let mut engine = Engine::default();
-        // Start-up events have had their effect; only the rule itself is taken.
-        engine.prepare(&catalogs.all, Rules::read_v1(&head.settings));
-        let known = |opener| opener == NOBODY || sessions.get(opener).is_some();
-        engine.read_v1(&head, &mut image, known)?.into_iter().for_each(note);
+        // The stored state contains the effect of the start-up events, so they are not applied again.
+        engine.replace_configuration(&catalogs.all, EngineSettings::from_v1(&head.settings));
+        let known = |owner| owner == UNOWNED || sessions.get(owner).is_some();
+        engine.read_v1(&head, &mut image, known)?.into_iter().for_each(log);
         image.end()?;
-        let boot = head.boot.as_ref().map(Boot::read_v1);
+        let boot = head.boot.as_ref().map(Boot::from_v1);
         Ok(State { engine, sessions, texts: Arc::clone(&catalogs.texts), boot, fallback })
     }
 }
 
-/// The catalogs of these texts. For one that cannot be read the fallback of the same file is taken.
-pub(super) fn readable(texts: &[CatalogText], fallback: &Catalogs, note: &mut dyn FnMut(String)) -> Catalogs {
+/// Reads catalogs. One that this version cannot read is replaced by the fallback for the same file, if there
+/// is one.
+pub(super) fn readable_catalogs(
+    texts: &[CatalogText],
+    fallback: &Catalogs,
+    log: &mut dyn FnMut(String),
+) -> Catalogs {
     let (catalogs, faults) = catalog::read_good(texts);
     if faults.is_empty() {
         return catalogs;
     }
     let faults = faults.iter().collect::<Vec<_>>().join("; ");
-    note(format!(
-        "a stored catalog cannot be read by this version, today's is taken in its place where there is one: {faults}"
+    log(format!(
+        "a stored catalog cannot be read by this version, so the current one of the same file replaces it, \
+         if there is one: {faults}"
     ));
     let chosen = texts.iter().filter_map(|text| {
         let of_file = |other: &&CatalogText| other.file == text.file;
@@ -71,13 +77,13 @@ pub(super) fn readable(texts: &[CatalogText], fallback: &Catalogs, note: &mut dy
 }
 
 impl CatalogText {
-    /// As it is written to disk.
-    pub(super) fn written(&self) -> v1::CatalogText<'_> {
+    /// Converts the text to version 1.
+    pub(super) fn to_v1(&self) -> v1::CatalogText<'_> {
         v1::CatalogText { file: &self.file, text: &self.text }
     }
 
-    /// Takes back what version 1 has written.
-    pub(super) fn read_v1(written: &v1::CatalogText<'_>) -> Self {
+    /// Converts the text from version 1.
+    pub(super) fn from_v1(written: &v1::CatalogText<'_>) -> Self {
         CatalogText { file: written.file.to_owned().into(), text: written.text.to_owned().into() }
     }
 }

@@ -1,28 +1,29 @@
-//! The sessions of producers that want nothing lost and nothing twice: who they are and how far each has come.
+//! The sessions of producers: their names, and how far each has come. A session makes sure that every line of
+//! its producer is applied exactly once.
 //!
-//! Which connection a session has is not state but the feed's business; state is what its end has left behind.
+//! The connection of a session belongs to the feed. The state only records that a connection has ended.
 
 use std::sync::Arc;
 
 use hashbrown::{Equivalent, HashMap};
 
-use crate::engine::Opener;
+use crate::engine::EntityOwner;
 use crate::format::{self, Corrupt, Reader, ensure, v1};
 use crate::limits;
 
-/// The number of a session, which is also the opener of its entities.
-pub(crate) type SessionId = Opener;
+/// The number of a session. Its entities have it as their owner.
+pub(crate) type SessionId = EntityOwner;
 
 /// The two names of a session.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(crate) struct SessionName {
-    /// The producer, the same over its restarts.
+    /// The name of the producer. It stays the same when the producer restarts.
     pub(crate) producer: String,
-    /// This run of it.
+    /// The name of this run of the producer.
     pub(crate) instance: String,
 }
 
-/// The same, borrowed: a session is looked for with every batch of lines. It has to hash as that does.
+/// The same, borrowed, because every batch of lines looks its session up. Both must have the same hash.
 #[derive(Hash)]
 struct Names<'a> {
     producer: &'a str,
@@ -35,18 +36,16 @@ impl Equivalent<Arc<SessionName>> for Names<'_> {
     }
 }
 
-/// One session.
 #[derive(Debug)]
 pub(crate) struct Session {
-    /// Who.
     pub(crate) name: Arc<SessionName>,
-    /// Whether what it opens is its own.
+    /// Whether the session owns the entities that it opens.
     pub(crate) owner: bool,
-    /// The user whose process began it, where the system told.
+    /// The user of the process that began it, if the kernel reports one.
     pub(crate) uid: Option<u32>,
     /// How many of its lines were applied or rejected.
     pub(crate) position: u64,
-    /// Whether it may have something open.
+    /// Whether the session may own open entities.
     pub(super) may_own: bool,
     pub(super) presence: Presence,
 }
@@ -54,27 +53,28 @@ pub(crate) struct Session {
 /// Whether a session is connected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Presence {
-    /// It is, or was when the exporter ended.
+    /// Connected now, or when the exporter ended.
     Connected,
-    /// Its connection has ended: what it has open is abandoned as soon as another run of its producer begins.
+    /// The connection has ended. The next run of the same producer, or the end of the grace period, abandons
+    /// what is open.
     Disconnected,
-    /// What it had open was abandoned. It may come back and go on.
+    /// What the session had open was abandoned. It may come back and continue.
     Expired,
 }
 
 impl Session {
-    /// Whether what it had open was given up since it left.
+    /// Whether what the session had open was abandoned since its connection ended.
     pub(crate) fn has_expired(&self) -> bool {
         self.presence == Presence::Expired
     }
 
-    /// Whether it may have something open.
+    /// Whether the session may own open entities.
     pub(crate) fn may_own(&self) -> bool {
         self.may_own
     }
 }
 
-/// All sessions whose positions are kept. The default has none.
+/// All sessions whose positions are kept.
 #[derive(Debug, Default)]
 pub(crate) struct Sessions {
     list: Vec<Option<Session>>,
@@ -83,18 +83,15 @@ pub(crate) struct Sessions {
 }
 
 impl Sessions {
-    /// How many there are.
     pub(crate) fn len(&self) -> usize {
         self.by_name.len()
     }
 
-    /// All of them.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (SessionId, &Session)> {
         let numbered = self.list.iter().enumerate();
         numbered.filter_map(|(id, session)| Some((id as SessionId, session.as_ref()?)))
     }
 
-    /// The session of this number.
     pub(crate) fn get(&self, id: SessionId) -> Option<&Session> {
         self.list.get(id as usize)?.as_ref()
     }
@@ -103,13 +100,12 @@ impl Sessions {
         self.list.get_mut(id as usize)?.as_mut()
     }
 
-    /// The session of these names.
     pub(crate) fn find(&self, producer: &str, instance: &str) -> Option<SessionId> {
         self.by_name.get(&Names { producer, instance }).copied()
     }
 
-    /// The runs of a producer whose connection has ended, but for those whose part was given up.
-    pub(super) fn former_runs(&self, producer: &str) -> Vec<SessionId> {
+    /// The runs of a producer that are disconnected and have not expired.
+    pub(super) fn disconnected_runs(&self, producer: &str) -> Vec<SessionId> {
         let runs = self
             .iter()
             .filter(|(_, run)| run.presence == Presence::Disconnected && run.name.producer == producer);
@@ -118,7 +114,7 @@ impl Sessions {
 
     pub(super) fn add(&mut self, producer: &str, instance: &str, owner: bool, uid: Option<u32>) -> SessionId {
         let id = self.free.pop().unwrap_or(self.list.len() as SessionId);
-        self.put(
+        self.insert(
             id,
             Session {
                 name: Arc::new(SessionName { producer: producer.to_owned(), instance: instance.to_owned() }),
@@ -132,7 +128,7 @@ impl Sessions {
         id
     }
 
-    fn put(&mut self, id: SessionId, session: Session) {
+    fn insert(&mut self, id: SessionId, session: Session) {
         self.by_name.insert(Arc::clone(&session.name), id);
         if id as usize >= self.list.len() {
             self.list.resize_with(id as usize + 1, || None);
@@ -147,7 +143,7 @@ impl Sessions {
         }
     }
 
-    /// Appends all sessions as they are written to disk.
+    /// Appends all sessions in the format on disk.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         for (id, session) in self.iter() {
             let written = v1::Session {
@@ -168,7 +164,7 @@ impl Sessions {
         }
     }
 
-    /// Takes back so many sessions that version 1 has written.
+    /// Reads the sessions that version 1 has written.
     pub(super) fn read_v1(count: u32, image: &mut Reader<'_>) -> Result<Self, Corrupt> {
         let mut sessions = Sessions::default();
         for _ in 0..count {
@@ -190,7 +186,7 @@ impl Sessions {
                     v1::Presence::Expired => Presence::Expired,
                 },
             };
-            sessions.put(written.id, session);
+            sessions.insert(written.id, session);
         }
         ensure(sessions.len() == count as usize, "each session once")?;
         Ok(sessions)

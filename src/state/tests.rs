@@ -1,4 +1,4 @@
-//! The law of the journal: a saved state and the entries after it give the state that there would have been.
+//! A saved state and the records after it give the same state as all records together.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -9,7 +9,7 @@ use super::*;
 use crate::catalog::Catalog;
 use crate::config::Settings;
 
-/// What a test does to a state, with few names, so that things meet.
+/// What a test does to a state. Few names, so that steps concern the same sessions and entities.
 #[derive(Debug, Clone)]
 pub(crate) enum Step {
     Configure(u8),
@@ -43,10 +43,10 @@ pub(crate) fn steps(most: usize) -> impl Strategy<Value = Vec<(f64, Step)>> {
     prop::collection::vec((seconds, step), 1..most)
 }
 
-/// A state under test, and the entries that it was made of.
+/// A state under test, and the records that made it.
 pub(crate) struct Life {
     pub(crate) state: State,
-    entries: Vec<Vec<u8>>,
+    records: Vec<Vec<u8>>,
     catalogs: Vec<Arc<Catalog>>,
     now: f64,
 }
@@ -55,7 +55,7 @@ fn names(session: u8) -> (String, String) {
     (format!("producer{}", session % 2), format!("instance{}", session / 2))
 }
 
-/// A catalog that uses what the built-in ones leave out.
+/// A catalog that uses what the built-in ones do not.
 const LOCAL: &str = "
 [system]
 name = t
@@ -144,28 +144,28 @@ abandon = t
 inc = t_total{colour=\"restarts\"}
 ";
 
-/// Settings and catalogs that differ in what they take away and bring.
-fn configuration(variant: u8) -> (Rules, Vec<CatalogText>) {
-    let mut rules = Rules::from(&Settings::default());
-    rules.privacy.numeric = false;
+/// Settings and catalogs of which each variant adds and removes something.
+fn configuration(variant: u8) -> (EngineSettings, Vec<CatalogText>) {
+    let mut settings = EngineSettings::from(&Settings::default());
+    settings.privacy.numeric = false;
     let mut texts = catalog::load(None).unwrap().texts.to_vec();
     match variant {
-        1 => rules.series_max = 3,
+        1 => settings.series_max = 3,
         2 => {
             let lines = [r#"{"event":"signaling.server_started"}"#, r#"{"event":"t.on","a":0}"#];
-            rules.startup = lines.map(str::to_owned).to_vec();
-            rules.restart_resets = true;
+            settings.startup = lines.map(str::to_owned).to_vec();
+            settings.restart_resets = true;
         }
         3 => {
             texts.truncate(2);
-            rules.entities_max = 4;
+            settings.entities_max = 4;
         }
         _ => {}
     }
     if variant != 1 {
         texts.push(CatalogText { file: Cow::Borrowed("local.ini"), text: Cow::Borrowed(LOCAL) });
     }
-    (rules, texts)
+    (settings, texts)
 }
 
 fn number(seed: u32, index: usize) -> u32 {
@@ -181,24 +181,25 @@ impl Life {
 
     pub(crate) fn of(state: State) -> Self {
         let catalogs = catalog::read_texts(&state.texts).unwrap().all;
-        Life { state, entries: Vec::new(), catalogs, now: 1e9 }
+        Life { state, records: Vec::new(), catalogs, now: 1e9 }
     }
 
-    fn record(&mut self, entry: &Record<'_>, record: &mut dyn FnMut(&Record<'_>)) {
-        record(entry);
+    fn record(&mut self, change: &Record<'_>, record: &mut dyn FnMut(&Record<'_>)) {
+        record(change);
         let mut bytes = Vec::new();
-        entry.write(&mut bytes);
-        self.entries.push(bytes);
-        self.state.apply(entry, &mut |_| {}).unwrap();
+        change.write(&mut bytes);
+        self.records.push(bytes);
+        self.state.apply(change, &mut |_| {}).unwrap();
     }
 
-    /// An event of any catalog with fields of few values.
+    /// An event of any catalog. Its fields have few different values.
     fn line(&self, which: prop::sample::Index, seed: u32) -> String {
         if seed.is_multiple_of(31) {
             return "no event".to_owned();
         }
         let plans: Vec<_> = self.catalogs.iter().flat_map(|catalog| &catalog.events).collect();
-        // Every other event is one of the latest catalog, where there are few, so that more happens to each thing.
+        // Every other event is one of the latest catalog, where there are few, so that more happens to each
+        // thing.
         let plans = if seed.is_multiple_of(2) { plans } else { plans[plans.len() - 12..].to_vec() };
         let plan = which.get(&plans);
         let mut line = format!("{{\"event\":\"{}\"", plan.name);
@@ -215,21 +216,21 @@ impl Life {
         line + "}"
     }
 
-    /// Does a step as the feed would. `record` sees each entry before it is applied.
+    /// Does a step as the feed would. `record` sees each record before it is applied.
     pub(crate) fn step(&mut self, seconds: f64, step: &Step, record: &mut dyn FnMut(&Record<'_>)) {
         self.now += seconds;
         let at = self.now;
-        let place = |state: &State, session: u8| {
+        let next_line = |state: &State, session: u8| {
             let (producer, instance) = names(session);
             let id = state.sessions.find(&producer, &instance)?;
             Some((producer, instance, state.sessions.get(id)?.position + 1))
         };
         match step {
             Step::Configure(variant) => {
-                let (rules, texts) = configuration(*variant);
+                let (settings, texts) = configuration(*variant);
                 self.catalogs = catalog::read_texts(&texts).unwrap().all;
-                let (rules, catalogs) = (Cow::Owned(rules), Cow::Owned(texts));
-                self.record(&Record::Configured { at, rules, catalogs }, record);
+                let (settings, catalogs) = (Cow::Owned(settings), Cow::Owned(texts));
+                self.record(&Record::Configured { at, settings, catalogs }, record);
             }
             Step::Hello { session, owner } => {
                 let (producer, instance) = names(*session);
@@ -237,8 +238,8 @@ impl Life {
                 self.record(&Record::Hello { at, producer, instance, owner: *owner, uid: Some(1) }, record);
             }
             Step::Lines { session, lines, bye } => {
-                let place = session.and_then(|session| place(&self.state, session));
-                let place = place.as_ref().map(|(producer, instance, first)| Position {
+                let position = session.and_then(|session| next_line(&self.state, session));
+                let position = position.as_ref().map(|(producer, instance, first)| Position {
                     producer,
                     instance,
                     line: *first,
@@ -248,16 +249,16 @@ impl Life {
                 if *bye {
                     block.push_str("{\"bye\":true}\n");
                 }
-                self.record(&Record::Lines { at, position: place, block: block.as_bytes() }, record);
+                self.record(&Record::Lines { at, position, block: block.as_bytes() }, record);
             }
             Step::Rejected { session } => {
-                let place = session.and_then(|session| place(&self.state, session));
-                let place = place.as_ref().map(|(producer, instance, first)| Position {
+                let position = session.and_then(|session| next_line(&self.state, session));
+                let position = position.as_ref().map(|(producer, instance, first)| Position {
                     producer,
                     instance,
                     line: *first,
                 });
-                self.record(&Record::Rejected { position: place, reason: Some(Reason::TooLong) }, record);
+                self.record(&Record::Rejected { position, reason: Some(Reason::TooLong) }, record);
             }
             Step::Left(session) => {
                 let (producer, instance) = names(*session);
@@ -284,13 +285,13 @@ impl Life {
     }
 }
 
-/// All that can be seen of a state: the metrics, the exporter's own among them, and the positions.
-pub(crate) fn shown(state: &mut State) -> String {
+/// Everything that can be observed of a state: the metrics, the counts of the engine, and the sessions.
+pub(crate) fn observable(state: &mut State) -> String {
     let (now, mut out) = (2e9, Vec::new());
     state.engine.render(&[], &[], now, &mut out).unwrap();
     let engine = &state.engine;
     let counts: Vec<String> = engine
-        .census(now)
+        .counts(now)
         .iter()
         .flat_map(|system| system.kinds.iter().map(|kind| (&system.catalog.name, kind)))
         .map(|(system, kind)| {
@@ -322,27 +323,27 @@ fn restored(image: &[u8]) -> State {
     read(image, Catalogs::default()).unwrap()
 }
 
-fn replay(state: &mut State, entries: &[Vec<u8>]) {
-    for bytes in entries {
-        let entry = Record::read_v1(bytes).unwrap();
-        state.apply(&entry, &mut |_| {}).unwrap();
+fn replay(state: &mut State, records: &[Vec<u8>]) {
+    for bytes in records {
+        let change = Record::read_v1(bytes).unwrap();
+        state.apply(&change, &mut |_| {}).unwrap();
     }
 }
 
 proptest! {
     #[test]
-    fn a_saved_state_and_the_entries_after_it_give_the_very_state(steps in steps(40), cut in any::<prop::sample::Index>()) {
+    fn a_saved_state_and_the_records_after_it_give_the_same_state(steps in steps(40), cut in any::<prop::sample::Index>()) {
         let mut life = Life::begin();
         for (seconds, step) in &steps {
             life.step(*seconds, step, &mut |_| {});
         }
-        let (before, after) = life.entries.split_at(cut.index(life.entries.len() + 1));
+        let (before, after) = life.records.split_at(cut.index(life.records.len() + 1));
         let mut original = State::default();
         replay(&mut original, before);
         let mut copy = restored(&original.write());
-        prop_assert_eq!(shown(&mut copy), shown(&mut original));
+        prop_assert_eq!(observable(&mut copy), observable(&mut original));
         replay(&mut copy, after);
-        prop_assert_eq!(shown(&mut copy), shown(&mut life.state));
+        prop_assert_eq!(observable(&mut copy), observable(&mut life.state));
         prop_assert_eq!(copy.write().len(), life.state.write().len());
     }
 
@@ -356,7 +357,7 @@ proptest! {
         let at = at.index(image.len());
         image[at] ^= change;
         if let Ok(mut state) = read(&image, Catalogs::default()) {
-            shown(&mut state);
+            observable(&mut state);
             let mut life = Life::of(state);
             for (seconds, step) in &steps {
                 life.step(*seconds, step, &mut |_| {});
@@ -370,13 +371,13 @@ proptest! {
 fn lines_out_of_place_are_no_part_of_the_state() {
     let mut life = Life::begin();
     life.step(0.0, &Step::Hello { session: 0, owner: true }, &mut |_| {});
-    let place = Some(Position { producer: "producer0", instance: "instance0", line: 2 });
-    let entry = Record::Lines { at: 0.0, position: place, block: b"{}\n" };
-    let misfit = life.state.apply(&entry, &mut |_| {}).unwrap_err();
+    let position = Some(Position { producer: "producer0", instance: "instance0", line: 2 });
+    let change = Record::Lines { at: 0.0, position, block: b"{}\n" };
+    let misfit = life.state.apply(&change, &mut |_| {}).unwrap_err();
     assert_eq!(misfit.0, "line 2 of producer0 instance0: expected line 1 of a known session");
 }
 
-/// What a version has written whose catalogs could do more than those of this one.
+/// Gives the state a catalog that only a later version can read.
 fn with_a_catalog_of_another_version(state: &mut State) {
     let former: Vec<CatalogText> = state.texts.to_vec();
     let other = |text: &CatalogText| CatalogText {
@@ -398,7 +399,7 @@ fn a_stored_catalog_that_cannot_be_read_costs_what_no_longer_fits_alone() {
     let position = Some(Position { producer: "producer0", instance: "instance0", line: 1 });
     let block = b"{\"event\":\"signaling.session.joined\",\"backend\":\"b\",\"session\":\"s\",\"clienttype\":\"client\"}\n{\"event\":\"t.on\",\"a\":0}\n";
     life.state.apply(&Record::Lines { at: 0.0, position, block }, &mut |_| {}).unwrap();
-    let before = shown(&mut life.state);
+    let before = observable(&mut life.state);
     let counted = |text: &str| -> Vec<String> {
         text.lines().filter(|line| line.starts_with("t_")).map(str::to_owned).collect()
     };
@@ -406,37 +407,35 @@ fn a_stored_catalog_that_cannot_be_read_costs_what_no_longer_fits_alone() {
     with_a_catalog_of_another_version(&mut life.state);
 
     let mut without = restored(&life.state.write());
-    let text = shown(&mut without);
+    let text = observable(&mut without);
     assert!(text.contains("signaling_hub_sessions{backend=\"b\",clienttype=\"client\"} 1\n"), "{text}");
     assert!(text.contains("position: 2"), "{text}");
     assert!(counted(&text).is_empty(), "{text}");
 
-    // Where this run has a catalog of the same file, all that it describes goes on.
+    // If this run has a catalog of the same file, everything that it describes is kept.
     let mut with = read(&life.state.write(), today).unwrap();
-    assert_eq!(counted(&shown(&mut with)), counted(&before));
+    assert_eq!(counted(&observable(&mut with)), counted(&before));
 
     // The same catalogs in a record of the journal.
-    let rules = Cow::Owned(with.engine.rules().clone());
-    let record = Record::Configured { at: 0.0, rules, catalogs: Cow::Borrowed(&life.state.texts) };
+    let settings = Cow::Owned(with.engine.settings().clone());
+    let record = Record::Configured { at: 0.0, settings, catalogs: Cow::Borrowed(&life.state.texts) };
     let mut said = Vec::new();
-    let mut note = |note: Note<'_>| {
-        if let Note::Said(text) = note {
+    let mut report = |diagnostic: Diagnostic<'_>| {
+        if let Diagnostic::Message(text) = diagnostic {
             said.push(text);
         }
     };
-    with.apply(&record, &mut note).unwrap();
+    with.apply(&record, &mut report).unwrap();
     assert!(said.iter().any(|text| text.contains("cannot be read by this version")), "{said:?}");
-    assert_eq!(counted(&shown(&mut with)), counted(&before));
+    assert_eq!(counted(&observable(&mut with)), counted(&before));
 }
 
 #[test]
 fn a_run_that_said_goodbye_is_not_waited_for_when_its_connection_ends() {
     let mut life = Life::begin();
     life.step(0.0, &Step::Hello { session: 0, owner: true }, &mut |_| {});
-    let place = Some(Position { producer: "producer0", instance: "instance0", line: 1 });
-    life.state
-        .apply(&Record::Lines { at: 0.0, position: place, block: b"{\"bye\":true}\n" }, &mut |_| {})
-        .unwrap();
+    let position = Some(Position { producer: "producer0", instance: "instance0", line: 1 });
+    life.state.apply(&Record::Lines { at: 0.0, position, block: b"{\"bye\":true}\n" }, &mut |_| {}).unwrap();
     let left = Record::Disconnected { producer: "producer0", instance: "instance0" };
     life.state.apply(&left, &mut |_| {}).unwrap();
     let (_, session) = life.state.sessions.iter().next().unwrap();

@@ -138,7 +138,7 @@ mod tests {
     use super::*;
     use crate::catalog;
     use crate::config::Settings;
-    use crate::engine::{Engine, Rules};
+    use crate::engine::{Engine, EngineSettings};
 
     #[test]
     fn the_script_follows_the_catalogs_and_is_reproducible() {
@@ -146,7 +146,7 @@ mod tests {
         let lines = ten_minutes();
         assert!(lines.len() > 20_000 && lines == ten_minutes(), "{} lines", lines.len());
         let mut engine = Engine::default();
-        engine.configure(&catalog::load(None).unwrap().all, Rules::from(&Settings::default()), 0.0);
+        engine.configure(&catalog::load(None).unwrap().all, EngineSettings::from(&Settings::default()), 0.0);
         for (_, line) in &lines {
             assert_eq!(engine.apply(line, 1.0), Ok(()), "{line}");
         }

@@ -1,14 +1,13 @@
-//! The second half: executes the resolved steps. Nothing here can fail.
+//! The second half of applying an event: executes the resolved steps. Nothing here can fail.
 
 use super::{DefaultHashBuilder, Event, Handle, Resolved, Scratch, Set, System};
 use crate::catalog::model::{Change, FieldIndex, HandleIndex, MetricKind, Step, Then, Verb};
-use crate::engine::entities::{EntityId, NOBODY, PART_END, SeriesRef};
+use crate::engine::entities::{EntityId, PART_END, SeriesRef, UNOWNED};
 use crate::engine::system::Source;
 use crate::engine::transform;
 use crate::series::Family;
 
 impl Scratch {
-    /// Executes the resolved steps in order.
     pub(in crate::engine) fn commit(
         &mut self,
         event: Event<'_>,
@@ -22,12 +21,12 @@ impl Scratch {
                 (Step::Reset, _) => system.reset(hasher),
                 (Step::Open { .. }, Resolved::Open) => self.commit_open(event, system),
                 (Step::Open { handle, ensure, .. }, _) => {
-                    if let (Some(id), Some(parts)) = (self.touched(*handle, system), ensure) {
+                    if let (Some(id), Some(parts)) = (self.open_entity(*handle, system), ensure) {
                         self.commit_update(event, id, parts, system);
                     }
                 }
                 (Step::Find { handle, then, .. }, _) => {
-                    let Some(id) = self.touched(*handle, system) else { continue };
+                    let Some(id) = self.open_entity(*handle, system) else { continue };
                     match then {
                         Then::Reference => {}
                         Then::Close => system.close(id),
@@ -41,16 +40,16 @@ impl Scratch {
             }
         }
         self.resolved = resolved;
-        system.settle();
+        system.close_emptied();
     }
 
     /// The entity of a step, unless an earlier step has closed it.
-    fn touched(&self, handle: HandleIndex, system: &System) -> Option<EntityId> {
-        self.handles[handle].and_then(|handle| self.id(handle, system))
+    fn open_entity(&self, handle: HandleIndex, system: &System) -> Option<EntityId> {
+        self.handles[handle].and_then(|handle| self.open_id(handle, system))
     }
 
     /// The entity of a handle, unless a step of the event has closed it.
-    fn id(&self, handle: Handle, system: &System) -> Option<EntityId> {
+    fn open_id(&self, handle: Handle, system: &System) -> Option<EntityId> {
         let id = match handle {
             Handle::Existing(id) => id,
             Handle::New(opening) => *self.opened.get(opening)?,
@@ -62,11 +61,11 @@ impl Scratch {
         let opening = &self.openings[self.opened.len()];
         let parents: Vec<EntityId> = self.parents[opening.parents.clone()]
             .iter()
-            .filter_map(|&parent| self.id(parent, system))
+            .filter_map(|&parent| self.open_id(parent, system))
             .collect();
         let text = &self.keys[opening.text.clone()];
-        let opener = if system.catalog.entities[opening.kind].owned { event.opener } else { NOBODY };
-        let id = system.entities.open(opening.kind, text, opening.key, &parents, event.time, opener);
+        let owner = if system.catalog.entities[opening.kind].owned { event.entity_owner } else { UNOWNED };
+        let id = system.entities.open(opening.kind, text, opening.key, &parents, event.time, owner);
         self.opened.push(id);
         if system.catalog.entities[opening.kind].closes_when_empty {
             system.emptied.push(id);
@@ -87,7 +86,7 @@ impl Scratch {
             transform::push_cut(&mut text, new.unwrap_or(old));
             text.push(PART_END);
         }
-        system.entities.retext(id, &text);
+        system.entities.set_text(id, &text);
     }
 
     fn commit_change(
@@ -100,7 +99,7 @@ impl Scratch {
         system: &mut System,
     ) {
         let Set::Ready(range, hash) = self.sets[change.set].clone() else { return };
-        let owner = match owner.map(|handle| self.id(handle, system)) {
+        let owner = match owner.map(|handle| self.open_id(handle, system)) {
             None => None,
             Some(Some(id)) => Some(id),
             // An earlier step has closed the owner, and the series with it.
@@ -109,13 +108,13 @@ impl Scratch {
         let text = &self.texts[range];
         let family = &mut system.families[change.metric];
         let kind = &system.catalog.metrics[change.metric].kind;
-        let Some(slot) = place(family, change.verb, text, hash, kind) else { return };
+        let Some(slot) = target_slot(family, change.verb, text, hash, kind) else { return };
         let series = SeriesRef { metric: change.metric as u16, slot };
         if change.verb == Verb::Remove {
             if let Some(raw) = self.raw_tuple_of(step) {
                 system.forget_total(series.metric, raw);
             }
-            return remove(system, owner, series);
+            return remove_series(system, owner, series);
         }
         if let Some(owner) = owner
             && system.entities.own(owner, series)
@@ -137,8 +136,8 @@ impl Scratch {
             }
             Verb::Remove => {}
             Verb::Count(handle) => {
-                if let Some(id) = self.touched(handle, system) {
-                    count(system, id, series);
+                if let Some(id) = self.open_entity(handle, system) {
+                    count_entity(system, id, series);
                 }
             }
             Verb::Follow => {
@@ -155,21 +154,21 @@ impl Scratch {
     }
 }
 
-/// Moves an age to the series of its current labels, if the event has changed them.
+/// Moves an age to the series of the entity's current labels, if the event has changed them.
 fn move_age(system: &mut System, owner: EntityId, series: SeriesRef) {
-    let owned = &system.entities.get(owner).more().owned;
-    let is_former = |other: &&SeriesRef| other.metric == series.metric && other.slot != series.slot;
-    let former: Vec<SeriesRef> = owned.iter().filter(is_former).copied().collect();
-    for old in former {
+    let owned = &system.entities.get(owner).extra().owned;
+    let is_old = |other: &&SeriesRef| other.metric == series.metric && other.slot != series.slot;
+    let old_series: Vec<SeriesRef> = owned.iter().filter(is_old).copied().collect();
+    for old in old_series {
         let family = &mut system.families[series.metric as usize];
         family.mark(series.slot, family.value(old.slot).max(family.value(series.slot)));
         system.disown(owner, old);
     }
 }
 
-/// The series that a change applies to. A full family takes new sums in its overflow series, and no other new
-/// values.
-fn place(family: &mut Family, verb: Verb, text: &[u8], hash: u64, kind: &MetricKind) -> Option<u32> {
+/// Finds or inserts the series that a change applies to. In a full family, changes that add go to the
+/// overflow series, and other new values are dropped.
+fn target_slot(family: &mut Family, verb: Verb, text: &[u8], hash: u64, kind: &MetricKind) -> Option<u32> {
     let summed = match verb {
         Verb::SetExisting | Verb::Remove => return family.find(text, hash),
         Verb::Set | Verb::Mark => false,
@@ -179,29 +178,29 @@ fn place(family: &mut Family, verb: Verb, text: &[u8], hash: u64, kind: &MetricK
     if summed { Some(family.get_or_insert(text, hash)) } else { family.try_insert(text, hash) }
 }
 
-/// Removes a series, or one owner of it.
-fn remove(system: &mut System, owner: Option<EntityId>, series: SeriesRef) {
+/// Removes a series, or ends one entity's ownership of it.
+fn remove_series(system: &mut System, owner: Option<EntityId>, series: SeriesRef) {
     match owner {
         None => system.families[series.metric as usize].remove(series.slot),
         Some(owner) => system.disown(owner, series),
     }
 }
 
-/// Counts an entity in this series of a live gauge, and no longer in another series of it.
-fn count(system: &mut System, id: EntityId, series: SeriesRef) {
-    let counted = &mut system.entities.get_mut(id).counted;
-    let former = counted.iter().position(|other| other.metric == series.metric);
-    let former = if let Some(position) = former {
-        Some(std::mem::replace(&mut counted[position], series))
+/// Counts an entity in this series of a live gauge, and no longer in the gauge's former series.
+fn count_entity(system: &mut System, id: EntityId, series: SeriesRef) {
+    let counted_by = &mut system.entities.get_mut(id).counted_by;
+    let position = counted_by.iter().position(|other| other.metric == series.metric);
+    let former = if let Some(position) = position {
+        Some(std::mem::replace(&mut counted_by[position], series))
     } else {
-        counted.push(series);
+        counted_by.push(series);
         None
     };
     let family = &mut system.families[series.metric as usize];
     family.add(series.slot, 1.0);
     if let Some(former) = former {
         family.add(former.slot, -1.0);
-        // If the entity owns the former series itself, it does so no longer.
+        // The entity may own the former series, too.
         if former != series {
             system.disown(id, former);
         }

@@ -1,12 +1,12 @@
 //! A short path for events that only add one to a counter, as most lines of a busy server do. It has the
-//! effect of `resolve` and `commit` without storing what the one hands to the other. Without it an applied
-//! event of the benchmark's mix takes 7 % more instructions; see tests/bench/README.md.
+//! effect of `resolve` and `commit`, but stores nothing in between. Without it, an applied event of the
+//! benchmark's mix takes 7 % more instructions; see tests/bench/README.md.
 
 use super::{Context, Event, Scratch, Set, System};
 use crate::catalog::model::{Change, EventPlan, Step, Verb};
 use crate::protocol::rejection::Rejection;
 
-/// The change of a plan that qualifies: its only step, an unconditional increment without an owner.
+/// Returns the change of a plan that qualifies: its only step is an unconditional increment without an owner.
 pub(in crate::engine) fn only_count(plan: &EventPlan) -> Option<&Change> {
     let [Step::Change(change)] = plan.steps.as_slice() else { return None };
     let simple = change.verb == Verb::Inc && change.owner.is_none() && change.condition.is_none();
@@ -22,12 +22,12 @@ impl Scratch {
         system: &mut System,
         context: &mut Context<'_>,
     ) -> Result<(), Rejection> {
-        self.bind(event)?;
+        self.bind_fields(event)?;
         self.texts.clear();
         (self.cut_fields, self.cut_others) = (0, 0);
         let set = self.fill_set(event, change.set, system, context)?;
-        if !system.shown {
-            system.show(context.hasher);
+        if !system.exposed {
+            system.expose(context.hasher);
         }
         if let Set::Ready(range, hash) = set {
             let family = &mut system.families[change.metric];

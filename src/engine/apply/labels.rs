@@ -33,7 +33,8 @@ impl Scratch {
         }
     }
 
-    pub(super) fn walk(&self, path: &EntityPath, system: &System) -> Option<Handle> {
+    /// The entity at the end of a path of parents.
+    pub(super) fn follow_path(&self, path: &EntityPath, system: &System) -> Option<Handle> {
         let start = self.handles[path.start]?;
         Some(path.parents.iter().fold(start, |handle, &parent| match handle {
             Handle::Existing(id) => Handle::Existing(system.entities.parent(id, parent)),
@@ -41,6 +42,7 @@ impl Scratch {
         }))
     }
 
+    /// Appends the labels of a series to `texts`, escaped as in the exposition.
     pub(super) fn fill_set(
         &mut self,
         event: Event<'_>,
@@ -60,7 +62,7 @@ impl Scratch {
                     Some(transform) => {
                         value.clear();
                         let text = std::str::from_utf8(text).unwrap_or_default();
-                        transform::apply(transform, text, context.privacy, context.names, &mut value);
+                        transform::apply(transform, text, context.privacy, context.rdns, &mut value);
                         &value
                     }
                 };
@@ -90,14 +92,14 @@ impl Scratch {
         Ok(Set::Ready(range, hash))
     }
 
-    /// Passes the first source that has a value to `put`, with its field if it is one. Returns whether there
-    /// was one.
+    /// Passes the first source that has a value to `write_value`, with its field if it is a field. Returns
+    /// `false` if no source has a value.
     fn fill_label(
         &self,
         event: Event<'_>,
         sources: &[LabelSource],
         system: &System,
-        put: impl FnOnce(Option<FieldIndex>, &[u8]),
+        write_value: impl FnOnce(Option<FieldIndex>, &[u8]),
     ) -> Result<bool, Rejection> {
         for source in sources {
             let mut field_used = None;
@@ -111,7 +113,7 @@ impl Scratch {
                     }
                     None => continue,
                 },
-                LabelSource::Entity(path, part) => match self.walk(path, system) {
+                LabelSource::Entity(path, part) => match self.follow_path(path, system) {
                     Some(Handle::Existing(id)) => system.entities.get(id).part(*part),
                     Some(Handle::New(opening)) => {
                         let text = self.openings[opening].text.clone();
@@ -120,14 +122,14 @@ impl Scratch {
                     None => continue,
                 },
             };
-            put(field_used, text);
+            write_value(field_used, text);
             return Ok(true);
         }
         Ok(false)
     }
 
-    /// The labels of a set before any transform. They tell the sources of totals apart, independently of
-    /// `[privacy]`.
+    /// Appends the labels of a series before any transform to `texts`. They identify a running total, so that
+    /// it does not depend on `[privacy]`.
     pub(super) fn raw_tuple(
         &mut self,
         event: Event<'_>,
@@ -147,15 +149,15 @@ impl Scratch {
         Ok(start..self.texts.len())
     }
 
-    /// What [`Self::raw_tuple`] has returned for a step.
+    /// The labels that [`Self::raw_tuple`] has stored for a step.
     pub(super) fn raw_tuple_of(&self, step: usize) -> Option<&[u8]> {
         let (_, range) = self.raw_tuples.iter().find(|(other, _)| *other == step)?;
         Some(&self.texts[range.clone()])
     }
 
-    /// Notes a label that will be cut. A field counts once, however many labels it fills.
+    /// Counts a label that will be cut. A field counts once, however many labels it fills.
     #[inline]
-    pub(super) fn note_cut(&mut self, field: Option<FieldIndex>, text: &[u8]) {
+    pub(super) fn count_cut(&mut self, field: Option<FieldIndex>, text: &[u8]) {
         if transform::is_too_long(text) {
             match field {
                 Some(field) => self.cut_fields |= 1 << field,

@@ -1,12 +1,13 @@
 //! Applies one event to its system, completely or not at all.
 //!
-//! First [`Scratch::resolve`] looks up keys, fills labels and reads values for every step, without changing
-//! the system. All rejections happen there. Then [`Scratch::commit`] executes the steps in order and cannot
-//! fail. While an event that opens and closes several entities is resolved, the scratch memory holds what its
-//! earlier steps will do. `abandon` gives up the entities of former owners before both.
+//! [`Scratch::resolve`] comes first: it looks up keys, fills labels and reads values for every step, without
+//! changing the system. All rejections happen there. [`Scratch::commit`] then executes the steps in order and
+//! cannot fail. An event may open and close several entities: while it is resolved, the scratch memory
+//! records what its earlier steps will do. When a server restarts, `engine::abandon` abandons its entities
+//! between two calls of `resolve`.
 //!
-//! This file has the types that both halves share. `labels` fills labels; `count` is a short path for events
-//! that only count.
+//! This file holds the types that both halves share. `labels` fills labels; `count` is a short path for
+//! events that only count.
 
 mod commit;
 mod count;
@@ -17,8 +18,8 @@ pub(super) use count::only_count;
 
 use hashbrown::DefaultHashBuilder;
 
-use super::Rules;
-use super::entities::{EntityId, Key, Opener};
+use super::EngineSettings;
+use super::entities::{EntityId, EntityOwner, Key};
 use super::rdns_cache::RdnsCache;
 use super::system::System;
 use crate::catalog::model::{EntityIndex, EventPlan};
@@ -33,29 +34,35 @@ pub(super) struct Event<'a> {
     pub(super) fields: &'a Fields,
     /// Unix seconds.
     pub(super) time: f64,
-    /// The owner of the entities that it opens.
-    pub(super) opener: Opener,
+    /// The owner of the entities that the event opens.
+    pub(super) entity_owner: EntityOwner,
 }
 
 /// What resolving needs besides the event and the system.
 pub(super) struct Context<'a> {
     pub(super) privacy: Privacy,
-    pub(super) names: &'a mut RdnsCache,
+    pub(super) rdns: &'a mut RdnsCache,
     pub(super) hasher: &'a DefaultHashBuilder,
     /// `[limits] entities`, for each system.
     pub(super) entities_max: usize,
-    /// The owners whose entities an `abandon` step gives up.
-    pub(super) former: &'a [Opener],
+    /// The owners whose entities an `abandon` step abandons.
+    pub(super) abandoned_owners: &'a [EntityOwner],
 }
 
 impl<'a> Context<'a> {
     pub(super) fn new(
-        rules: &Rules,
-        names: &'a mut RdnsCache,
+        settings: &EngineSettings,
+        rdns: &'a mut RdnsCache,
         hasher: &'a DefaultHashBuilder,
-        former: &'a [Opener],
+        abandoned_owners: &'a [EntityOwner],
     ) -> Self {
-        Context { privacy: rules.privacy, names, hasher, entities_max: rules.entities_max, former }
+        Context {
+            privacy: settings.privacy,
+            rdns,
+            hasher,
+            entities_max: settings.entities_max,
+            abandoned_owners,
+        }
     }
 }
 
@@ -71,18 +78,23 @@ enum Handle {
 /// A range of [`Scratch::keys`] or [`Scratch::texts`].
 type Range = std::ops::Range<usize>;
 
+/// An entity that the event opens.
 struct Opening {
     kind: EntityIndex,
+    /// A range of [`Scratch::keys`]: the key and the labels.
     text: Range,
     key: Key,
     /// A range of [`Scratch::parents`].
     parents: Range,
 }
 
+/// The labels of a series that the event changes.
 #[derive(Clone)]
 enum Set {
     Unfilled,
+    /// A label has no value: the changes of the series are skipped.
     Incomplete,
+    /// A range of [`Scratch::texts`] and its hash.
     Ready(Range, u64),
 }
 
@@ -91,8 +103,9 @@ enum Set {
 enum Resolved {
     /// An optional field is missing, or the condition does not hold.
     Skip,
-    /// The entity is new.
+    /// Opens a new entity.
     Open,
+    /// Executes the step as the plan has it.
     Execute,
     Change {
         amount: f64,
@@ -100,20 +113,24 @@ enum Resolved {
     },
 }
 
-/// Memory of one event, reused for the next.
+/// Working memory for one event, reused for the next.
 #[derive(Default)]
 pub(super) struct Scratch {
     values: Vec<Option<Value>>,
+    /// Keys and labels of entities.
     keys: Vec<u8>,
+    /// Labels of series.
     texts: Vec<u8>,
+    /// One label after its transform.
     value: Vec<u8>,
     sets: Vec<Set>,
     handles: Vec<Option<Handle>>,
     openings: Vec<Opening>,
     parents: Vec<Handle>,
     closed: Vec<Handle>,
+    /// An earlier step resets the system: later steps take its entities as closed.
     reset: bool,
-    /// For later steps, what the event abandons is closed.
+    /// An earlier step abandons entities: later steps take them as closed.
     abandons: bool,
     resolved: Vec<Resolved>,
     opened: Vec<EntityId>,
@@ -121,8 +138,8 @@ pub(super) struct Scratch {
     cut_fields: u64,
     /// How many labels from other sources were cut.
     cut_others: u64,
-    /// For steps on totals without an owner: the index of the step and a range of `texts`, its labels before
-    /// any transform.
+    /// For steps on totals without an owner: the index of the step, and a range of `texts` with its labels
+    /// before any transform.
     raw_tuples: Vec<(usize, Range)>,
 }
 

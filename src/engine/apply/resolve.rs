@@ -1,4 +1,4 @@
-//! The first half: resolves the steps of an event, or rejects it. It does not change the system.
+//! The first half of applying an event: resolves its steps, or rejects it, without changing the system.
 
 use smallvec::SmallVec;
 
@@ -7,7 +7,7 @@ use crate::catalog::model::{
     Amount, AmountRange, AmountSource, Change, EntityIndex, EventPlan, FieldDef, FieldIndex, FieldUse,
     MetricIndex, Step, Then, Verb,
 };
-use crate::engine::entities::{EntityId, Key, Opener, PART_END};
+use crate::engine::entities::{EntityId, EntityOwner, Key, PART_END};
 use crate::engine::transform;
 use crate::limits;
 use crate::protocol::line::Value;
@@ -22,8 +22,8 @@ impl Scratch {
         context: &mut Context<'_>,
     ) -> Result<(), Rejection> {
         let plan = event.plan;
-        self.begin(plan);
-        self.bind(event)?;
+        self.clear_for(plan);
+        self.bind_fields(event)?;
         for (index, step) in plan.steps.iter().enumerate() {
             self.resolved[index] = match step {
                 Step::Open { .. } => self.resolve_open(event, step, system, context)?,
@@ -34,22 +34,17 @@ impl Scratch {
                     Resolved::Execute
                 }
                 Step::Abandon => {
-                    self.abandons = !context.former.is_empty();
+                    self.abandons = !context.abandoned_owners.is_empty();
                     Resolved::Execute
                 }
                 Step::Change(_) => Resolved::Skip,
             };
         }
-        for (index, step) in plan.steps.iter().enumerate() {
-            if let Step::Change(change) = step {
-                self.resolved[index] = self.resolve_change(event, index, change, system, context)?;
-            }
-        }
-        Ok(())
+        self.resolve_changes(event, system, context, |_| true)
     }
 
-    /// Prepares the memory for an event.
-    fn begin(&mut self, plan: &EventPlan) {
+    /// Clears the memory for an event with this plan.
+    fn clear_for(&mut self, plan: &EventPlan) {
         self.keys.clear();
         self.texts.clear();
         self.openings.clear();
@@ -68,8 +63,8 @@ impl Scratch {
         self.raw_tuples.clear();
     }
 
-    /// Resolves the gauges that exist while an entity is open, to fill them again. `event` has the plan of
-    /// the entity's kind and no fields.
+    /// Resolves the gauges of an open entity, to set them again, for the metrics that `wanted` selects.
+    /// `event` has the gauges of the entity's kind as its plan and no fields.
     pub(in crate::engine) fn resolve_gauges(
         &mut self,
         event: Event<'_>,
@@ -78,8 +73,18 @@ impl Scratch {
         context: &mut Context<'_>,
         wanted: &dyn Fn(MetricIndex) -> bool,
     ) -> Result<(), Rejection> {
-        self.begin(event.plan);
+        self.clear_for(event.plan);
         self.handles[0] = Some(Handle::Existing(id));
+        self.resolve_changes(event, system, context, wanted)
+    }
+
+    fn resolve_changes(
+        &mut self,
+        event: Event<'_>,
+        system: &System,
+        context: &mut Context<'_>,
+        wanted: impl Fn(MetricIndex) -> bool,
+    ) -> Result<(), Rejection> {
         for (index, step) in event.plan.steps.iter().enumerate() {
             if let Step::Change(change) = step
                 && wanted(change.metric)
@@ -90,8 +95,9 @@ impl Scratch {
         Ok(())
     }
 
-    /// Matches the fields of the line with those of the plan.
-    pub(super) fn bind(&mut self, event: Event<'_>) -> Result<(), Rejection> {
+    /// Stores the value of each field of the plan. Rejects a line with a field twice or without a required
+    /// one.
+    pub(super) fn bind_fields(&mut self, event: Event<'_>) -> Result<(), Rejection> {
         let plan = event.plan;
         self.values.clear();
         self.values.resize(plan.fields.len(), None);
@@ -118,8 +124,8 @@ impl Scratch {
         }
     }
 
-    /// Appends the text of an entity's parts to `keys`. The first `needed` ones are its key: if one is
-    /// missing, returns `None`.
+    /// Appends the parts of an entity's text to `keys`. The first `needed` parts are its key: if one is
+    /// missing, returns `None`. Returns the range of the text and the length of the key.
     fn push_parts(
         &mut self,
         event: Event<'_>,
@@ -135,7 +141,7 @@ impl Scratch {
                     self.keys.extend_from_slice(text);
                 }
                 Some(text) => {
-                    self.note_cut(Some(field), text);
+                    self.count_cut(Some(field), text);
                     transform::push_cut(&mut self.keys, text);
                 }
                 None if index < needed => return Ok(None),
@@ -156,7 +162,7 @@ impl Scratch {
         key: Range,
         hash: u64,
         system: &System,
-        former: &[Opener],
+        owners: &[EntityOwner],
     ) -> Option<Handle> {
         let key = &self.keys[key];
         let existing = system.entities.find_hashed(kind, key, hash).map(Handle::Existing);
@@ -166,19 +172,21 @@ impl Scratch {
         [opened.map(Handle::New), existing]
             .into_iter()
             .flatten()
-            .find(|&handle| !self.is_closed(handle, system, former))
+            .find(|&handle| !self.is_closed(handle, system, owners))
     }
 
-    fn is_closed(&self, handle: Handle, system: &System, former: &[Opener]) -> bool {
+    /// Whether an earlier step of the event closes the entity.
+    fn is_closed(&self, handle: Handle, system: &System, owners: &[EntityOwner]) -> bool {
         if self.closed.is_empty() && !self.reset && !self.abandons {
             return false;
         }
-        // An entity closes with its parents. Each is visited once, however many paths lead there.
-        let mut rest = vec![handle];
+        // An entity closes with any of its ancestors. Each is visited once, however many paths lead to it.
+        let mut to_visit = vec![handle];
         let mut next = 0;
-        while let Some(&handle) = rest.get(next) {
+        while let Some(&handle) = to_visit.get(next) {
             next += 1;
-            let is_existing_closed = |id| self.reset || (self.abandons && system.is_given_up(id, former));
+            let is_existing_closed =
+                |id| self.reset || (self.abandons && system.is_abandoned_with(id, owners));
             let parents: SmallVec<[Handle; 2]> = match handle {
                 _ if self.closed.contains(&handle) => return true,
                 Handle::Existing(id) if is_existing_closed(id) => return true,
@@ -186,8 +194,8 @@ impl Scratch {
                 Handle::New(opening) => self.parents[self.openings[opening].parents.clone()].into(),
             };
             for parent in parents {
-                if !rest.contains(&parent) {
-                    rest.push(parent);
+                if !to_visit.contains(&parent) {
+                    to_visit.push(parent);
                 }
             }
         }
@@ -213,7 +221,7 @@ impl Scratch {
         };
         let key = text.start..text.start + key_bytes;
         let hash = system.entities.hash(&self.keys[key.clone()]);
-        if let Some(found) = self.find(*entity, key.clone(), hash, system, context.former) {
+        if let Some(found) = self.find(*entity, key.clone(), hash, system, context.abandoned_owners) {
             if ensure.is_some() {
                 self.handles[*handle] = Some(found);
                 return Ok(Resolved::Execute);
@@ -227,16 +235,16 @@ impl Scratch {
                 return Ok(Resolved::Skip);
             };
             let hash = system.entities.hash(&self.keys[key.clone()]);
-            match self.find(*kind, key.clone(), hash, system, context.former) {
+            match self.find(*kind, key.clone(), hash, system, context.abandoned_owners) {
                 Some(parent) => self.parents.push(parent),
                 None => return Err(self.not_open(*kind, key, system)),
             }
         }
-        // Entities that the event closes make room. Their children do, too, but are not counted: the limit
-        // holds all the same.
+        // Entities that the event closes make room. Their children make room, too, but are not counted here:
+        // the limit is only stricter for that.
         let is_reported = |kind: EntityIndex| !system.catalog.entities[kind].closes_when_empty;
-        let there = if self.reset { 0 } else { system.reported() };
-        let open = there + self.openings.iter().filter(|opening| is_reported(opening.kind)).count();
+        let open_before = if self.reset { 0 } else { system.reported() };
+        let open = open_before + self.openings.iter().filter(|opening| is_reported(opening.kind)).count();
         if is_reported(*entity) && open >= context.entities_max + self.closed.len() {
             let what = format!(
                 "{open} entities of {} are open, expected room for another ([limits] entities)",
@@ -264,7 +272,7 @@ impl Scratch {
         let Step::Find { entity, handle, key, then } = step else { return Ok(Resolved::Skip) };
         let Some((key, _)) = self.push_parts(event, key, key.len())? else { return Ok(Resolved::Skip) };
         let hash = system.entities.hash(&self.keys[key.clone()]);
-        let Some(found) = self.find(*entity, key.clone(), hash, system, context.former) else {
+        let Some(found) = self.find(*entity, key.clone(), hash, system, context.abandoned_owners) else {
             return Err(self.not_open(*entity, key, system));
         };
         self.handles[*handle] = Some(found);
@@ -274,7 +282,7 @@ impl Scratch {
             Then::Update(parts) => {
                 for &(_, field) in parts {
                     if let Some(text) = self.field_text(event, field)? {
-                        self.note_cut(Some(field), text);
+                        self.count_cut(Some(field), text);
                     }
                 }
             }
@@ -282,6 +290,7 @@ impl Scratch {
         Ok(Resolved::Execute)
     }
 
+    /// Names an entity and its key, for a rejection.
     fn describe(&self, kind: EntityIndex, key: Range, system: &System) -> String {
         let def = &system.catalog.entities[kind];
         let values = self.keys[key].split(|&byte| byte == PART_END);
@@ -307,7 +316,7 @@ impl Scratch {
         context: &mut Context<'_>,
     ) -> Result<Resolved, Rejection> {
         if let Some((field, wanted)) = &change.condition
-            && !self.reads(event, *field, wanted)?
+            && !self.field_equals(event, *field, wanted)?
         {
             return Ok(Resolved::Skip);
         }
@@ -325,7 +334,7 @@ impl Scratch {
         };
         let owner = match &change.owner {
             None => None,
-            Some(path) => match self.walk(path, system) {
+            Some(path) => match self.follow_path(path, system) {
                 Some(owner) => Some(owner),
                 None => return Ok(Resolved::Skip),
             },
@@ -343,8 +352,8 @@ impl Scratch {
         Ok(Resolved::Change { amount, owner })
     }
 
-    /// Whether a field has this text, or is a number equal to it.
-    fn reads(&self, event: Event<'_>, field: FieldIndex, wanted: &str) -> Result<bool, Rejection> {
+    /// Whether a field has this text, or is a number that equals it.
+    fn field_equals(&self, event: Event<'_>, field: FieldIndex, wanted: &str) -> Result<bool, Rejection> {
         let Some(text) = self.field_text(event, field)? else { return Ok(false) };
         let is_number = || {
             let number = |text: &[u8]| std::str::from_utf8(text).ok()?.parse::<f64>().ok();
@@ -394,7 +403,7 @@ fn read_number(
     })
 }
 
-/// Keys are never cut and have no empty parts.
+/// Rejects a part of a key that is empty, or too long for a label: keys are never cut.
 fn check_key(field: &str, text: &[u8]) -> Result<(), Rejection> {
     if text.is_empty() {
         return Err(Rejection::new(Reason::BadValue, format!("{field}: empty, expected a value")));

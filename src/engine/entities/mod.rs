@@ -1,0 +1,293 @@
+//! The open entities of one system, found by key and linked to their parents.
+//!
+//! A parent lists its children, and a child knows its position in that list: opening and closing cost the
+//! same however many siblings there are. This module also records which series count an entity or belong to
+//! it; `apply` changes their values. `entity` is one entity, `series` its series, and `persist` saves and
+//! migrates all of them.
+
+mod entity;
+mod persist;
+mod series;
+
+use std::cmp::Reverse;
+use std::collections::HashSet;
+use std::hash::BuildHasher;
+
+use hashbrown::{DefaultHashBuilder, HashTable};
+use smallvec::SmallVec;
+
+use crate::catalog::model::EntityIndex;
+
+pub(super) use entity::{Entity, SeriesRef};
+use entity::{Link, Total};
+
+/// Follows each part of an entity's text. The byte never occurs in UTF-8.
+pub(super) const PART_END: u8 = 0xff;
+
+/// The index of an open entity. A later entity may reuse it once this one has closed.
+pub(super) type EntityId = u32;
+
+/// The number of the session that owns an entity, or [`UNOWNED`]. A session owns what its producer opens, if
+/// the hello asks for it. The owner of a series is something else: an entity, with which the series vanishes.
+pub(crate) type EntityOwner = u32;
+
+/// No session owns the entity. A restart of its server or of the machine abandons it.
+pub(crate) const UNOWNED: EntityOwner = EntityOwner::MAX;
+
+/// The length and the hash of the key of an entity that is about to open.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Key {
+    pub(super) bytes: usize,
+    pub(super) hash: u64,
+}
+
+/// All open entities of one system.
+#[derive(Debug)]
+pub(super) struct Entities {
+    hasher: DefaultHashBuilder,
+    /// For each kind, how many levels of parents it has.
+    depths: Vec<usize>,
+    /// For each kind, the entities by key.
+    index: Vec<HashTable<EntityId>>,
+    /// The number of open entities of all kinds.
+    open: usize,
+    entities: Vec<Entity>,
+    /// Kinds, times and owners are separate from `entities`, so that the search for the oldest reads little
+    /// memory.
+    kinds: Vec<u16>,
+    opened: Vec<f64>,
+    owners: Vec<EntityOwner>,
+    free: Vec<EntityId>,
+    /// Closed by the event that is being applied. Their ids become free when it ends.
+    closed: Vec<EntityId>,
+    /// The same as [`entity::Extra::owned`], to look up one pair quickly.
+    owned_series: HashSet<(EntityId, SeriesRef), DefaultHashBuilder>,
+}
+
+/// The entry in `kinds` of an id that is not in use.
+const FREE: u16 = u16::MAX;
+
+impl Entities {
+    pub(super) fn new(depths: Vec<usize>, hasher: DefaultHashBuilder) -> Self {
+        Entities {
+            index: depths.iter().map(|_| HashTable::new()).collect(),
+            depths,
+            open: 0,
+            entities: Vec::new(),
+            kinds: Vec::new(),
+            opened: Vec::new(),
+            owners: Vec::new(),
+            free: Vec::new(),
+            closed: Vec::new(),
+            owned_series: HashSet::with_hasher(hasher.clone()),
+            hasher,
+        }
+    }
+
+    pub(super) fn count(&self, kind: EntityIndex) -> usize {
+        self.index[kind].len()
+    }
+
+    pub(super) fn count_all(&self) -> usize {
+        self.open
+    }
+
+    /// For each kind, the open entity that was opened first.
+    pub(super) fn oldest(&self) -> Vec<Option<EntityId>> {
+        let mut oldest = vec![(f64::INFINITY, None); self.index.len()];
+        for (id, (&kind, &opened)) in self.kinds.iter().zip(&self.opened).enumerate() {
+            if kind != FREE && opened < oldest[kind as usize].0 {
+                oldest[kind as usize] = (opened, Some(id as EntityId));
+            }
+        }
+        oldest.into_iter().map(|(_, id)| id).collect()
+    }
+
+    pub(super) fn find(&self, kind: EntityIndex, key: &[u8]) -> Option<EntityId> {
+        self.find_hashed(kind, key, self.hash(key))
+    }
+
+    /// Hashes a key for [`Self::find_hashed`] and [`Self::open`].
+    pub(super) fn hash(&self, key: &[u8]) -> u64 {
+        self.hasher.hash_one(key)
+    }
+
+    pub(super) fn find_hashed(&self, kind: EntityIndex, key: &[u8], hash: u64) -> Option<EntityId> {
+        self.index[kind].find(hash, |&id| self.entities[id as usize].key() == key).copied()
+    }
+
+    pub(super) fn get(&self, id: EntityId) -> &Entity {
+        &self.entities[id as usize]
+    }
+
+    pub(super) fn get_mut(&mut self, id: EntityId) -> &mut Entity {
+        &mut self.entities[id as usize]
+    }
+
+    pub(super) fn is_open(&self, id: EntityId) -> bool {
+        self.kinds.get(id as usize).is_some_and(|&kind| kind != FREE)
+    }
+
+    pub(super) fn kind(&self, id: EntityId) -> EntityIndex {
+        self.kinds[id as usize] as EntityIndex
+    }
+
+    pub(super) fn opened(&self, id: EntityId) -> f64 {
+        self.opened[id as usize]
+    }
+
+    pub(super) fn owner(&self, id: EntityId) -> EntityOwner {
+        self.owners[id as usize]
+    }
+
+    pub(super) fn parent(&self, id: EntityId, index: usize) -> EntityId {
+        self.entities[id as usize].parents[index].parent
+    }
+
+    pub(super) fn parents(&self, id: EntityId) -> impl Iterator<Item = EntityId> {
+        self.entities[id as usize].parents.iter().map(|link| link.parent)
+    }
+
+    /// Opens an entity. Its key must not be open, its parents must be.
+    pub(super) fn open(
+        &mut self,
+        kind: EntityIndex,
+        text: &[u8],
+        key: Key,
+        parents: &[EntityId],
+        opened: f64,
+        owner: EntityOwner,
+    ) -> EntityId {
+        let id = self.free.pop().unwrap_or(self.entities.len() as EntityId);
+        let entity = Entity { text: text.into(), key_bytes: key.bytes as u32, ..Entity::default() };
+        if id as usize == self.entities.len() {
+            self.entities.push(entity);
+            self.kinds.push(kind as u16);
+            self.opened.push(opened);
+            self.owners.push(owner);
+        } else {
+            self.entities[id as usize] = entity;
+            self.kinds[id as usize] = kind as u16;
+            self.opened[id as usize] = opened;
+            self.owners[id as usize] = owner;
+        }
+        self.insert(kind, id, key.hash);
+        if !parents.is_empty() {
+            self.link(id, parents);
+        }
+        id
+    }
+
+    /// Adds an entity to the index of its kind.
+    fn insert(&mut self, kind: EntityIndex, id: EntityId, hash: u64) {
+        let (hasher, entities) = (&self.hasher, &self.entities);
+        let rehash = |id: &EntityId| hasher.hash_one(entities[*id as usize].key());
+        self.index[kind].insert_unique(hash, id, rehash);
+        self.open += 1;
+    }
+
+    /// Sets the parents of an entity.
+    pub(super) fn link(&mut self, id: EntityId, parents: &[EntityId]) {
+        let mut links = SmallVec::with_capacity(parents.len());
+        for &parent in parents {
+            let siblings = &mut self.entities[parent as usize].extra_mut().children;
+            links.push(Link { parent, position: siblings.len() as u32 });
+            siblings.push(id);
+        }
+        self.entities[id as usize].parents = links;
+    }
+
+    /// All open entities in the order of their ids.
+    pub(super) fn all(&self) -> impl Iterator<Item = EntityId> {
+        (0..self.entities.len() as EntityId).filter(|&id| self.is_open(id))
+    }
+
+    /// An entity and all its descendants, children before their parents.
+    pub(super) fn with_descendants(&self, id: EntityId) -> Vec<EntityId> {
+        let mut found = vec![id];
+        let mut next = 0;
+        let mut seen = HashSet::from([id]);
+        while next < found.len() {
+            let children = &self.entities[found[next] as usize].extra().children;
+            found.extend(children.iter().filter(|child| seen.insert(**child)));
+            next += 1;
+        }
+        // A child of two parents may have been found before its other parent: the depth of its kind decides.
+        found.sort_by_key(|&id| std::cmp::Reverse(self.depths[self.kind(id)]));
+        found
+    }
+
+    pub(super) fn has_children(&self, id: EntityId) -> bool {
+        !self.entities[id as usize].extra().children.is_empty()
+    }
+
+    /// Closes one entity that has no children. The caller updates the series of the returned entity.
+    pub(super) fn close(&mut self, id: EntityId) -> Entity {
+        let entity = std::mem::take(&mut self.entities[id as usize]);
+        let kind = self.kinds[id as usize] as usize;
+        let hash = self.hasher.hash_one(entity.key());
+        if let Ok(found) = self.index[kind].find_entry(hash, |&other| other == id) {
+            found.remove();
+            self.open -= 1;
+        }
+        for link in &entity.parents {
+            self.unlink(*link);
+        }
+        for series in &entity.extra().owned {
+            self.owned_series.remove(&(id, *series));
+        }
+        self.kinds[id as usize] = FREE;
+        self.opened[id as usize] = f64::INFINITY;
+        self.owners[id as usize] = UNOWNED;
+        self.closed.push(id);
+        entity
+    }
+
+    /// Frees the ids of the entities that the event has closed.
+    pub(super) fn release(&mut self) {
+        self.free.append(&mut self.closed);
+    }
+
+    fn unlink(&mut self, link: Link) {
+        let siblings = &mut self.entities[link.parent as usize].extra_mut().children;
+        siblings.swap_remove(link.position as usize);
+        // The last child has moved to the free position.
+        if let Some(&moved) = siblings.get(link.position as usize) {
+            for other in &mut self.entities[moved as usize].parents {
+                if other.parent == link.parent {
+                    other.position = link.position;
+                }
+            }
+        }
+    }
+
+    /// Makes the entities of these owners unowned.
+    pub(super) fn clear_owners(&mut self, owners: &[EntityOwner]) {
+        self.owners.iter_mut().filter(|owner| owners.contains(owner)).for_each(|owner| *owner = UNOWNED);
+    }
+
+    /// Replaces the text of an entity. Its key stays the same.
+    pub(super) fn set_text(&mut self, id: EntityId, text: &[u8]) {
+        self.entities[id as usize].text = text.into();
+    }
+
+    /// The kinds and keys of the open entities that match, children before their parents. The order does not
+    /// depend on ids, so that a restored state abandons entities in the same order.
+    pub(super) fn children_first(&self, matches: impl Fn(EntityId) -> bool) -> Vec<(EntityIndex, Box<[u8]>)> {
+        let matching = self.all().filter(|&id| matches(id));
+        let mut found: Vec<(Reverse<usize>, EntityIndex, Box<[u8]>)> = matching
+            .map(|id| (Reverse(self.depths[self.kind(id)]), self.kind(id), self.get(id).key().into()))
+            .collect();
+        found.sort();
+        found.into_iter().map(|(_, kind, key)| (kind, key)).collect()
+    }
+
+    /// Closes all entities without touching their series.
+    pub(super) fn clear(&mut self) {
+        *self = Entities::new(std::mem::take(&mut self.depths), self.hasher.clone());
+    }
+
+    pub(super) fn ids(&self, kind: EntityIndex) -> Vec<EntityId> {
+        self.index[kind].iter().copied().collect()
+    }
+}
