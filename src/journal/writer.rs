@@ -529,11 +529,11 @@ impl Writer {
             // The snapshotter may be at it just now: it is done once more before anything is confirmed.
             segment.dirty.store(true, Ordering::Release);
         }
-        if sync == Sync::Always || former == Sync::Never {
-            if let Err(error) = self.force_all() {
-                let input = self.failed(&error, Input::SyncFailed);
-                self.take(input);
-            }
+        if (sync == Sync::Always || former == Sync::Never)
+            && let Err(error) = self.force_all()
+        {
+            let input = self.failed(&error, Input::SyncFailed);
+            self.take(input);
         }
     }
 
