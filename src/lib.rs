@@ -15,12 +15,12 @@
 //! directory scans and reverse DNS have threads of their own, and talk to it through its mailbox. There is no
 //! lock on an event's way.
 //!
-//! # The arrows
+//! # The layers
 //!
-//! The modules below stand in layers, the highest first. A module uses only modules that stand below it; a
-//! test reads the sources and fails when an arrow turns back. Two consequences are worth knowing:
+//! The modules below stand in layers, the highest first. A module uses only modules that stand below it;
+//! `tests/layers.rs` reads the sources and fails where that is not so. Two consequences are worth knowing:
 //!
-//! - `format` holds every type that is written to disk and knows none of the types that work with them. Those that work
+//! - `format` holds every type that is written to disk and knows none of the types that work with the data. Those
 //!   convert themselves: `series`, `engine` and `state` each have a `persist`.
 //! - `engine`, `series`, `catalog` and `protocol` hold no sockets, files or threads and ask for no time: the same lines with
 //!   the same times make the same state, in the feed, in a replay of the journal, and in a test.

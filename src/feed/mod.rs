@@ -73,8 +73,9 @@ pub(crate) struct Feed {
     wanted_names: Sender<IpAddr>,
     liveness: Liveness,
     connections_allowed: usize,
-    /// The mailbox alone, for when lines gather or the journal is waited for.
-    urgent: Epoll,
+    /// A poll set with the mailbox only, for the time in which producers are not read: lines gather, a scrape
+    /// waits for the journal, or the disk is behind.
+    mailbox_poll: Epoll,
     producers: Producers,
     store: Store,
     /// `[events] expect`.
@@ -84,7 +85,7 @@ pub(crate) struct Feed {
     scans: Scans,
     rates: LineRates,
     coalescing: Coalescing,
-    /// Lines gather until then.
+    /// Lines gather until then: the next round polls the mailbox only.
     gather_until: Option<Instant>,
     started: Instant,
     /// The size of the latest exposition, and some more.
@@ -110,8 +111,8 @@ impl Feed {
     ) -> io::Result<Self> {
         let FeedParts { socket, control, metrics, wanted_names, liveness, connections_max } = parts;
         let producers = Producers::new(socket, metrics)?;
-        let urgent = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
-        for set in [&producers.epoll, &urgent] {
+        let mailbox_poll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        for set in [&producers.epoll, &mailbox_poll] {
             set.add(control.wake.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, WAKE))?;
         }
         let now = Instant::now();
@@ -120,7 +121,7 @@ impl Feed {
             wanted_names,
             liveness,
             connections_allowed: connections_max,
-            urgent,
+            mailbox_poll,
             producers,
             store: Store::new(state, journal),
             expect: Vec::new(),
@@ -135,7 +136,7 @@ impl Feed {
         feed.store.note_boot();
         feed.reload(reload);
         feed.rates = LineRates::new(status::lines(&feed.store.state.engine), now);
-        feed.producers.wait_for_all_sessions(&feed.store);
+        feed.producers.begin_graces(&feed.store);
         Ok(feed)
     }
 
@@ -163,7 +164,8 @@ impl Feed {
         self.gather_until =
             self.coalescing.delay(self.producers.take_read_bytes(), now).map(|delay| now + delay);
         let round = if is_woken { self.answer()? } else { Round::Continue };
-        // Behind the mailbox: a wake-up that was taken there stands for what is durable by now.
+        // After the mailbox, because `answer` has consumed the journal's wake-up: whatever is durable by now is
+        // acknowledged in this round.
         self.upkeep(now);
         Ok(round)
     }
@@ -184,7 +186,7 @@ impl Feed {
     /// A round in which only the mailbox is polled.
     fn round_of_mailbox(&mut self, timeout: Duration) -> io::Result<Round> {
         let timeout = EpollTimeout::try_from(timeout).unwrap_or(EpollTimeout::ZERO);
-        let is_woken = wait(&self.urgent, &mut [EpollEvent::empty()], timeout)? > 0;
+        let is_woken = wait(&self.mailbox_poll, &mut [EpollEvent::empty()], timeout)? > 0;
         if !is_woken && self.scrapes.is_empty() {
             self.gather_until = None;
             self.settle();
@@ -215,7 +217,7 @@ impl Feed {
             match event.data() {
                 LISTENER => self.producers.accept(),
                 WAKE => is_woken = true,
-                // They are reported again.
+                // The poll set reports them again.
                 _ if self.store.is_congested(Instant::now()) => {}
                 slot => {
                     self.producers.turn(&mut self.store, slot as usize, event.events());
@@ -236,7 +238,6 @@ impl Feed {
         if self.store.adopt_recovered() {
             self.producers.end_sessions(&mut self.store);
         }
-        self.store.is_written(now);
         self.store.snapshot_if_wanted();
         self.settle();
         self.store.hand_over_if_due(now);
@@ -368,7 +369,7 @@ impl Feed {
         let until_durable = until.min(Instant::now() + limits::STOP_ACK_MAX);
         while self.producers.are_awaiting() && !self.store.is_durable() && Instant::now() < until_durable {
             let timeout = EpollTimeout::try_from(limits::SCRAPE_POLL).unwrap_or(EpollTimeout::ZERO);
-            let _ = wait(&self.urgent, &mut [EpollEvent::empty()], timeout);
+            let _ = wait(&self.mailbox_poll, &mut [EpollEvent::empty()], timeout);
             let _ = self.control.wake.read();
         }
         self.gather_until = None;

@@ -373,8 +373,8 @@ impl Producers {
         store.disconnect(id);
     }
 
-    /// Every session has its grace from now on.
-    pub(super) fn wait_for_all_sessions(&mut self, store: &Store) {
+    /// No session is connected; the grace of each begins now.
+    pub(super) fn begin_graces(&mut self, store: &Store) {
         self.expiry = Expiry::default();
         for (id, _) in store.state.sessions.iter() {
             self.expiry.disconnect(id, self.limits.grace, Instant::now());
@@ -391,7 +391,7 @@ impl Producers {
         }
         self.awaiting.clear();
         self.paused.clear();
-        self.wait_for_all_sessions(store);
+        self.begin_graces(store);
     }
 
     /// Gives acknowledgements to the sessions that wait for the journal, as far as it has come.
@@ -405,7 +405,7 @@ impl Producers {
             store.confirm();
             return;
         }
-        // Asked first: what becomes durable behind this ends in a wake-up.
+        // Asked before looking: whatever becomes durable after this wakes the loop.
         store.await_durable();
         for slot in std::mem::take(&mut self.awaiting) {
             if let Some(session) = self.connections.get_mut(slot).and_then(Connection::session) {

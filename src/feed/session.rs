@@ -14,8 +14,10 @@
 //! | any but Ended | send failed | the same; Closing, Flushing: Ended | Closing, Flushing: disconnect, close |
 //! | any but Ended | hung up | Ended | forget where it has said bye and has read that all is durable, else disconnect; close |
 //!
-//! Nothing is acknowledged before the journal says that it is durable. An acknowledgement covers all lines
-//! before it, so one that has to wait for a producer that does not read is made up for by the next.
+//! Nothing is acknowledged before the journal says that it is durable, which means as durable as `[state] sync`
+//! asks for: forced to the disk with `always`, else written. `producers` passes on what `Journal::durable` says,
+//! and `Writer::confirm` finds it out. An acknowledgement covers all earlier lines: if a producer does not read,
+//! a later one replaces those that it has missed.
 
 use std::sync::Arc;
 

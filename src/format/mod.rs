@@ -4,9 +4,10 @@
 //! `engine` and `state` in their `persist`. Which files there are, and when they are written, is decided by
 //! `journal`.
 //!
-//! To change the format: copy `v1.rs` to `v2.rs` and change the copy, raise [`VERSION`], convert what `v1`
-//! reads in `state::persist`, and store an example of the new version among the tests
-//! (`UPDATE_STORED_STATE=1 cargo test --test stored_state`). `v1.rs` and its example never change.
+//! To change the format: copy `v1.rs` to `v2.rs` and change the copy, raise [`VERSION`], write the new version in
+//! `state::record` and in each `persist`, let `journal::recover` read each file by the version of its first line,
+//! and store an example among the tests (`UPDATE_STORED_STATE=1 cargo test --test stored_state`). `v1.rs` and its
+//! example never change.
 
 pub(crate) mod frame;
 pub(crate) mod v1;

@@ -209,7 +209,9 @@ impl Journal {
                 "the disk of the state does not answer: going on in memory, without acknowledgements"
             );
         } else {
-            self.in_flight.push_back((lsn, Instant::now()));
+            let now = Instant::now();
+            self.silence(now);
+            self.in_flight.push_back((lsn, now));
             self.send(Order::Block { frames, lsn });
         }
     }

@@ -1,6 +1,7 @@
 //! Reads the newest good snapshot and the journals after it.
 //!
-//! A torn tail is cut off. A damaged file is set aside, and what stands before the damage counts. A journal that
+//! A torn tail, without a good frame behind it, is cut off, and the next journal goes on from there. A damaged file
+//! is set aside (renamed to `….damaged`), and what stands before the damage counts. A journal that
 //! follows something that is not there is passed over: its lines were never acknowledged. Two things are errors: a
 //! file that cannot be read for now, for lack of permission or descriptors, and one that a later version wrote; then
 //! nothing is touched.
@@ -28,15 +29,15 @@ pub(super) struct Recovered {
     pub(super) found: bool,
     /// The first number that no file has.
     pub(super) generation: u64,
-    /// What the next journal goes on from; `None`: only from a snapshot that is still to be taken.
-    pub(super) after: Option<Follows>,
+    /// What the next journal follows; `None`: only from a snapshot that is still to be taken.
+    pub(super) follows: Option<Follows>,
     /// Bytes and number of the journals that were read.
     pub(super) journal_bytes: u64,
     pub(super) journals: usize,
     /// When the snapshot was taken, Unix seconds; 0: there is none.
     pub(super) snapshot_at: f64,
-    /// Files to be set aside once a snapshot has replaced what was good in them.
-    pub(super) aside: Vec<PathBuf>,
+    /// Files to be renamed to `….damaged` once a snapshot has replaced what was good in them.
+    pub(super) quarantine: Vec<PathBuf>,
 }
 
 /// Reads what the directory holds. `fallback` are the catalogs of this run.
@@ -53,7 +54,7 @@ pub(super) fn recover(
     let mut recovered = Recovered {
         state: State::new(fallback.clone()),
         generation: listing.newest() + 1,
-        after: Some(Follows::Nothing),
+        follows: Some(Follows::Nothing),
         ..Recovered::default()
     };
     let mut base = None;
@@ -141,7 +142,7 @@ impl Recovered {
                 }
                 Ok(Replayed::Elsewhere) => {
                     log::warn!("{}: goes on from what is not there; passed over", path.display());
-                    self.aside.push(path);
+                    self.quarantine.push(path);
                     break;
                 }
                 Err(Fault::Unreadable(error)) => return Err(error),
@@ -149,7 +150,7 @@ impl Recovered {
                     let aside = files::marked(&path, ".damaged");
                     let kept = format!("what stands before is taken, it will be kept as {}", aside.display());
                     log::error!("{}: damaged: {error}; {kept}", path.display());
-                    self.aside.push(path);
+                    self.quarantine.push(path);
                     break;
                 }
             };
@@ -157,16 +158,16 @@ impl Recovered {
             self.journals += 1;
             self.journal_bytes += good;
         }
-        self.aside.extend(rest.map(|generation| files::journal(directory, generation)));
+        self.quarantine.extend(rest.map(|generation| files::journal(directory, generation)));
         match (before, base) {
-            _ if !self.aside.is_empty() => self.after = None,
+            _ if !self.quarantine.is_empty() => self.follows = None,
             (Some((generation, bytes)), _) => {
                 self.generation = generation + 1;
-                self.after = Some(Follows::Journal(bytes));
+                self.follows = Some(Follows::Journal(bytes));
             }
             (None, Some(base)) => {
                 self.generation = base;
-                self.after = Some(Follows::Snapshot);
+                self.follows = Some(Follows::Snapshot);
             }
             (None, None) => {}
         }
@@ -180,7 +181,7 @@ impl Recovered {
         goes_on: impl Fn(&Follows) -> bool,
     ) -> Result<Replayed, Fault> {
         let mut file = open(path, "journal")?;
-        let read = format::first_line("journal").len() as u64;
+        let read = file.as_mut().map_or(Ok(0), Seek::stream_position)?;
         let Some(file) = &mut file else {
             // Not even its first line was written to its end.
             return Ok(Replayed::Torn(0));

@@ -302,15 +302,15 @@ impl Writer {
             // A former process may have left it to the system, and what follows is built on it.
             self.force_all()?;
         }
-        let Recovered { state, found, generation, after, journal_bytes, journals, snapshot_at, aside } =
+        let Recovered { state, found, generation, follows, journal_bytes, journals, snapshot_at, quarantine } =
             recovered;
         self.was_read = true;
         self.generation = generation;
-        self.quarantine = aside;
+        self.quarantine = quarantine;
         (self.closed_bytes, self.closed) = (journal_bytes, journals);
         self.ends.progress.figures.snapshot_at.store(snapshot_at.to_bits(), Ordering::Relaxed);
         self.recovered = Some(state);
-        self.follows = after;
+        self.follows = follows;
         Ok(found)
     }
 
