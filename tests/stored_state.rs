@@ -13,8 +13,12 @@ use std::process::Command;
 use support::session::Session;
 use support::{Exporter, binary, wait_for_exit};
 
-/// The version that this program writes, as in `format::VERSION`.
-const VERSION: &str = "v1";
+/// The version that this program writes.
+fn version() -> String {
+    let source = include_str!("../src/format/mod.rs");
+    let number = source.split_once("const VERSION: u32 = ").and_then(|(_, rest)| rest.split(';').next());
+    format!("v{}", number.unwrap())
+}
 
 const CONFIG: &str = "[events]\ngrace = 1h\n[systems]\ncatalog_directory = {directory}/catalogs\n\
     [state]\ndirectory = {directory}/state\n[limits]\nseries_per_metric = 8\n\
@@ -143,11 +147,11 @@ fn make(directory: &Path) {
 
 #[test]
 fn every_stored_state_is_read() {
-    let present = stored().join(VERSION);
+    let present = stored().join(version());
     if support::switches::updates_stored_state() && !present.exists() {
         make(&present);
     }
-    assert!(present.exists(), "there is no example of {VERSION}; UPDATE_STORED_STATE=1 makes it");
+    assert!(present.exists(), "there is no example of {}; UPDATE_STORED_STATE=1 makes it", version());
     for entry in fs::read_dir(stored()).unwrap() {
         let version = entry.unwrap().path();
         let expected = fs::read_to_string(version.join("metrics")).unwrap();

@@ -7,9 +7,9 @@
 //! | Greeting | applied | Greeting | – |
 //! | Greeting | durable | Open | acknowledge the position of the hello, then all that is durable |
 //! | Open | applied | Open | – |
-//! | Open | durable | Open | acknowledge, unless earlier replies are still unread |
+//! | Open | durable | Open | acknowledge what is durable, once the socket has taken all earlier replies |
 //! | Greeting, Open | bye | Closing | – |
-//! | Closing | durable | Flushing | acknowledge the last line, even where that has been done |
+//! | Closing | durable | Flushing, once all lines are | acknowledge; the last line even where that has been done |
 //! | Flushing | sent | Ended | forget the session, close the connection |
 //! | any but Ended | send failed | the same; Closing, Flushing: Ended | Closing, Flushing: disconnect, close |
 //! | any but Ended | hung up | Ended | forget where it has said bye and has read that all is durable, else disconnect; close |

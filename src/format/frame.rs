@@ -30,9 +30,10 @@ pub(crate) enum Next<'a> {
     Payload(&'a [u8]),
     /// The end of the file, right behind a good frame.
     End,
-    /// The file was cut off within its last frame.
+    /// What stands here is no frame, and no good frame stands behind it: the file was cut off within its last
+    /// frame, or that frame is damaged.
     Torn,
-    /// There are good frames behind what is no frame.
+    /// What stands here is no frame, but good frames stand behind it.
     Damaged,
 }
 

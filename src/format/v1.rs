@@ -19,7 +19,7 @@
 //! | snapshot | [`SnapshotStart`] | the image, cut into pieces of any length |
 //!
 //! `snapshot.N` is the state before the first record of `journal.N`. `journal.N+1` goes on where `journal.N`
-//! ends.
+//! ends, unless it follows its snapshot alone ([`Follows`]).
 //!
 //! # The image
 //!
@@ -99,7 +99,7 @@ pub(crate) enum Record<'a> {
         #[serde(with = "serde_bytes")]
         lines: &'a [u8],
     },
-    /// A line that was rejected before it was whole.
+    /// A line that was rejected before it reached the engine: too long, torn, or a hello that cannot be taken.
     Rejected {
         #[serde(borrow)]
         position: Option<Position<'a>>,
@@ -296,7 +296,7 @@ pub(crate) struct Series<'a> {
 /// A running total that its source tells, of a metric without an owner.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Total<'a> {
-    /// As in [`Series::labels`], before any transform.
+    /// The values of the labels before any transform, each with a byte 0xff behind it.
     #[serde(borrow, with = "serde_bytes")]
     pub(crate) labels: &'a [u8],
     /// What the source told last.
@@ -340,8 +340,8 @@ pub(crate) struct SeriesRef {
 pub(crate) struct OwnedTotal<'a> {
     /// The number of its metric.
     pub(crate) metric: u32,
-    /// The labels that the catalog fixes, as in [`Series::labels`]; an entity may have several totals of a
-    /// metric.
+    /// The labels that the catalog fixes, sorted by name, as `a="x",b="y"` without escapes; an entity may have
+    /// several totals of a metric.
     pub(crate) fixed: &'a str,
     pub(crate) last: f64,
 }

@@ -3,30 +3,33 @@
 //!
 //! | state | input | next state | actions |
 //! |---|---|---|---|
-//! | `Detached` | tick, when a retry is due | `Detached` | attach |
+//! | `Detached` | tick, unless a retry is still to come | `Detached` | attach |
 //! | `Detached` | attached, state was found | `Offered` | offer it to the feed |
 //! | `Detached` | attached, nothing was found | `Behind` | request an image |
-//! | `Offered` | adopted, its journals are whole | `Offered` | begin the journal that goes on from them |
-//! | `Offered` | adopted, a journal is damaged | `Behind` | request an image |
-//! | `Offered` | begun / failed | `Appending` / `Behind` | – / close |
+//! | `Detached` | failed to attach | `Detached` | retry later |
+//! | `Offered` | adopted, its journals are whole | `Offered` | begin the journal that follows them |
+//! | `Offered` | adopted, a journal was set aside | `Behind` | request an image |
+//! | `Offered` | begun / failed to begin | `Appending` / `Behind` | – / retry later |
 //! | `Appending` | block | `Appending` | write |
 //! | `Appending` | tick, when a snapshot or a retry is due | `Appending` | request an image |
 //! | `Appending` | image | `Appending` | begin the next journal and save |
 //! | `Appending` | begun / failed to begin | `Appending` | – / retry later |
-//! | `Appending` | write or sync failed, gap | `Behind` | close |
+//! | `Appending` | write or sync failed, gap | `Behind` | close, retry later |
 //! | `Appending` | saved / failed to save | `Appending` | – / retry later |
-//! | `Behind` | tick, when a retry is due and no snapshot is being saved | `Behind` | attach |
-//! | `Behind` | attached | `Behind` | request an image |
+//! | `Behind` | tick, unless a retry is still to come | `Behind` | attach |
+//! | `Behind` | attached / failed to attach | `Behind` | request an image / retry later |
 //! | `Behind` | image | `Behind` | begin a journal that follows its snapshot alone, and save |
 //! | `Behind` | begun / failed to begin | `CatchingUp` / `Behind` | – / retry later |
 //! | `CatchingUp` | block | `CatchingUp` | write |
-//! | `CatchingUp` | write or sync failed, gap | `Behind` | discard |
+//! | `CatchingUp` | write or sync failed, gap | `Behind` | discard, retry later |
 //! | `CatchingUp` | saved that snapshot | `Appending` | announce |
-//! | `CatchingUp` | failed to save it | `Behind` | discard |
+//! | `CatchingUp` | failed to save it | `Behind` | discard, retry later |
 //! | any but `Detached` and `Offered` | last image | the same | save without a new journal |
 //!
-//! In `Detached`, `Offered` and `Behind` blocks are dropped: memory is ahead of the disk. Whatever stands in
-//! no row changes nothing.
+//! A start begins in `Offered` where the directory can be read, be it empty, else in `Detached`. One snapshot is under
+//! way at a time: while one is asked for or being saved, a tick asks for no other, and an image that comes all the same
+//! is dropped. In `Detached`, `Offered` and `Behind` blocks are dropped: memory is ahead of the disk. Every other input
+//! leaves the state as it is.
 
 use std::time::{Duration, Instant};
 
@@ -185,7 +188,7 @@ impl Machine {
             (Offered, Input::Begun { .. }) => self.go(Appending, Vec::new()),
             (Offered, Input::BeginFailed) => {
                 self.state = Behind;
-                self.later(now, vec![Action::Close])
+                self.later(now, Vec::new())
             }
 
             (Appending | CatchingUp { .. }, Input::Block(block)) => vec![Action::Write(block)],

@@ -41,8 +41,7 @@ use crate::state::record::Record;
 use disk::Disk;
 use machine::Image;
 
-/// A position in the sequence of all records that this process has appended: how many came before and with
-/// it.
+/// The number of a record, from 1, among all that this process has appended.
 pub(crate) type Lsn = u64;
 
 /// What the feed hands to the writer.
@@ -54,11 +53,11 @@ enum Order {
     },
     /// Sessions wait for an acknowledgement of what was handed over.
     Confirm,
-    /// Records up to this one were dropped, since the queue was full.
+    /// The records from the last block to this one were dropped, since the queue was full.
     Gap {
         lsn: Lsn,
     },
-    /// The state behind the record of this LSN; `last`: at a clean stop.
+    /// The state after the record of this LSN; `last`: at a clean stop.
     Image {
         image: Image,
         lsn: Lsn,

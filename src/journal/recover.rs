@@ -2,9 +2,9 @@
 //!
 //! A torn tail, without a good frame behind it, is cut off, and the next journal goes on from there. A damaged file
 //! is set aside (renamed to `….damaged`), and what stands before the damage counts. A journal that
-//! follows something that is not there is passed over: its lines were never acknowledged. Two things are errors: a
-//! file that cannot be read for now, for lack of permission or descriptors, and one that a later version wrote; then
-//! nothing is touched.
+//! follows something that is not there is passed over and set aside. Two things are errors: a
+//! file that cannot be read for now, for lack of permission or descriptors, and one that a later version wrote, which
+//! is found before anything is touched.
 
 use std::fs::File;
 use std::io::{self, BufReader, Seek, SeekFrom};

@@ -96,7 +96,7 @@ impl Snapshotter {
         let mut result = unsynced.file.sync();
         if result.is_ok() && *named != Some(generation) {
             result = self.disk.sync_directory(&self.directory);
-            *named = Some(generation);
+            *named = result.is_ok().then_some(generation);
         }
         result.err().map(|error| Done::SyncFailed { error })
     }

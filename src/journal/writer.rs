@@ -66,6 +66,8 @@ pub(crate) struct Writer {
     durable: Lsn,
     /// Somebody waits for what was written to become durable.
     confirms: bool,
+    /// A failure is in the log, and state is not durable again since.
+    is_failing: bool,
 }
 
 /// The journal that is appended to.
@@ -110,6 +112,7 @@ impl Writer {
             handled: 0,
             durable: 0,
             confirms: false,
+            is_failing: false,
         };
         match writer.attach() {
             Ok(_) => {
@@ -214,6 +217,7 @@ impl Writer {
                 self.take(result);
             }
         }
+        self.is_failing &= !self.machine.is_durable();
     }
 
     /// Does something; what came of it may be an input.
@@ -282,12 +286,13 @@ impl Writer {
     fn count_error(&mut self, error: &io::Error) {
         self.ends.progress.figures.errors.fetch_add(1, Ordering::Relaxed);
         let directory = self.directory.display();
-        if self.machine.is_durable() || self.machine.retry_at().is_none() {
-            log::error!(
-                "{directory}: state cannot be written: {error}; going on in memory, sessions wait for their acknowledgements"
-            );
-        } else {
+        if std::mem::replace(&mut self.is_failing, true) {
             log::debug!("{directory}: state still cannot be written: {error}");
+        } else {
+            log::error!(
+                "{directory}: state cannot be written: {error}; going on in memory, sessions wait for their \
+                 acknowledgements"
+            );
         }
     }
 
