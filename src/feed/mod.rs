@@ -212,13 +212,13 @@ impl Feed {
     fn poll_all(&mut self, timeout: EpollTimeout) -> io::Result<(usize, bool)> {
         let mut events = [EpollEvent::empty(); limits::POLL_EVENTS_MAX];
         let count = wait(&self.producers.epoll, &mut events, timeout)?;
-        let mut is_woken = false;
+        let (now, mut is_woken) = (Instant::now(), false);
         for event in &events[..count] {
             match event.data() {
                 LISTENER => self.producers.accept(),
                 WAKE => is_woken = true,
                 // The poll set reports them again.
-                _ if self.store.is_congested(Instant::now()) => {}
+                _ if self.store.is_congested(now) => {}
                 slot => {
                     self.producers.turn(&mut self.store, slot as usize, event.events());
                 }

@@ -189,20 +189,20 @@ impl Producers {
         at: f64,
     ) -> Result<&'a [u8], Refused> {
         let Some(connection) = self.connections.get_mut(slot) else { return Err(Refused) };
-        let lines = || block.split_inclusive(|&byte| byte == b'\n');
-        let (Protocol::Undecided, Some(first)) =
-            (&connection.protocol, lines().position(|line| !state::is_blank(line)))
-        else {
-            return Ok(block);
-        };
+        let Protocol::Undecided = connection.protocol else { return Ok(block) };
+        let mut rest = block;
+        let mut lines = block.split_inclusive(|&byte| byte == b'\n');
+        let first = lines.find(|line| {
+            rest = &rest[line.len()..];
+            !state::is_blank(line)
+        });
+        let Some(line) = first else { return Ok(block) };
         connection.protocol = Protocol::Plain;
-        let before: usize = lines().take(first).map(<[u8]>::len).sum();
-        let line = lines().nth(first).unwrap_or_default();
         match read_hello(line, self.limits.line_max) {
             None => Ok(block),
             Some(Ok(hello)) => {
                 self.begin_session(store, slot, &hello, at);
-                Ok(&block[before + line.len()..])
+                Ok(rest)
             }
             Some(Err(rejection)) => {
                 store.reject(None, &rejection, line);

@@ -49,12 +49,22 @@ impl Listing {
         self.snapshots.iter().chain(&self.journals).max().copied().unwrap_or(0)
     }
 
+    /// All snapshots and then all journals, each in rising order.
+    pub(super) fn files(&self, directory: &Path) -> impl Iterator<Item = ListedFile> {
+        let snapshots = self.snapshots.iter().map(|&generation| {
+            let path = snapshot(directory, generation);
+            ListedFile { kind: "snapshot", generation, path }
+        });
+        let journals = self.journals.iter().map(|&generation| {
+            let path = journal(directory, generation);
+            ListedFile { kind: "journal", generation, path }
+        });
+        snapshots.chain(journals)
+    }
+
     /// The error where a later version of the format wrote one of the files.
     pub(super) fn refuse_newer(&self, directory: &Path) -> Result<(), Unrecoverable> {
-        let snapshots =
-            self.snapshots.iter().map(|&generation| ("snapshot", snapshot(directory, generation)));
-        let journals = self.journals.iter().map(|&generation| ("journal", journal(directory, generation)));
-        for (kind, path) in snapshots.chain(journals) {
+        for ListedFile { kind, path, .. } in self.files(directory) {
             // What cannot be read is dealt with where it is needed.
             let Ok(mut file) = File::open(&path) else { continue };
             if let Ok(FirstLine::Newer(version)) = first_line(&mut file, kind) {
@@ -69,6 +79,14 @@ impl Listing {
         }
         Ok(())
     }
+}
+
+/// A snapshot or a journal.
+pub(super) struct ListedFile {
+    /// As in the first line.
+    kind: &'static str,
+    pub(super) generation: u64,
+    pub(super) path: PathBuf,
 }
 
 /// What the beginning of a file of this kind says.
@@ -137,14 +155,17 @@ pub(crate) fn probe(directory: &Path) -> Result<(), Unusable> {
         return Err(Unusable::Fault(fault));
     }
     match File::open(directory.join("lock")).map(|file| Flock::lock(file, FlockArg::LockSharedNonblock)) {
-        Ok(Err((_, Errno::EWOULDBLOCK))) => Err(Unusable::Locked(format!(
-            "{}: another exporter uses this directory; give each its own ([state] directory)",
-            directory.display()
-        ))),
+        Ok(Err((_, Errno::EWOULDBLOCK))) => Err(Unusable::Locked(used_elsewhere(directory))),
         Ok(_) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => fail(format!("its lock cannot be opened: {error}")),
     }
+}
+
+/// The fault of a directory that another exporter has locked.
+pub(super) fn used_elsewhere(directory: &Path) -> String {
+    let directory = directory.display();
+    format!("{directory}: another exporter uses this directory; give each its own ([state] directory)")
 }
 
 /// Why a directory cannot keep state.

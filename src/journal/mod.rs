@@ -355,7 +355,7 @@ impl Journal {
 
     /// Whether the disk holds all that memory does, but for what is on its way.
     pub(crate) fn is_durable(&mut self, now: Instant) -> bool {
-        let is_stalled = !self.in_flight.is_empty() && self.is_written(now) && !self.in_flight.is_empty();
+        let is_stalled = self.silence(now).is_some_and(|silence| silence >= limits::DISK_ANSWER_MAX);
         self.progress.figures.is_durable.load(Ordering::Acquire) && !self.has_gap && !is_stalled
     }
 }

@@ -149,12 +149,9 @@ impl Snapshotter {
     fn prune(&self) {
         let Ok(listing) = files::list(&self.directory) else { return };
         let [.., kept, _] = listing.snapshots.as_slice() else { return };
-        let old = |generation: &&u64| *generation < kept;
-        let snapshots = listing.snapshots.iter().filter(old).map(|g| files::snapshot(&self.directory, *g));
-        let journals = listing.journals.iter().filter(old).map(|g| files::journal(&self.directory, *g));
-        for path in snapshots.chain(journals) {
-            if let Err(error) = self.disk.remove(&path) {
-                log::warn!("{}: cannot be removed: {error}", path.display());
+        for old in listing.files(&self.directory).filter(|file| file.generation < *kept) {
+            if let Err(error) = self.disk.remove(&old.path) {
+                log::warn!("{}: cannot be removed: {error}", old.path.display());
             }
         }
     }

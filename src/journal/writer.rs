@@ -122,8 +122,7 @@ impl Writer {
             }
             Err(NotAttached::Never(error)) => return Err(error),
             Err(NotAttached::NotYet(error)) => {
-                writer.count_error(&error);
-                writer.take(Input::AttachFailed);
+                writer.fail(&error, Input::AttachFailed);
             }
         }
         let state = writer.recovered.take().unwrap_or_else(|| State::new(catalogs.clone()));
@@ -137,8 +136,7 @@ impl Writer {
             let due = self.machine.retry_at();
             let wait = due.map_or(limits::JOURNAL_TICK, |at| at.saturating_duration_since(Instant::now()));
             match self.next(wait.min(limits::JOURNAL_TICK)) {
-                Ok(()) => {}
-                Err(RecvTimeoutError::Timeout) => self.tick(),
+                Ok(()) | Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
             self.work();
@@ -190,8 +188,7 @@ impl Writer {
             }
             Order::Confirm => self.confirms = true,
             Order::Gap { lsn } => {
-                self.count_error(&io::Error::other("the disk did not answer in time"));
-                self.take(Input::Gap);
+                self.fail(&io::Error::other("the disk did not answer in time"), Input::Gap);
                 self.handled = lsn;
             }
             Order::Image { image, lsn, last: false } => {
@@ -270,13 +267,24 @@ impl Writer {
         }
     }
 
+    /// Counts a failure that nothing has asked for, and does what follows from it.
+    fn fail(&mut self, error: &io::Error, input: Input<'static>) {
+        let input = self.failed(error, input);
+        self.take(input);
+    }
+
+    /// Counts a failure, and returns the input that stands for it.
     fn failed(&mut self, error: &io::Error, input: Input<'static>) -> Input<'static> {
         self.count_error(error);
         input
     }
 
-    /// A snapshot failed, and the journals are whole: nothing is lost but time at the next start.
-    fn not_saved(&self, error: &io::Error, input: Input<'static>) -> Input<'static> {
+    /// The same where no snapshot can be written. As long as the journals are whole, nothing is lost but time at the
+    /// next start.
+    fn not_saved(&mut self, error: &io::Error, input: Input<'static>) -> Input<'static> {
+        if !self.machine.is_durable() {
+            return self.failed(error, input);
+        }
         self.ends.progress.figures.errors.fetch_add(1, Ordering::Relaxed);
         log::error!("{}: no snapshot can be written: {error}; retrying", self.directory.display());
         input
@@ -327,10 +335,7 @@ impl Writer {
         self.disk.make_directory(&self.directory)?;
         self.lock = Some(files::lock(&self.directory).map_err(|error| match error {
             Locked::Not(error) => NotAttached::NotYet(error),
-            Locked::Elsewhere => NotAttached::Never(format!(
-                "{}: another exporter uses this directory; give each its own ([state] directory)",
-                self.directory.display()
-            )),
+            Locked::Elsewhere => NotAttached::Never(files::used_elsewhere(&self.directory)),
         })?);
         // It may be another directory than before.
         let listing = files::list(&self.directory)?;
@@ -382,8 +387,7 @@ impl Writer {
                 self.save(generation, image);
                 Input::Begun { generation }
             }
-            Err(error) if self.machine.is_durable() => self.not_saved(&error, Input::BeginFailed),
-            Err(error) => self.failed(&error, Input::BeginFailed),
+            Err(error) => self.not_saved(&error, Input::BeginFailed),
         }
     }
 
@@ -433,8 +437,7 @@ impl Writer {
         self.seen_at = Instant::now();
         let Some(segment) = &self.segment else { return };
         if let Err(error) = std::fs::metadata(files::journal(&self.directory, segment.generation)) {
-            let input = self.failed(&error, Input::WriteFailed);
-            self.take(input);
+            self.fail(&error, Input::WriteFailed);
         }
     }
 
@@ -442,8 +445,7 @@ impl Writer {
         match done {
             // What was not forced there may be anywhere: only a snapshot of memory is good now.
             Done::SyncFailed { error } => {
-                let input = self.failed(&error, Input::SyncFailed);
-                self.take(input);
+                self.fail(&error, Input::SyncFailed);
             }
             Done::Saved { generation, taken_at, result: Ok(()) } => {
                 self.ends.progress.figures.snapshot_at.store(taken_at.to_bits(), Ordering::Relaxed);
@@ -453,10 +455,7 @@ impl Writer {
                 self.finish(generation);
             }
             Done::Saved { generation, result: Err(error), .. } => {
-                let input = Input::SaveFailed { generation };
-                let is_durable = self.machine.is_durable();
-                let input =
-                    if is_durable { self.not_saved(&error, input) } else { self.failed(&error, input) };
+                let input = self.not_saved(&error, Input::SaveFailed { generation });
                 self.take(input);
                 self.finish(generation);
             }
@@ -482,8 +481,7 @@ impl Writer {
     fn confirm(&mut self) {
         if self.sync == Sync::Always && std::mem::take(&mut self.confirms) {
             if let Err(error) = self.force() {
-                let input = self.failed(&error, Input::SyncFailed);
-                self.take(input);
+                self.fail(&error, Input::SyncFailed);
             }
         } else if self.sync == Sync::Always && self.is_dirty() {
             return;
@@ -499,12 +497,8 @@ impl Writer {
 
     /// Forces to the disk every file that a start would read, and their names.
     fn force_all(&self) -> io::Result<()> {
-        let listing = files::list(&self.directory)?;
-        let snapshots =
-            listing.snapshots.iter().map(|&generation| files::snapshot(&self.directory, generation));
-        let journals = listing.journals.iter().map(|&generation| files::journal(&self.directory, generation));
-        for path in snapshots.chain(journals) {
-            File::open(path)?.sync_all()?;
+        for file in files::list(&self.directory)?.files(&self.directory) {
+            File::open(file.path)?.sync_all()?;
         }
         self.disk.sync_directory(&self.directory)
     }
@@ -537,8 +531,7 @@ impl Writer {
         if (sync == Sync::Always || former == Sync::Never)
             && let Err(error) = self.force_all()
         {
-            let input = self.failed(&error, Input::SyncFailed);
-            self.take(input);
+            self.fail(&error, Input::SyncFailed);
         }
     }
 
