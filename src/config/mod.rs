@@ -63,7 +63,7 @@ pub(crate) struct Settings {
     /// `[state] directory`.
     pub(crate) state_directory: Option<PathBuf>,
     /// `[state] sync`.
-    pub(crate) sync: Sync,
+    pub(crate) sync: FsyncPolicy,
     /// `[startup] event`.
     pub(crate) startup: Vec<StartupEvent>,
     /// `[scan NAME]`.
@@ -89,7 +89,7 @@ impl Default for Privacy {
 
 /// `[state] sync`: when written data is synced to disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sync {
+pub(crate) enum FsyncPolicy {
     /// Before each acknowledgement.
     Always,
     /// At most every second.
@@ -98,15 +98,15 @@ pub(crate) enum Sync {
     Never,
 }
 
-impl Sync {
-    const ALL: [Sync; 3] = [Sync::Always, Sync::Interval, Sync::Never];
+impl FsyncPolicy {
+    const ALL: [FsyncPolicy; 3] = [FsyncPolicy::Always, FsyncPolicy::Interval, FsyncPolicy::Never];
 
     /// As the configuration writes it.
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Sync::Always => "always",
-            Sync::Interval => "interval",
-            Sync::Never => "never",
+            FsyncPolicy::Always => "always",
+            FsyncPolicy::Interval => "interval",
+            FsyncPolicy::Never => "never",
         }
     }
 }
@@ -170,7 +170,7 @@ impl Default for Settings {
             series_per_metric: 10_000,
             entities: 1_000_000,
             state_directory: None,
-            sync: Sync::Interval,
+            sync: FsyncPolicy::Interval,
             startup: Vec::new(),
             scans: Vec::new(),
         }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::{Networks, ScanSettings, Settings, StartupEvent, Sync, duration, parse_level};
+use super::{FsyncPolicy, Networks, ScanSettings, Settings, StartupEvent, duration, parse_level};
 use crate::config::ini::{self, Entry, InlineComments, Section};
 use crate::faults::{Faults, alternatives, put};
 use crate::limits;
@@ -76,7 +76,7 @@ const SECTIONS: &[(&str, &[Key<Settings>])] = &[
         &[
             ("directory", |all, value| put(&mut all.state_directory, path(value))),
             ("sync", |all, value| {
-                put(&mut all.sync, choice(value, &Sync::ALL.map(|sync| (sync.name(), sync))))
+                put(&mut all.sync, choice(value, &FsyncPolicy::ALL.map(|sync| (sync.name(), sync))))
             }),
         ],
     ),

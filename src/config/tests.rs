@@ -48,7 +48,7 @@ fn every_setting_is_read() {
         series_per_metric: 5,
         entities: 6,
         state_directory: Some("/d".into()),
-        sync: Sync::Always,
+        sync: FsyncPolicy::Always,
         startup: vec![
             StartupEvent {
                 event: "a.b".to_owned(),

@@ -14,6 +14,7 @@ pub(crate) mod disk;
 mod files;
 mod machine;
 mod recover;
+mod segments;
 mod snapshotter;
 mod writer;
 
@@ -33,7 +34,7 @@ pub(crate) use snapshotter::Snapshotter;
 pub(crate) use writer::Writer;
 
 use crate::catalog::Catalogs;
-use crate::config::Sync;
+use crate::config::FsyncPolicy;
 use crate::format::frame;
 use crate::limits;
 use crate::state::State;
@@ -65,7 +66,7 @@ enum Order {
     },
     /// The state that was offered is in force.
     Adopted,
-    Sync(Sync),
+    Sync(FsyncPolicy),
 }
 
 /// What the writer tells the feed beside its progress.
@@ -127,7 +128,7 @@ impl Journal {
     /// reason not to start: another exporter uses the directory, or a newer one has written it.
     pub(crate) fn open(
         directory: &Path,
-        sync: Sync,
+        sync: FsyncPolicy,
         disk: Arc<dyn Disk>,
         catalogs: &Catalogs,
     ) -> Result<(Self, Writer, Snapshotter, State), String> {
@@ -307,7 +308,7 @@ impl Journal {
     }
 
     /// Changes when what was written is forced to the disk.
-    pub(crate) fn set_sync(&mut self, sync: Sync) {
+    pub(crate) fn set_sync(&mut self, sync: FsyncPolicy) {
         self.hand_over();
         self.send(Order::Sync(sync));
     }

@@ -208,7 +208,7 @@ struct Run {
 }
 
 impl Run {
-    fn begin(directory: &Path, sync: Sync, disk: Arc<dyn Disk>) -> Self {
+    fn begin(directory: &Path, sync: FsyncPolicy, disk: Arc<dyn Disk>) -> Self {
         let (journal, writer, snapshotter, state) =
             Journal::open(directory, sync, disk, &Catalogs::default()).unwrap();
         let life = Life::of(state);
@@ -305,7 +305,7 @@ impl Run {
 }
 
 fn recovered(directory: &Path) -> String {
-    let mut run = Run::begin(directory, Sync::Never, Arc::new(RealDisk));
+    let mut run = Run::begin(directory, FsyncPolicy::Never, Arc::new(RealDisk));
     let text = observable(&mut run.life.state);
     run.crash();
     text
@@ -323,7 +323,7 @@ fn assert_kept(directory: &Path, history: &[String], confirmed: Option<usize>, a
 #[test]
 fn any_fault_at_any_step_loses_nothing_that_was_confirmed() {
     let script = script();
-    for sync in [Sync::Always, Sync::Never] {
+    for sync in [FsyncPolicy::Always, FsyncPolicy::Never] {
         let whole = FaultyDisk::default();
         let shared = Arc::clone(&whole.shared);
         let directory = tempfile::tempdir().unwrap();
@@ -364,7 +364,7 @@ fn with_always_a_power_loss_takes_nothing_that_was_confirmed() {
     for steps in 0..=script.len() {
         let directory = tempfile::tempdir().unwrap();
         let disk = Arc::new(FaultyDisk::default());
-        let mut run = Run::begin(directory.path(), Sync::Always, Arc::clone(&disk) as Arc<dyn Disk>);
+        let mut run = Run::begin(directory.path(), FsyncPolicy::Always, Arc::clone(&disk) as Arc<dyn Disk>);
         run.play(&script[..steps]);
         let (history, confirmed) = run.crash();
         assert_eq!(confirmed, Some(history.len() - 1));
@@ -377,7 +377,7 @@ fn with_always_a_power_loss_takes_nothing_that_was_confirmed() {
 fn a_new_journal_confirms_what_stands_at_the_end_of_the_former() {
     let directory = tempfile::tempdir().unwrap();
     let disk = Arc::new(FaultyDisk::default());
-    let mut run = Run::begin(directory.path(), Sync::Always, Arc::clone(&disk) as Arc<dyn Disk>);
+    let mut run = Run::begin(directory.path(), FsyncPolicy::Always, Arc::clone(&disk) as Arc<dyn Disk>);
     run.append(0.0, &Step::Configure(0));
     run.append(0.0, &Step::Hello { session: 0, owner: true });
     // The snapshot that goes with the new journal is never written.
@@ -393,7 +393,7 @@ fn a_new_journal_confirms_what_stands_at_the_end_of_the_former() {
 fn a_snapshot_begins_only_behind_what_is_confirmed() {
     let directory = tempfile::tempdir().unwrap();
     let disk = Arc::new(FaultyDisk::default());
-    let mut run = Run::begin(directory.path(), Sync::Always, Arc::clone(&disk) as Arc<dyn Disk>);
+    let mut run = Run::begin(directory.path(), FsyncPolicy::Always, Arc::clone(&disk) as Arc<dyn Disk>);
     run.step(0.0, &Step::Configure(0));
     disk.fail(0..usize::MAX, Fault::NotForced);
     run.append(0.0, &Step::Hello { session: 0, owner: true });
@@ -412,7 +412,7 @@ fn a_snapshot_begins_only_behind_what_is_confirmed() {
 fn a_journal_that_cannot_be_forced_to_the_disk_is_replaced() {
     let directory = tempfile::tempdir().unwrap();
     let disk = Arc::new(FaultyDisk::default());
-    let mut run = Run::begin(directory.path(), Sync::Interval, Arc::clone(&disk) as Arc<dyn Disk>);
+    let mut run = Run::begin(directory.path(), FsyncPolicy::Interval, Arc::clone(&disk) as Arc<dyn Disk>);
     disk.fail(0..usize::MAX, Fault::NotForced);
     run.step(0.0, &Step::Configure(0));
     assert_eq!(run.confirmed, Some(1), "it is not waited for");
@@ -429,7 +429,7 @@ fn a_journal_that_cannot_be_forced_to_the_disk_is_replaced() {
 #[test]
 fn what_finds_the_queue_full_is_made_good_by_a_snapshot() {
     let directory = tempfile::tempdir().unwrap();
-    let mut run = Run::begin(directory.path(), Sync::Never, Arc::new(RealDisk));
+    let mut run = Run::begin(directory.path(), FsyncPolicy::Never, Arc::new(RealDisk));
     run.step(0.0, &Step::Configure(0));
     let line = format!("{{\"event\":\"t.none\",\"a\":\"{}\"}}\n", "x".repeat(60_000));
     // The writer does not come to it: its disk does not answer.
@@ -458,7 +458,7 @@ fn state_that_can_be_read_only_later_is_offered_and_gone_on_from() {
     std::fs::rename(directory.path(), &elsewhere).unwrap();
     // A file stands in its place: the directory cannot be made.
     std::fs::write(directory.path(), "").unwrap();
-    let mut run = Run::begin(directory.path(), Sync::Never, Arc::new(RealDisk));
+    let mut run = Run::begin(directory.path(), FsyncPolicy::Never, Arc::new(RealDisk));
     run.step(0.0, &Step::Configure(0));
     assert!(!run.is_durable() && run.journal.durable() < run.journal.appended());
     std::fs::remove_file(directory.path()).unwrap();
@@ -483,7 +483,8 @@ fn a_newer_state_stops_the_start_and_is_not_touched() {
     bytes.extend_from_slice(b"what a later version writes");
     std::fs::write(&path, &bytes).unwrap();
     let before = names(directory.path());
-    let opened = Journal::open(directory.path(), Sync::Never, Arc::new(RealDisk), &Catalogs::default());
+    let opened =
+        Journal::open(directory.path(), FsyncPolicy::Never, Arc::new(RealDisk), &Catalogs::default());
     let error = opened.err().unwrap();
     for part in ["journal.4", "version 2", "at most 1", env!("CARGO_PKG_VERSION")] {
         assert!(error.contains(part), "{part}: {error}");
@@ -495,7 +496,7 @@ fn a_newer_state_stops_the_start_and_is_not_touched() {
 /// A directory after the script, as a crash leaves it, and what the state was.
 fn crashed() -> (tempfile::TempDir, Vec<String>) {
     let directory = tempfile::tempdir().unwrap();
-    let mut run = Run::begin(directory.path(), Sync::Never, Arc::new(RealDisk));
+    let mut run = Run::begin(directory.path(), FsyncPolicy::Never, Arc::new(RealDisk));
     run.play(&script());
     let (history, _) = run.crash();
     (directory, history)
@@ -555,7 +556,7 @@ fn a_journal_damaged_within_is_set_aside_once_a_snapshot_holds_what_was_good() {
     let entry = memchr::memmem::find_iter(&bytes, frame::MARK).nth(1).unwrap();
     bytes[entry + frame::HEAD_BYTES] ^= 1;
     std::fs::write(&path, bytes).unwrap();
-    let mut run = Run::begin(directory.path(), Sync::Never, Arc::new(RealDisk));
+    let mut run = Run::begin(directory.path(), FsyncPolicy::Never, Arc::new(RealDisk));
     let text = observable(&mut run.life.state);
     assert!(history.contains(&text) && !run.is_durable());
     run.come_back();
@@ -571,7 +572,7 @@ fn garbage_in_the_directory_is_no_reason_not_to_start() {
         std::fs::write(directory.path().join(name), "garbage").unwrap();
     }
     std::fs::create_dir(directory.path().join("journal.8")).unwrap();
-    let mut run = Run::begin(directory.path(), Sync::Never, Arc::new(RealDisk));
+    let mut run = Run::begin(directory.path(), FsyncPolicy::Never, Arc::new(RealDisk));
     run.come_back();
     run.play(&script());
     let (history, _) = run.crash();
@@ -581,10 +582,13 @@ fn garbage_in_the_directory_is_no_reason_not_to_start() {
 #[test]
 fn a_second_exporter_is_refused() {
     let directory = tempfile::tempdir().unwrap();
-    let run = Run::begin(directory.path(), Sync::Never, Arc::new(RealDisk));
-    let error =
-        Journal::open(directory.path(), Sync::Never, Arc::new(RealDisk), &Catalogs::default()).err().unwrap();
+    let run = Run::begin(directory.path(), FsyncPolicy::Never, Arc::new(RealDisk));
+    let error = Journal::open(directory.path(), FsyncPolicy::Never, Arc::new(RealDisk), &Catalogs::default())
+        .err()
+        .unwrap();
     assert!(error.contains("another exporter uses this directory"), "{error}");
     run.crash();
-    assert!(Journal::open(directory.path(), Sync::Never, Arc::new(RealDisk), &Catalogs::default()).is_ok());
+    assert!(
+        Journal::open(directory.path(), FsyncPolicy::Never, Arc::new(RealDisk), &Catalogs::default()).is_ok()
+    );
 }

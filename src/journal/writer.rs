@@ -5,22 +5,22 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, select};
 use nix::fcntl::Flock;
 
-use super::disk::{Disk, DiskFile, write_all};
+use super::disk::Disk;
 use super::files::{self, Locked};
 use super::machine::{Action, Image, Input, Machine, State as Standing};
 use super::recover::{self, Recovered, Unrecoverable};
-use super::snapshotter::{Done, Job, Save, Unsynced};
+use super::segments::Segments;
+use super::snapshotter::{Done, Job, Save};
 use super::{Lsn, Order, Progress, Report};
 use crate::catalog::Catalogs;
-use crate::config::Sync;
-use crate::format::v1::{Follows, JournalStart};
-use crate::format::{self, frame};
+use crate::config::FsyncPolicy;
+use crate::format::v1::Follows;
 use crate::limits;
 use crate::state::State;
 
@@ -39,7 +39,7 @@ pub(crate) struct Writer {
     directory: PathBuf,
     catalogs: Catalogs,
     disk: Arc<dyn Disk>,
-    sync: Sync,
+    sync: FsyncPolicy,
     machine: Machine,
     lock: Option<Flock<File>>,
     /// Whether what the directory holds has been read. Nothing is written there before.
@@ -47,12 +47,7 @@ pub(crate) struct Writer {
     /// What was read and is not adopted yet, and what its journal goes on from.
     recovered: Option<State>,
     follows: Option<Follows>,
-    segment: Option<Segment>,
-    /// The generation of the next journal.
-    generation: u64,
-    /// Bytes and number of the journals before the present one that no snapshot has replaced yet.
-    closed_bytes: u64,
-    closed: usize,
+    segments: Segments,
     /// Files to be set aside after the next snapshot.
     quarantine: Vec<PathBuf>,
     snapshot_taken: Instant,
@@ -70,22 +65,11 @@ pub(crate) struct Writer {
     is_failing: bool,
 }
 
-/// The journal that is appended to.
-struct Segment {
-    generation: u64,
-    file: Arc<dyn DiskFile>,
-    bytes: u64,
-    /// Of these, what is no record.
-    head_bytes: u64,
-    /// Whether something was written since the latest sync.
-    dirty: Arc<AtomicBool>,
-}
-
 impl Writer {
     /// Takes the directory and the state that it holds.
     pub(super) fn open(
         directory: &Path,
-        sync: Sync,
+        sync: FsyncPolicy,
         disk: Arc<dyn Disk>,
         catalogs: &Catalogs,
         ends: Ends,
@@ -94,6 +78,7 @@ impl Writer {
             ends,
             directory: directory.to_owned(),
             catalogs: catalogs.clone(),
+            segments: Segments::new(directory, Arc::clone(&disk)),
             disk,
             sync,
             machine: Machine::new(Standing::Detached),
@@ -101,10 +86,6 @@ impl Writer {
             was_read: false,
             recovered: None,
             follows: None,
-            segment: None,
-            generation: 1,
-            closed_bytes: 0,
-            closed: 0,
             quarantine: Vec::new(),
             snapshot_taken: Instant::now(),
             last: None,
@@ -246,18 +227,17 @@ impl Writer {
             }
             Action::Begin { image, alone } => Some(self.begin_and_save(image, alone)),
             Action::SaveLast(image) => {
-                self.last = Some(self.generation);
-                self.save(self.generation, image);
+                let generation = self.segments.next_generation();
+                self.last = Some(generation);
+                self.save(generation, image);
                 None
             }
             Action::Close => {
-                self.close();
+                self.segments.close();
                 None
             }
             Action::Discard => {
-                if let Some(former) = self.segment.take() {
-                    let _ = self.disk.remove(&files::journal(&self.directory, former.generation));
-                }
+                self.segments.discard();
                 None
             }
             Action::Announce => {
@@ -311,16 +291,15 @@ impl Writer {
             return Ok(false);
         }
         let recovered = recover::recover(&self.directory, &*self.disk, &self.catalogs)?;
-        if self.sync != Sync::Never {
+        if self.sync != FsyncPolicy::Never {
             // A former process may have left it to the system, and what follows is built on it.
             self.force_all()?;
         }
         let Recovered { state, found, generation, follows, journal_bytes, journals, snapshot_at, quarantine } =
             recovered;
         self.was_read = true;
-        self.generation = generation;
         self.quarantine = quarantine;
-        (self.closed_bytes, self.closed) = (journal_bytes, journals);
+        self.segments.take_over(generation, journals, journal_bytes);
         self.ends.progress.figures.snapshot_at.store(snapshot_at.to_bits(), Ordering::Relaxed);
         self.recovered = Some(state);
         self.follows = follows;
@@ -338,39 +317,12 @@ impl Writer {
             Locked::Elsewhere => NotAttached::Never(files::used_elsewhere(&self.directory)),
         })?);
         // It may be another directory than before.
-        let listing = files::list(&self.directory)?;
-        self.generation = self.generation.max(listing.newest() + 1);
+        self.segments.go_on_after(files::list(&self.directory)?.newest());
         Ok(())
     }
 
-    /// Begins the next journal. Returns its generation.
     fn begin(&mut self, follows: Follows) -> io::Result<u64> {
-        let generation = self.generation;
-        let path = files::journal(&self.directory, generation);
-        let mut bytes = format::first_line("journal").into_bytes();
-        frame::push(&mut bytes, |out| format::put(out, &JournalStart { generation, follows }));
-        let make = || {
-            let file = self.disk.create(&path)?;
-            write_all(&*file, &bytes)?;
-            if self.sync == Sync::Always {
-                file.sync()?;
-                self.disk.sync_directory(&self.directory)?;
-            }
-            Ok(file)
-        };
-        let file = make().inspect_err(|_: &io::Error| {
-            let _ = self.disk.remove(&path);
-        })?;
-        self.close();
-        self.segment = Some(Segment {
-            generation,
-            file: file.into(),
-            bytes: bytes.len() as u64,
-            head_bytes: bytes.len() as u64,
-            dirty: Arc::default(),
-        });
-        self.generation += 1;
-        Ok(generation)
+        self.segments.begin(follows, self.sync == FsyncPolicy::Always)
     }
 
     fn begin_and_save(&mut self, image: Image, alone: bool) -> Input<'static> {
@@ -378,8 +330,8 @@ impl Writer {
         if !alone && let Err(error) = self.force() {
             return self.failed(&error, Input::SyncFailed);
         }
-        let follows = match &self.segment {
-            Some(segment) if !alone => Follows::Journal(segment.bytes),
+        let follows = match self.segments.current_bytes() {
+            Some(bytes) if !alone => Follows::Journal(bytes),
             _ => Follows::Snapshot,
         };
         match self.begin(follows) {
@@ -393,35 +345,34 @@ impl Writer {
 
     fn save(&mut self, generation: u64, image: Image) {
         self.snapshot_taken = Instant::now();
-        let save =
-            Save { generation, image, sync: self.sync != Sync::Never, quarantine: self.quarantine.clone() };
+        let save = Save {
+            generation,
+            image,
+            sync: self.sync != FsyncPolicy::Never,
+            quarantine: self.quarantine.clone(),
+        };
         let _ = self.ends.jobs.send(Job::Save(save));
     }
 
     fn write(&mut self, block: &[u8]) -> io::Result<()> {
-        let bytes = self.bytes();
-        let Some(segment) = &mut self.segment else {
-            return Err(io::Error::other("there is no journal to write to"));
-        };
-        if bytes + block.len() as u64 > limits::JOURNAL_BYTES_MAX {
-            return Err(io::Error::other("the journal is full, and no snapshot could replace it"));
-        }
-        if let Err(error) = write_all(&*segment.file, block) {
-            // Half a record is none, whether it can be cut off now or when it is read.
-            let _ = segment.file.truncate(segment.bytes);
-            return Err(error);
-        }
-        segment.bytes += block.len() as u64;
-        if !segment.dirty.swap(true, Ordering::AcqRel) && self.sync == Sync::Interval {
-            let _ = self.ends.jobs.send(Job::Sync(segment.unsynced()));
+        let is_first = self.segments.append(block)?;
+        if is_first && self.sync == FsyncPolicy::Interval {
+            self.ask_for_sync();
         }
         Ok(())
+    }
+
+    /// Lets the snapshotter force the journal to the disk within a second.
+    fn ask_for_sync(&self) {
+        if let Some(unsynced) = self.segments.unsynced() {
+            let _ = self.ends.jobs.send(Job::Sync(unsynced));
+        }
     }
 
     /// Waits for the snapshot that is being saved where the journal would become too long without it.
     fn make_room(&mut self, bytes: usize) {
         let until = Instant::now() + limits::SNAPSHOT_TIMEOUT;
-        while self.machine.is_saving() && self.bytes() + bytes as u64 > limits::JOURNAL_BYTES_MAX {
+        while self.machine.is_saving() && self.segments.bytes() + bytes as u64 > limits::JOURNAL_BYTES_MAX {
             match self.ends.done.recv_deadline(until) {
                 Ok(done) => self.finished(done),
                 Err(_) => return,
@@ -435,8 +386,7 @@ impl Writer {
             return;
         }
         self.seen_at = Instant::now();
-        let Some(segment) = &self.segment else { return };
-        if let Err(error) = std::fs::metadata(files::journal(&self.directory, segment.generation)) {
+        if let Err(error) = self.segments.look() {
             self.fail(&error, Input::WriteFailed);
         }
     }
@@ -449,7 +399,7 @@ impl Writer {
             }
             Done::Saved { generation, taken_at, result: Ok(()) } => {
                 self.ends.progress.figures.snapshot_at.store(taken_at.to_bits(), Ordering::Relaxed);
-                (self.closed_bytes, self.closed) = (0, 0);
+                self.segments.forget_closed();
                 self.quarantine.clear();
                 self.take(Input::Saved { generation });
                 self.finish(generation);
@@ -470,29 +420,24 @@ impl Writer {
 
     fn tick(&mut self) {
         let age = self.snapshot_taken.elapsed();
-        let snapshot_due = self.bytes() >= limits::JOURNAL_BYTES_SNAPSHOT
-            || self.closed >= limits::JOURNALS_MAX
-            || (self.has_news() && age >= limits::SNAPSHOT_EVERY);
+        let snapshot_due =
+            self.segments.are_due() || (self.segments.have_news() && age >= limits::SNAPSHOT_EVERY);
         self.take(Input::Tick { snapshot_due });
     }
 
     /// Finds out how much is durable. With `sync = always` that takes a sync, which is done once for all who
     /// wait.
     fn confirm(&mut self) {
-        if self.sync == Sync::Always && std::mem::take(&mut self.confirms) {
+        if self.sync == FsyncPolicy::Always && std::mem::take(&mut self.confirms) {
             if let Err(error) = self.force() {
                 self.fail(&error, Input::SyncFailed);
             }
-        } else if self.sync == Sync::Always && self.is_dirty() {
+        } else if self.sync == FsyncPolicy::Always && self.segments.are_dirty() {
             return;
         }
         if self.machine.is_durable() {
             self.durable = self.handled;
         }
-    }
-
-    fn is_dirty(&self) -> bool {
-        self.segment.as_ref().is_some_and(|segment| segment.dirty.load(Ordering::Acquire))
     }
 
     /// Forces to the disk every file that a start would read, and their names.
@@ -504,12 +449,7 @@ impl Writer {
     }
 
     fn force(&self) -> io::Result<()> {
-        match &self.segment {
-            Some(segment) if self.sync == Sync::Always && segment.dirty.swap(false, Ordering::AcqRel) => {
-                segment.file.sync()
-            }
-            _ => Ok(()),
-        }
+        if self.sync == FsyncPolicy::Always { self.segments.force() } else { Ok(()) }
     }
 
     /// Lets a retry come due at once.
@@ -518,37 +458,23 @@ impl Writer {
         self.machine.retry_now();
     }
 
-    fn set_sync(&mut self, sync: Sync) {
+    fn set_sync(&mut self, sync: FsyncPolicy) {
         let former = std::mem::replace(&mut self.sync, sync);
-        let Some(segment) = self.segment.as_ref().filter(|_| former != sync) else { return };
-        if sync == Sync::Interval {
-            let _ = self.ends.jobs.send(Job::Sync(segment.unsynced()));
+        if former == sync || self.segments.current_bytes().is_none() {
+            return;
         }
-        if sync == Sync::Always {
+        if sync == FsyncPolicy::Interval {
+            self.ask_for_sync();
+        }
+        if sync == FsyncPolicy::Always {
             // The snapshotter may be at it just now: it is done once more before anything is confirmed.
-            segment.dirty.store(true, Ordering::Release);
+            self.segments.note_dirty();
         }
-        if (sync == Sync::Always || former == Sync::Never)
+        if (sync == FsyncPolicy::Always || former == FsyncPolicy::Never)
             && let Err(error) = self.force_all()
         {
             self.fail(&error, Input::SyncFailed);
         }
-    }
-
-    fn close(&mut self) {
-        if let Some(former) = self.segment.take() {
-            self.closed_bytes += former.bytes;
-            self.closed += 1;
-        }
-    }
-
-    fn bytes(&self) -> u64 {
-        self.closed_bytes + self.segment.as_ref().map_or(0, |segment| segment.bytes)
-    }
-
-    /// Whether there are records that no snapshot holds.
-    fn has_news(&self) -> bool {
-        self.closed > 0 || self.segment.as_ref().is_some_and(|segment| segment.bytes > segment.head_bytes)
     }
 
     fn publish(&self) {
@@ -556,10 +482,10 @@ impl Writer {
         let is_durable = self.machine.is_durable();
         progress.durable.store(self.durable, Ordering::Release);
         progress.written.store(self.handled, Ordering::Release);
-        let is_saved = is_durable && !self.has_news() && !self.machine.is_saving();
+        let is_saved = is_durable && !self.segments.have_news() && !self.machine.is_saving();
         progress.is_saved.store(is_saved, Ordering::Release);
         progress.figures.is_durable.store(is_durable, Ordering::Release);
-        progress.figures.bytes.store(self.bytes(), Ordering::Relaxed);
+        progress.figures.bytes.store(self.segments.bytes(), Ordering::Relaxed);
     }
 }
 
@@ -582,11 +508,5 @@ impl From<Unrecoverable> for NotAttached {
             Unrecoverable::Newer(error) => NotAttached::Never(error),
             Unrecoverable::Unreadable(error) => NotAttached::NotYet(error),
         }
-    }
-}
-
-impl Segment {
-    fn unsynced(&self) -> Unsynced {
-        Unsynced { generation: self.generation, file: Arc::clone(&self.file), dirty: Arc::clone(&self.dirty) }
     }
 }
