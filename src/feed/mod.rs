@@ -185,7 +185,6 @@ impl Feed {
 
     /// A round in which only the mailbox is polled.
     fn round_of_mailbox(&mut self, timeout: Duration) -> io::Result<Round> {
-        let timeout = EpollTimeout::try_from(timeout).unwrap_or(EpollTimeout::ZERO);
         let is_woken = wait(&self.mailbox_poll, &mut [EpollEvent::empty()], timeout)? > 0;
         if !is_woken && self.scrapes.is_empty() {
             self.gather_until = None;
@@ -197,19 +196,16 @@ impl Feed {
         round
     }
 
-    fn timeout(&self) -> EpollTimeout {
+    fn timeout(&self) -> Duration {
         let now = Instant::now();
         let deadlines = [self.producers.deadline(), self.store.deadline()];
-        let next = deadlines.into_iter().flatten().min();
-        // Rounded up, so that it does not wake just before.
-        let left = next.map(|next| next.saturating_duration_since(now) + Duration::from_millis(1));
-        let wait = left.map_or(limits::ROLE_IDLE_MAX, |left| left.min(limits::ROLE_IDLE_MAX));
-        EpollTimeout::try_from(wait).unwrap_or(EpollTimeout::ZERO)
+        let left = deadlines.into_iter().flatten().min().map(|next| next.saturating_duration_since(now));
+        left.map_or(limits::ROLE_IDLE_MAX, |left| left.min(limits::ROLE_IDLE_MAX))
     }
 
     /// Polls and serves connections. Returns how many were ready and whether there is something in the
     /// mailbox.
-    fn poll_all(&mut self, timeout: EpollTimeout) -> io::Result<(usize, bool)> {
+    fn poll_all(&mut self, timeout: Duration) -> io::Result<(usize, bool)> {
         let mut events = [EpollEvent::empty(); limits::POLL_EVENTS_MAX];
         let count = wait(&self.producers.epoll, &mut events, timeout)?;
         let (now, mut is_woken) = (Instant::now(), false);
@@ -289,7 +285,7 @@ impl Feed {
     /// A scrape shows what was written before it was asked for, unless producers are far ahead.
     fn catch_up(&mut self) -> io::Result<()> {
         let until = Instant::now() + limits::SCRAPE_CATCH_UP_MAX;
-        while self.poll_all(EpollTimeout::ZERO)?.0 > 0 && Instant::now() < until {}
+        while self.poll_all(Duration::ZERO)?.0 > 0 && Instant::now() < until {}
         self.settle();
         Ok(())
     }
@@ -368,8 +364,7 @@ impl Feed {
         self.store.await_durable();
         let until_durable = until.min(Instant::now() + limits::STOP_ACK_MAX);
         while self.producers.are_awaiting() && !self.store.is_durable() && Instant::now() < until_durable {
-            let timeout = EpollTimeout::try_from(limits::SCRAPE_POLL).unwrap_or(EpollTimeout::ZERO);
-            let _ = wait(&self.mailbox_poll, &mut [EpollEvent::empty()], timeout);
+            let _ = wait(&self.mailbox_poll, &mut [EpollEvent::empty()], limits::SCRAPE_POLL);
             let _ = self.control.wake.read();
         }
         self.gather_until = None;
@@ -384,10 +379,26 @@ impl Feed {
 }
 
 /// Polls. An interrupted call counts as one that found nothing.
-fn wait(epoll: &Epoll, events: &mut [EpollEvent], timeout: EpollTimeout) -> io::Result<usize> {
+fn wait(epoll: &Epoll, events: &mut [EpollEvent], timeout: Duration) -> io::Result<usize> {
+    // In whole milliseconds, rounded up: whoever wakes just before a deadline has woken for nothing.
+    let milliseconds = timeout.as_nanos().div_ceil(1_000_000);
+    let timeout = EpollTimeout::try_from(milliseconds as u64).unwrap_or(EpollTimeout::MAX);
     match epoll.wait(events, timeout) {
         Ok(count) => Ok(count),
         Err(nix::errno::Errno::EINTR) => Ok(0),
         Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_does_not_end_before_its_time() {
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).unwrap();
+        let (began, timeout) = (Instant::now(), Duration::from_micros(1_900));
+        wait(&epoll, &mut [EpollEvent::empty()], timeout).unwrap();
+        assert!(began.elapsed() >= timeout);
     }
 }
