@@ -43,6 +43,14 @@ pub(crate) const REPLY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Bytes read from one producer before it is another's turn.
 pub(crate) const BATCH_BYTES: usize = 65_536;
+/// Bytes of lines that are applied before the feed looks at the clock.
+pub(crate) const PIECE_BYTES: usize = 2_048;
+/// How long one producer's turn lasts, give or take one piece.
+pub(crate) const TURN_MAX: Duration = Duration::from_millis(2);
+/// How long producers have their turns before the feed looks at requests of other threads.
+pub(crate) const ROUND_MAX: Duration = Duration::from_millis(20);
+/// How long the feed reads what a connection has still written before it ends or another takes its session over.
+pub(crate) const READ_OUT_MAX: Duration = Duration::from_millis(50);
 /// Ready connections taken from one poll.
 pub(crate) const POLL_EVENTS_MAX: usize = 256;
 /// The longest wait of a role between two heartbeats.

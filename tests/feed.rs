@@ -172,17 +172,24 @@ fn an_endless_line_is_counted_once_and_the_next_one_is_read() {
 }
 
 #[test]
-fn more_producers_than_allowed_are_refused_and_counted() {
+fn when_all_places_are_taken_the_connection_that_has_been_silent_for_longest_gives_up_its_own() {
     let exporter = Exporter::start("[events]\nmax_connections = 2\n");
-    let kept: Vec<UnixStream> = (0..2).map(|_| UnixStream::connect(&exporter.socket).unwrap()).collect();
+    let mut silent = UnixStream::connect(&exporter.socket).unwrap();
+    exporter.wait_for("lifecycle_exporter_producers", 1.0);
+    let mut kept = UnixStream::connect(&exporter.socket).unwrap();
     exporter.wait_for("lifecycle_exporter_producers", 2.0);
-    let mut third = UnixStream::connect(&exporter.socket).unwrap();
-    assert_eq!(third.read(&mut [0; 1]).unwrap(), 0);
-    exporter.wait_for("lifecycle_exporter_connections_refused_total{reason=\"max_connections\"}", 1.0);
-    drop(kept);
-    exporter.wait_for("lifecycle_exporter_producers", 0.0);
-    exporter.feed("{\"event\":\"signaling.session.resume_failed\"}\n");
+    // What it has written counts, though it is never spoken of again.
+    silent.write_all(b"{\"event\":\"signaling.session.resume_failed\"}\n").unwrap();
     exporter.wait_for("signaling_hub_sessions_resume_failed_total", 1.0);
+    kept.write_all(b"{\"event\":\"signaling.session.resume_failed\"}\n").unwrap();
+    exporter.wait_for("signaling_hub_sessions_resume_failed_total", 2.0);
+    exporter.feed("{\"event\":\"signaling.session.resume_failed\"}\n");
+    assert_eq!(silent.read(&mut [0; 1]).unwrap(), 0);
+    exporter.wait_for("lifecycle_exporter_connections_refused_total{reason=\"max_connections\"}", 1.0);
+    exporter.wait_for("signaling_hub_sessions_resume_failed_total", 3.0);
+    kept.write_all(b"{\"event\":\"signaling.session.resume_failed\"}\n").unwrap();
+    exporter.wait_for("signaling_hub_sessions_resume_failed_total", 4.0);
+    assert_eq!(exporter.log().matches("all places for producers are taken").count(), 1);
 }
 
 #[test]

@@ -50,10 +50,14 @@ fn what_is_served() {
     );
     let part = exporter.get("/metrics?system=proxy");
     assert!(
-        part.body.contains("signaling_proxy_load 0\n") && !part.body.contains("lifecycle_exporter_"),
+        part.body.contains("signaling_proxy_load 0\n") && !part.body.contains("\nsignaling_hub_"),
         "{}",
         part.body
     );
+    assert!(part.body.contains("lifecycle_exporter_build_info"), "its own come along: {}", part.body);
+    let own = exporter.get("/metrics?system=exporter");
+    assert!(own.body.contains("lifecycle_exporter_build_info"), "{}", own.body);
+    assert!(!own.body.contains("\nsignaling_"), "and nothing else: {}", own.body);
     assert_eq!(exporter.get("/metrics?system=proxy&system=recording").status, 200);
     let cases = [
         ("/", 200, "/metrics"),

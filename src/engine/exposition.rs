@@ -4,6 +4,9 @@
 use super::Engine;
 use super::system::System;
 
+/// What stands for the exporter's own metrics where systems are named. No catalog may have this name.
+const OWN_METRICS: &str = "exporter";
+
 /// A family under one of its names: a metric with an alias has two.
 pub(super) struct ExposedFamily {
     name: String,
@@ -32,8 +35,8 @@ pub(super) fn sorted_families(systems: &[System], aliases: bool) -> Vec<ExposedF
 
 impl Engine {
     /// Appends the exposition at `now` (Unix seconds). `systems` restricts it to some systems by name; an
-    /// unknown name is an error. If `systems` is empty, all are rendered, and `families` (sorted by name) are
-    /// merged among them.
+    /// unknown name is an error. If `systems` is empty, all are rendered. `families` (sorted by name) are
+    /// merged among them: the exporter's own, which always come along.
     pub(crate) fn render(
         &mut self,
         systems: &[String],
@@ -41,11 +44,11 @@ impl Engine {
         now: f64,
         out: &mut Vec<u8>,
     ) -> Result<(), String> {
-        if let Some(unknown) = systems.iter().find(|name| !self.system_names().any(|other| other == *name)) {
-            let known: Vec<&str> = self.system_names().collect();
+        let known: Vec<&str> = self.system_names().chain([OWN_METRICS]).collect();
+        if let Some(unknown) = systems.iter().find(|name| !known.contains(&name.as_str())) {
             return Err(format!("{unknown:?}: unknown system, expected one of {}", known.join(", ")));
         }
-        let mut families = if systems.is_empty() { families.iter().peekable() } else { [].iter().peekable() };
+        let mut families = families.iter().peekable();
         for exposed in &self.exposition {
             while let Some((_, text)) = families.next_if(|(name, _)| *name < exposed.name) {
                 out.extend_from_slice(text);

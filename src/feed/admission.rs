@@ -1,4 +1,4 @@
-//! Who may connect, and how many at once.
+//! Who may connect. Who gives up a place when all are taken is decided by `connection`.
 
 use std::collections::HashSet;
 use std::io;
@@ -24,14 +24,14 @@ pub(super) struct Admission {
     metrics: Arc<Metrics>,
     /// Users whose refusal is in the log.
     refused_uids: HashSet<u32>,
-    is_full_logged: bool,
+    is_eviction_logged: bool,
 }
 
 impl Admission {
     /// Begins to poll the listener.
     pub(super) fn new(epoll: &Epoll, socket: FeedSocket, metrics: Arc<Metrics>) -> io::Result<Self> {
         let acceptor = Acceptor::new(epoll, vec![socket], LISTENER, "producers")?;
-        Ok(Admission { acceptor, metrics, refused_uids: HashSet::new(), is_full_logged: false })
+        Ok(Admission { acceptor, metrics, refused_uids: HashSet::new(), is_eviction_logged: false })
     }
 
     /// When [`Self::keep_deadline`] has something to do.
@@ -48,13 +48,12 @@ impl Admission {
         self.acceptor.begin_turn(LISTENER);
     }
 
-    /// The next connection of this turn that may come in, and its user. `room`: whether there is room for it.
-    pub(super) fn next(&mut self, epoll: &Epoll, peers: &Peers, room: bool) -> Option<(UnixStream, u32)> {
+    /// The next connection of this turn that may come in, and its user.
+    pub(super) fn next(&mut self, epoll: &Epoll, peers: &Peers) -> Option<(UnixStream, u32)> {
         while let Ok(Some(stream)) = self.acceptor.next(epoll, Instant::now()) {
             let peer = getsockopt(&stream, sockopt::PeerCredentials).ok();
             match peer.filter(|peer| peers.allow(peer.uid(), peer.gid())) {
                 None => self.refuse_user(peer.map_or(u32::MAX, |peer| peer.uid())),
-                Some(_) if !room => self.refuse_for_room(),
                 Some(peer) => return Some((stream, peer.uid())),
             }
         }
@@ -70,16 +69,20 @@ impl Admission {
         }
     }
 
-    fn refuse_for_room(&mut self) {
+    /// A connection of this user gives up its place.
+    pub(super) fn note_eviction(&mut self, uid: u32) {
         self.count(REFUSED_MAX_CONNECTIONS);
-        if !std::mem::replace(&mut self.is_full_logged, true) {
-            log::warn!("a producer was refused: too many are connected ([events] max_connections)");
+        if !std::mem::replace(&mut self.is_eviction_logged, true) {
+            log::warn!(
+                "all places for producers are taken ([events] max_connections): user id {uid} has most of \
+                 them, its connection that has been silent for longest is closed"
+            );
         }
     }
 
-    /// There is room again: the next refusal for lack of it is logged.
+    /// A place is free again: the next eviction is logged.
     pub(super) fn note_room(&mut self) {
-        self.is_full_logged = false;
+        self.is_eviction_logged = false;
     }
 
     fn count(&self, reason: &str) {

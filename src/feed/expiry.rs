@@ -66,9 +66,14 @@ impl Expiry {
         self.absent.get(&id).is_some_and(|away| away.abandon.is_some())
     }
 
-    /// Of the sessions that are away one with the least loss, and of these the one away for longest.
-    pub(super) fn eviction_candidate<L: Ord>(&self, loss: impl Fn(SessionId) -> L) -> Option<SessionId> {
-        self.absent.iter().min_by_key(|(id, away)| (loss(**id), away.forget)).map(|(id, _)| *id)
+    /// Of the sessions that are away and have a `loss`, one with the least, and of these the one away for
+    /// longest.
+    pub(super) fn eviction_candidate<L: Ord>(
+        &self,
+        loss: impl Fn(SessionId) -> Option<L>,
+    ) -> Option<SessionId> {
+        let candidates = self.absent.iter().filter_map(|(id, away)| Some((loss(*id)?, away.forget, *id)));
+        candidates.min().map(|(_, _, id)| id)
     }
 
     /// When to look again.
@@ -117,7 +122,7 @@ mod tests {
         assert_eq!(expiry.due(start + grace), [Due::Abandon(1)]);
         assert!(!expiry.is_in_grace(1));
         assert_eq!(expiry.due(start + grace), []);
-        assert_eq!((expiry.next(), expiry.eviction_candidate(|_| 0)), (Some(start + day), Some(1)));
+        assert_eq!((expiry.next(), expiry.eviction_candidate(|_| Some(0))), (Some(start + day), Some(1)));
         assert_eq!(expiry.due(start + day), [Due::Forget(1)]);
         assert_eq!((expiry.next(), expiry.connection(2)), (None, Some(9)));
     }

@@ -1,4 +1,4 @@
-//! Bytes in, whole lines out. Holds at most one unfinished line.
+//! Bytes in, whole lines out. Holds at most one unfinished line, and the lines of one read that were put back.
 
 use std::io::{self, Read};
 
@@ -22,9 +22,11 @@ pub(super) struct Lines<'a> {
     pub(super) block: &'a [u8],
 }
 
-/// The unfinished line of one connection.
+/// What one connection has sent and nobody has taken yet.
 #[derive(Default)]
 pub(super) struct Framing {
+    /// Whole lines that were put back.
+    put_back: Vec<u8>,
     /// The beginning of a line whose end has not arrived.
     partial: Vec<u8>,
     /// Within a line that is too long, which is passed over until its end.
@@ -42,6 +44,15 @@ impl Framing {
         &self.partial
     }
 
+    /// Puts whole lines back: the next [`Self::read`] brings them, and asks the stream for nothing.
+    pub(super) fn put_back(&mut self, lines: &[u8]) {
+        self.put_back.extend_from_slice(lines);
+    }
+
+    pub(super) fn has_put_back(&self) -> bool {
+        !self.put_back.is_empty()
+    }
+
     /// Takes the beginning of a line that is too long and has no end yet. It will not be told of again.
     pub(super) fn take_too_long(&mut self) -> Option<Vec<u8>> {
         (!self.skipped.is_empty()).then(|| std::mem::take(&mut self.skipped))
@@ -54,6 +65,15 @@ impl Framing {
         buffer: &'a mut Vec<u8>,
         line_max: usize,
     ) -> Batch<'a> {
+        if self.has_put_back() {
+            let lines = std::mem::take(&mut self.put_back);
+            if buffer.len() < lines.len() {
+                buffer.resize(lines.len(), 0);
+            }
+            let block = &mut buffer[..lines.len()];
+            block.copy_from_slice(&lines);
+            return Batch::Lines(Lines { too_long: None, block });
+        }
         let kept = self.partial.len();
         if buffer.len() < kept + limits::BATCH_BYTES {
             buffer.resize(kept + limits::BATCH_BYTES, 0);

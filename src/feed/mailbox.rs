@@ -35,7 +35,7 @@ pub(crate) enum Control {
 
 /// What a scrape asks for.
 pub(crate) struct Scrape {
-    /// Names of systems; empty: everything.
+    /// Names of systems; empty: all. The exporter's own metrics always come along.
     pub(crate) systems: Vec<String>,
     /// Metrics of other roles, name and text, sorted by name.
     pub(crate) families: Vec<(String, Vec<u8>)>,

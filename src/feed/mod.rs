@@ -1,8 +1,9 @@
 //! The feed: the one thread that reads all producers and owns the state that their lines make.
 //!
-//! This file is its event loop. Each round polls, gives every ready connection one turn (`producers`: read
-//! one batch of lines by `framing`, apply it by `store`), and does what is due. Where little arrives, lines
-//! then gather for some milliseconds (`coalescing`). Sessions get their acknowledgements when the journal
+//! This file is its event loop. Each round polls, gives ready connections their turns (`producers`: read one
+//! batch of lines by `framing`, apply it by `store`), answers requests and does what is due. Turns and rounds
+//! are bounded by time, so that no producer delays a scrape or another one for long, whatever its lines cost;
+//! who had no turn in a round is first in the next. Where little arrives, lines then gather for some milliseconds (`coalescing`). Sessions get their acknowledgements when the journal
 //! says that they are durable (`session` decides, `outbox` holds them until they are read). Requests of other
 //! threads come through the `mailbox`, a wake-up of the journal through the same descriptor. `expiry` says
 //! when sessions that are gone are given up.
@@ -26,6 +27,7 @@ mod rejection_log;
 mod session;
 pub(crate) mod status;
 mod store;
+mod users;
 
 use std::io;
 use std::net::IpAddr;
@@ -159,10 +161,13 @@ impl Feed {
         if let Some(timeout) = self.holds_producers_back(Instant::now()) {
             return self.round_of_mailbox(timeout);
         }
-        let (_, is_woken) = self.poll_all(self.timeout())?;
+        let (_, is_woken) = self.poll(self.timeout())?;
+        self.producers.serve(&mut self.store, Instant::now() + limits::ROUND_MAX);
+        self.ask_for_names();
         let now = Instant::now();
+        let delay = self.coalescing.delay(self.producers.take_read_bytes(), now);
         self.gather_until =
-            self.coalescing.delay(self.producers.take_read_bytes(), now).map(|delay| now + delay);
+            delay.filter(|_| !self.producers.connections.are_ready()).map(|delay| now + delay);
         let round = if is_woken { self.answer()? } else { Round::Continue };
         // After the mailbox, because `answer` has consumed the journal's wake-up: whatever is durable by now is
         // acknowledged in this round.
@@ -197,31 +202,29 @@ impl Feed {
     }
 
     fn timeout(&self) -> Duration {
+        if self.producers.connections.are_ready() {
+            return Duration::ZERO;
+        }
         let now = Instant::now();
         let deadlines = [self.producers.deadline(), self.store.deadline()];
         let left = deadlines.into_iter().flatten().min().map(|next| next.saturating_duration_since(now));
         left.map_or(limits::ROLE_IDLE_MAX, |left| left.min(limits::ROLE_IDLE_MAX))
     }
 
-    /// Polls and serves connections. Returns how many were ready and whether there is something in the
-    /// mailbox.
-    fn poll_all(&mut self, timeout: Duration) -> io::Result<(usize, bool)> {
+    /// Polls all descriptors: takes new connections and notes which have something to do. Returns whether
+    /// there was anything, and whether there is something in the mailbox.
+    fn poll(&mut self, timeout: Duration) -> io::Result<(bool, bool)> {
         let mut events = [EpollEvent::empty(); limits::POLL_EVENTS_MAX];
         let count = wait(&self.producers.epoll, &mut events, timeout)?;
-        let (now, mut is_woken) = (Instant::now(), false);
+        let mut is_woken = false;
         for event in &events[..count] {
             match event.data() {
-                LISTENER => self.producers.accept(),
+                LISTENER => self.producers.accept(&mut self.store),
                 WAKE => is_woken = true,
-                // The poll set reports them again.
-                _ if self.store.is_congested(now) => {}
-                slot => {
-                    self.producers.turn(&mut self.store, slot as usize, event.events());
-                }
+                slot => self.producers.connections.queue(slot as usize, event.events()),
             }
         }
-        self.ask_for_names();
-        Ok((count - usize::from(is_woken), is_woken))
+        Ok((count > usize::from(is_woken), is_woken))
     }
 
     /// What has to be done from time to time.
@@ -285,7 +288,12 @@ impl Feed {
     /// A scrape shows what was written before it was asked for, unless producers are far ahead.
     fn catch_up(&mut self) -> io::Result<()> {
         let until = Instant::now() + limits::SCRAPE_CATCH_UP_MAX;
-        while self.poll_all(Duration::ZERO)?.0 > 0 && Instant::now() < until {}
+        // A connection that was taken in this poll is reported by the next.
+        while Instant::now() < until
+            && (self.poll(Duration::ZERO)?.0 || self.producers.connections.are_ready())
+        {
+            self.producers.serve(&mut self.store, until);
+        }
         self.settle();
         Ok(())
     }
@@ -298,13 +306,9 @@ impl Feed {
 
     fn expose(&mut self, scrape: &Scrape) {
         let now = clock::unix_seconds();
-        let families = if scrape.systems.is_empty() {
-            let figures = status::figures(self);
-            let own = metrics::encode_engine(&self.store.state.engine, &figures, &self.scans, now);
-            metrics::merge(own, scrape.families.clone())
-        } else {
-            Vec::new()
-        };
+        let figures = status::figures(self);
+        let own = metrics::encode_engine(&self.store.state.engine, &figures, &self.scans, now);
+        let families = metrics::merge(own, scrape.families.clone());
         // As much as last time, so that the text need not move while it grows.
         let mut text = Vec::with_capacity(self.exposition_bytes);
         let result = self.store.state.engine.render(&scrape.systems, &families, now, &mut text);
@@ -351,7 +355,7 @@ impl Feed {
 
     /// At a stop: what producers have written so far is applied, in a bounded time, and the state is saved.
     fn drain(&mut self) {
-        self.producers.accept();
+        self.producers.accept(&mut self.store);
         let until = Instant::now() + limits::DRAIN_MAX;
         let mut busy: Vec<usize> = self.producers.connections.slots().collect();
         while !busy.is_empty() && Instant::now() < until {
@@ -359,7 +363,8 @@ impl Feed {
             while self.store.is_congested(Instant::now()) && Instant::now() < until {
                 std::thread::park_timeout(Duration::from_millis(1));
             }
-            busy.retain(|&slot| self.producers.turn(&mut self.store, slot, EpollFlags::EPOLLIN));
+            let turn_until = Instant::now() + limits::ROUND_MAX;
+            busy.retain(|&slot| self.producers.turn(&mut self.store, slot, EpollFlags::EPOLLIN, turn_until));
         }
         self.store.await_durable();
         let until_durable = until.min(Instant::now() + limits::STOP_ACK_MAX);

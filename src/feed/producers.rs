@@ -2,15 +2,13 @@
 //! event loop (`mod`) says when; what outlives a connection is in `store`, which is borrowed for each turn.
 
 use std::io;
-use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollFlags};
 
 use super::admission::Admission;
-use super::connection::{Connection, Connections, Protocol};
+use super::connection::{self, Connection, Connections, Protocol};
 use super::expiry::{Due, Expiry};
 use super::framing::Batch;
 use super::listener::FeedSocket;
@@ -18,6 +16,7 @@ use super::outbox::Outbox;
 use super::peers::Peers;
 use super::session::{Action, Input, Session};
 use super::store::Store;
+use super::users;
 use crate::clock;
 use crate::limits;
 use crate::metrics::Metrics;
@@ -62,7 +61,7 @@ pub(super) struct Producers {
 /// What a connection's turn ended with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Turn {
-    /// There may be more to read.
+    /// The socket may hold more.
     More,
     /// There is nothing for now.
     Wait,
@@ -119,25 +118,45 @@ impl Producers {
     }
 
     /// Takes the connections that wait, a bounded number at a time.
-    pub(super) fn accept(&mut self) {
+    pub(super) fn accept(&mut self, store: &mut Store) {
         self.admission.begin_turn();
-        loop {
-            let has_room = self.connections.open() < self.limits.connections_max;
-            let Some((stream, uid)) = self.admission.next(&self.epoll, &self.limits.peers, has_room) else {
-                return;
-            };
+        while let Some((stream, uid)) = self.admission.next(&self.epoll, &self.limits.peers) {
+            while self.connections.open() >= self.limits.connections_max
+                && let Some(slot) = self.connections.eviction_candidate(uid)
+            {
+                self.evict(store, slot);
+            }
             if let Err(error) = self.connections.add(&self.epoll, stream, uid) {
                 log::error!("a producer cannot be polled: {error}");
             }
         }
     }
 
-    /// A turn for one connection: one batch of what it has written, and what it takes of its replies. Returns
-    /// whether there may be more to read.
-    pub(super) fn turn(&mut self, store: &mut Store, slot: usize, ready: EpollFlags) -> bool {
+    fn evict(&mut self, store: &mut Store, slot: usize) {
+        let Some(uid) = self.connections.get(slot).map(|connection| connection.uid) else { return };
+        self.read_out(store, slot);
+        self.end(store, slot);
+        // Last, since the end of a connection makes room.
+        self.admission.note_eviction(uid);
+    }
+
+    /// Gives turns to those that are ready, until it is time for something else. Who is not ready is not
+    /// waited for.
+    pub(super) fn serve(&mut self, store: &mut Store, until: Instant) {
+        let mut now = Instant::now();
+        while now < until && !store.is_congested(now) {
+            let Some((slot, ready)) = self.connections.next_turn() else { return };
+            self.turn(store, slot, ready, now + limits::TURN_MAX);
+            now = Instant::now();
+        }
+    }
+
+    /// A turn for one connection: one batch of what it has written, or as much of it as there is time for, and
+    /// what it takes of its replies. Returns whether there may be more to read.
+    pub(super) fn turn(&mut self, store: &mut Store, slot: usize, ready: EpollFlags, until: Instant) -> bool {
         let Some(connection) = self.connections.get(slot) else { return false };
         let turn = if connection.reads() && ready.intersects(HUNG_UP | EpollFlags::EPOLLIN) {
-            self.read(store, slot)
+            self.read(store, slot, until)
         } else if !connection.reads() && ready.intersects(HUNG_UP) {
             Turn::End
         } else {
@@ -148,11 +167,19 @@ impl Producers {
         } else {
             self.send_replies(store, slot);
         }
-        turn == Turn::More && self.connections.get(slot).is_some_and(Connection::polls_input)
+        let Some(connection) = self.connections.get(slot).filter(|connection| connection.polls_input())
+        else {
+            return false;
+        };
+        // The poll does not know of lines that were put back.
+        if connection.framing.has_put_back() {
+            self.connections.queue(slot, EpollFlags::EPOLLIN);
+        }
+        turn == Turn::More
     }
 
-    /// Reads and applies one batch.
-    fn read(&mut self, store: &mut Store, slot: usize) -> Turn {
+    /// Reads one batch and applies as much of it as there is time for.
+    fn read(&mut self, store: &mut Store, slot: usize, until: Instant) -> Turn {
         let at = clock::unix_seconds();
         let Some(connection) = self.connections.get_mut(slot) else { return Turn::End };
         // The batch lies in the buffer while other parts of the feed change.
@@ -163,12 +190,15 @@ impl Producers {
             Batch::End => Turn::End,
             Batch::Lines(lines) => {
                 self.read_bytes += lines.block.len();
+                if !lines.block.is_empty() {
+                    connection.heard = Instant::now();
+                }
                 if let Some(line) = &lines.too_long {
                     self.reject(store, slot, &state::too_long(self.limits.line_max), line);
                 }
                 match self.decide_protocol(store, slot, lines.block, at) {
                     Ok(block) => {
-                        self.apply(store, slot, block, at);
+                        self.apply_until(store, slot, block, at, until);
                         self.reject_endless_line(store, slot);
                         Turn::More
                     }
@@ -198,21 +228,47 @@ impl Producers {
         });
         let Some(line) = first else { return Ok(block) };
         connection.protocol = Protocol::Plain;
-        match read_hello(line, self.limits.line_max) {
-            None => Ok(block),
-            Some(Ok(hello)) => {
+        let uid = connection.uid;
+        let Some(hello) = read_hello(line, self.limits.line_max) else { return Ok(block) };
+        let hello = hello.and_then(|hello| {
+            let refusal = users::refuse_name(&store.state.sessions, &self.expiry, &hello.producer, uid);
+            refusal.map_or(Ok(hello), Err)
+        });
+        match hello {
+            Ok(hello) => {
                 self.begin_session(store, slot, &hello, at);
                 Ok(rest)
             }
-            Some(Err(rejection)) => {
-                store.reject(None, &rejection, line);
-                if let Some(connection) = self.connections.get(slot) {
-                    // As far as it listens.
-                    let mut outbox = Outbox::default();
-                    outbox.reject(0, &rejection);
-                    let _ = outbox.send(&connection.stream, Instant::now());
-                }
+            Err(rejection) => {
+                self.refuse(store, slot, &rejection, line);
                 Err(Refused)
+            }
+        }
+    }
+
+    /// Answers a hello that cannot be taken, as far as the producer listens.
+    fn refuse(&mut self, store: &mut Store, slot: usize, rejection: &Rejection, line: &[u8]) {
+        store.reject(None, rejection, line);
+        if let Some(connection) = self.connections.get(slot) {
+            let mut outbox = Outbox::default();
+            outbox.reject(0, rejection);
+            let _ = outbox.send(&connection.stream, Instant::now());
+        }
+    }
+
+    /// Applies whole lines piece by piece, and puts back those for which there is no time.
+    fn apply_until(&mut self, store: &mut Store, slot: usize, block: &[u8], at: f64, until: Instant) {
+        let mut rest = block;
+        while !rest.is_empty() {
+            let piece;
+            (piece, rest) = split_piece(rest);
+            self.apply(store, slot, piece, at);
+            let Some(connection) = self.connections.get_mut(slot).filter(|connection| connection.reads())
+            else {
+                return;
+            };
+            if !rest.is_empty() && Instant::now() >= until {
+                return connection.framing.put_back(rest);
             }
         }
     }
@@ -325,7 +381,8 @@ impl Producers {
     /// Reads what a connection has written so far, and its end if that has come.
     fn read_out(&mut self, store: &mut Store, slot: usize) {
         let mut batches = limits::TAKE_OVER_BATCHES_MAX;
-        while batches > 0 && self.turn(store, slot, EpollFlags::EPOLLIN) {
+        let until = Instant::now() + limits::READ_OUT_MAX;
+        while batches > 0 && self.turn(store, slot, EpollFlags::EPOLLIN, until) && Instant::now() < until {
             batches -= 1;
         }
     }
@@ -333,30 +390,19 @@ impl Producers {
     /// The connections of a producer's runs whose other end is closed, though that may not have been read
     /// yet.
     fn ended_runs(&self, store: &Store, producer: &str) -> Vec<usize> {
-        let runs = store.state.sessions.iter();
-        let runs = runs.filter(|(_, run)| run.owner && run.name.producer == producer);
+        let runs = store.state.sessions.runs(producer).filter(|(_, run)| run.owner);
         let connected = runs.filter_map(|(id, _)| self.expiry.connection(id));
         let found: Vec<(usize, &Connection)> =
             connected.filter_map(|slot| Some((slot, self.connections.get(slot)?))).collect();
-        let mut polled: Vec<PollFd<'_>> =
-            found.iter().map(|(_, run)| PollFd::new(run.stream.as_fd(), PollFlags::empty())).collect();
-        if let Err(error) = poll(&mut polled, PollTimeout::ZERO) {
-            log::error!("the runs of producer {producer} cannot be polled: {error}");
-            return Vec::new();
-        }
-        let ended = found.iter().zip(&polled).filter(|(_, polled)| polled.any().unwrap_or(true));
-        ended.map(|((slot, _), _)| *slot).collect()
+        connection::hung_up(&found)
     }
 
-    /// Forgets a session if there are too many: of those that are not connected one that loses least, and of
-    /// these the one that has been gone for longest.
+    /// Forgets a session if there are too many.
     fn make_room(&mut self, store: &mut Store, at: f64) {
         let sessions = &store.state.sessions;
-        if sessions.len() < limits::SESSIONS_MAX {
-            return;
-        }
-        let loss = |id| sessions.get(id).map(|session| (session.may_own(), session.position > 0));
-        if let Some(id) = self.expiry.eviction_candidate(loss) {
+        if sessions.len() >= limits::SESSIONS_MAX
+            && let Some(id) = users::position_to_forget(sessions, &self.expiry)
+        {
             store.abandon(id, at);
             self.forget(store, id);
         }
@@ -491,11 +537,19 @@ impl Producers {
         let mut cut = 0;
         for slot in self.connections.slots() {
             let Some(connection) = self.connections.get(slot) else { continue };
-            cut += usize::from(!state::is_blank(connection.framing.unfinished()));
+            let framing = &connection.framing;
+            cut += usize::from(framing.has_put_back() || !state::is_blank(framing.unfinished()));
             self.end(store, slot);
         }
         cut
     }
+}
+
+/// Splits off whole lines that are applied without a look at the clock.
+fn split_piece(lines: &[u8]) -> (&[u8], &[u8]) {
+    let beyond = lines.len().min(limits::PIECE_BYTES);
+    let end = memchr::memchr(b'\n', &lines[beyond - 1..]).map_or(lines.len(), |at| beyond + at);
+    lines.split_at(end)
 }
 
 /// A connection's first line was a hello that cannot be taken.

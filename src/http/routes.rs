@@ -56,7 +56,7 @@ impl Routes {
 
     fn metrics(&self, request: &Request) -> Response {
         let (reply, answer) = bounded(1);
-        let families = if request.systems.is_empty() { self.metrics.encode() } else { Vec::new() };
+        let families = self.metrics.encode();
         self.control.send(Control::Scrape(Scrape { systems: request.systems.clone(), families, reply }));
         let body = match answer.recv_timeout(limits::SCRAPE_WAIT_MAX) {
             Ok(Ok(body)) => body,

@@ -27,11 +27,13 @@ pub(crate) enum Reason {
     EntityLimit,
     /// A field of a key is longer than 1,024 bytes.
     LabelTooLong,
+    /// A hello under a name that another user's producer holds.
+    NameTaken,
 }
 
 impl Reason {
     /// In the order of declaration.
-    pub(crate) const ALL: [Reason; 11] = [
+    pub(crate) const ALL: [Reason; 12] = [
         Reason::Malformed,
         Reason::TooLong,
         Reason::Truncated,
@@ -43,6 +45,7 @@ impl Reason {
         Reason::NotOpen,
         Reason::EntityLimit,
         Reason::LabelTooLong,
+        Reason::NameTaken,
     ];
 
     /// The reason of this name.
@@ -64,6 +67,7 @@ impl Reason {
             Reason::NotOpen => "not_open",
             Reason::EntityLimit => "entity_limit",
             Reason::LabelTooLong => "label_too_long",
+            Reason::NameTaken => "name_taken",
         }
     }
 }

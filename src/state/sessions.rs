@@ -79,6 +79,7 @@ impl Session {
 pub(crate) struct Sessions {
     list: Vec<Option<Session>>,
     by_name: HashMap<Arc<SessionName>, SessionId>,
+    by_producer: HashMap<String, Vec<SessionId>>,
     free: Vec<SessionId>,
 }
 
@@ -104,11 +105,15 @@ impl Sessions {
         self.by_name.get(&Names { producer, instance }).copied()
     }
 
+    /// The runs of a producer, the first known one first.
+    pub(crate) fn runs(&self, producer: &str) -> impl Iterator<Item = (SessionId, &Session)> {
+        let runs = self.by_producer.get(producer).into_iter().flatten();
+        runs.filter_map(|&id| Some((id, self.get(id)?)))
+    }
+
     /// The runs of a producer that are disconnected and have not expired.
     pub(super) fn disconnected_runs(&self, producer: &str) -> Vec<SessionId> {
-        let runs = self
-            .iter()
-            .filter(|(_, run)| run.presence == Presence::Disconnected && run.name.producer == producer);
+        let runs = self.runs(producer).filter(|(_, run)| run.presence == Presence::Disconnected);
         runs.map(|(id, _)| id).collect()
     }
 
@@ -130,6 +135,7 @@ impl Sessions {
 
     fn insert(&mut self, id: SessionId, session: Session) {
         self.by_name.insert(Arc::clone(&session.name), id);
+        self.by_producer.entry_ref(session.name.producer.as_str()).or_default().push(id);
         if id as usize >= self.list.len() {
             self.list.resize_with(id as usize + 1, || None);
         }
@@ -139,6 +145,13 @@ impl Sessions {
     pub(super) fn remove(&mut self, id: SessionId) {
         if let Some(session) = self.list.get_mut(id as usize).and_then(Option::take) {
             self.by_name.remove(&session.name);
+            let producer = session.name.producer.as_str();
+            if let Some(runs) = self.by_producer.get_mut(producer) {
+                runs.retain(|run| *run != id);
+                if runs.is_empty() {
+                    self.by_producer.remove(producer);
+                }
+            }
             self.free.push(id);
         }
     }

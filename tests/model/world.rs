@@ -9,7 +9,7 @@ use crate::rules::{Reasons, RunId, Series, Shown, State, World};
 use crate::tables::{Kind, Metric, System, built_in, farm};
 
 /// Those that one user can meet.
-const REASONS: [&str; 11] = [
+const REASONS: [&str; 12] = [
     "malformed",
     "too_long",
     "truncated",
@@ -21,6 +21,7 @@ const REASONS: [&str; 11] = [
     "not_open",
     "entity_limit",
     "label_too_long",
+    "name_taken",
 ];
 
 /// What the configuration of an exporter says, as far as it changes what is counted.

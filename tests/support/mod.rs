@@ -1,5 +1,5 @@
 //! A running exporter for tests: its own directory, a free port, and waiting for conditions instead of sleeping.
-//! `session` is a producer.
+//! `session` is a producer, `other_user` one of another user.
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+pub mod other_user;
 pub mod session;
 pub mod switches;
 
@@ -151,11 +152,15 @@ impl Exporter {
         response.body
     }
 
-    /// The metrics of one system.
+    /// The metrics of one system, without those of the exporter that come along.
     pub fn system(&self, name: &str) -> String {
         let response = self.get(&format!("/metrics?system={name}"));
         assert_eq!(response.status, 200, "{response:?}");
-        response.body
+        let is_own = |line: &str| {
+            let name = line.trim_start_matches("# HELP ").trim_start_matches("# TYPE ");
+            name.starts_with("lifecycle_exporter_") || name.starts_with("process_")
+        };
+        response.body.split_inclusive('\n').filter(|line| !is_own(line)).collect()
     }
 
     /// The value of a series, by all that stands before it on its line.

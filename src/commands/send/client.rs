@@ -91,7 +91,10 @@ impl Client {
 
     fn dial(&mut self) -> io::Result<()> {
         let mut stream = connect(&self.path, limits::SEND_REPLY_TIMEOUT)?;
-        let hello = format!("{{\"hello\":\"send\",\"instance\":\"{}\",\"owner\":false}}\n", self.instance);
+        // A name belongs to one user.
+        let uid = nix::unistd::geteuid();
+        let hello =
+            format!("{{\"hello\":\"send:{uid}\",\"instance\":\"{}\",\"owner\":false}}\n", self.instance);
         stream.write_all(hello.as_bytes())?;
         let (sender, replies) = unbounded();
         let reader = BufReader::new(stream.try_clone()?);
