@@ -12,6 +12,8 @@ mod support;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use support::{Exporter, PATIENCE, Response, wait_until};
@@ -208,6 +210,40 @@ fn idle_clients_keep_nobody_out() {
     assert_good_scrape(&exporter);
     assert_eq!(Response::read(&mut idle[0]).status, 503);
     assert!(exporter.value("lifecycle_exporter_http_requests_total{code=\"503\"}").unwrap() >= 400.0);
+}
+
+/// Clients that send one byte, wait, and come back as soon as they are sent away.
+#[test]
+fn unfinished_heads_drive_out_no_scraper_that_takes_a_moment() {
+    let exporter = Exporter::start("");
+    let is_over = AtomicBool::new(false);
+    let wait = || {
+        let mut stream = connect(&exporter);
+        let _ = stream.write_all(b"G");
+        let _ = Response::read(&mut stream);
+    };
+    thread::scope(|scope| {
+        for _ in 0..100 {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    wait();
+                }
+            });
+        }
+        let statuses: Vec<u16> = (0..20)
+            .map(|_| {
+                let mut scraper = connect(&exporter);
+                let asks_at = Instant::now() + Duration::from_millis(30);
+                while let Some(rest) = asks_at.checked_duration_since(Instant::now()) {
+                    thread::park_timeout(rest);
+                }
+                let _ = scraper.write_all(b"GET /-/healthy HTTP/1.1\r\n\r\n");
+                Response::read(&mut scraper).status
+            })
+            .collect();
+        is_over.store(true, Ordering::Relaxed);
+        assert_eq!(statuses, [200; 20]);
+    });
 }
 
 #[test]

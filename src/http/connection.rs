@@ -43,7 +43,8 @@ use crate::limits;
 pub(super) enum State {
     ReadingHead {
         head: Vec<u8>,
-        deadline: Instant,
+        /// When the connection was accepted.
+        since: Instant,
     },
     /// A worker makes the response.
     AwaitingResponse {
@@ -120,7 +121,7 @@ pub(super) struct Context<'a> {
 impl State {
     /// The state of a connection that was accepted at `now`.
     pub(super) fn new(now: Instant) -> Self {
-        State::ReadingHead { head: Vec::new(), deadline: now + limits::HTTP_HEAD_TIME_MAX }
+        State::ReadingHead { head: Vec::new(), since: now }
     }
 
     /// The transition, as in the table above.
@@ -131,8 +132,8 @@ impl State {
 
             (State::ReadingHead { .. }, Input::Denied) => refuse(Refusal::Denied, context),
             (State::ReadingHead { .. }, Input::Evicted) => refuse(Refusal::TooManyConnections, context),
-            (State::ReadingHead { head, deadline }, Input::Received(bytes)) => {
-                received(head, deadline, bytes, context)
+            (State::ReadingHead { head, since }, Input::Received(bytes)) => {
+                received(head, since, bytes, context)
             }
             (State::ReadingHead { .. }, Input::EndOfStream | Input::ReadFailed) => close(),
             (State::ReadingHead { .. }, Input::DeadlinePassed) => refuse(Refusal::HeadTimeout, context),
@@ -175,8 +176,8 @@ impl State {
 
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self {
-            State::ReadingHead { deadline, .. }
-            | State::AwaitingResponse { deadline }
+            State::ReadingHead { since, .. } => Some(*since + limits::HTTP_HEAD_TIME_MAX),
+            State::AwaitingResponse { deadline }
             | State::Writing { deadline, .. }
             | State::Lingering { deadline, .. } => Some(*deadline),
             State::Closed => None,
@@ -210,11 +211,11 @@ impl State {
         matches!(self, State::AwaitingResponse { .. } | State::Writing { .. })
     }
 
-    /// Of the connections that can be evicted, the one with the lowest rank goes first: one that has not sent
-    /// a single byte, then the one that has waited longest.
-    pub(super) fn eviction_rank(&self) -> Option<(bool, Instant)> {
+    /// From when on another connection may take the place of this one. What has arrived of the head makes no
+    /// difference: if it did, a client that sends one byte would drive out a slower one.
+    pub(super) fn evictable_from(&self) -> Option<Instant> {
         match self {
-            State::ReadingHead { head, deadline } => Some((!head.is_empty(), *deadline)),
+            State::ReadingHead { since, .. } => Some(*since + limits::HTTP_HEAD_TIME_MIN),
             _ => None,
         }
     }
@@ -234,12 +235,7 @@ fn refuse(refusal: Refusal, context: &Context<'_>) -> (State, Vec<Action>) {
     respond(Response::refusal(refusal), context)
 }
 
-fn received(
-    mut head: Vec<u8>,
-    deadline: Instant,
-    bytes: &[u8],
-    context: &Context<'_>,
-) -> (State, Vec<Action>) {
+fn received(mut head: Vec<u8>, since: Instant, bytes: &[u8], context: &Context<'_>) -> (State, Vec<Action>) {
     // A head of the greatest length is either complete or refused, so there is always room for a byte.
     let room = limits::HTTP_HEAD_BYTES_MAX - head.len();
     head.extend_from_slice(&bytes[..bytes.len().min(room)]);
@@ -247,7 +243,7 @@ fn received(
         context.access.decide(context.peer, forwarded.iter().map(String::as_str)).allowed
     };
     match request::parse(&head) {
-        Parsed::Incomplete => (State::ReadingHead { head, deadline }, vec![]),
+        Parsed::Incomplete => (State::ReadingHead { head, since }, vec![]),
         // The client behind a trusted proxy is unknown, so only a proxy that is allowed itself learns the
         // reason.
         Parsed::Invalid(_) if !is_allowed(&[]) => refuse(Refusal::Denied, context),

@@ -2,8 +2,8 @@
 //! of their state machines (`connection`), and carries out the resulting actions.
 //!
 //! It waits in one place only, the poll, and never for a client or a worker. When all slots are taken, the
-//! connection that has kept the server waiting longest for a request gives way, so that idle clients cannot
-//! keep a scraper out.
+//! connection that has waited longest for the end of its head gives way, but not before every client had time
+//! to send one. So neither idle clients nor those that come again and again keep a scraper out.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice, Read, Write};
@@ -106,15 +106,19 @@ impl Server {
             }
         }
         self.keep_deadlines();
-        if !self.is_full() && !self.handle.is_stopping() {
+        if !self.is_full(Instant::now()) && !self.handle.is_stopping() {
             self.acceptor.resume(&self.epoll);
         }
         Ok(())
     }
 
     fn timeout(&self) -> EpollTimeout {
-        let next = self.slots.next_deadline().into_iter().chain(self.acceptor.deadline()).min();
-        let wait = next.map_or(limits::ROLE_IDLE_MAX, |next| next.saturating_duration_since(Instant::now()));
+        let now = Instant::now();
+        let candidate = self.slots.eviction_candidate().filter(|_| self.is_full(now));
+        let deadlines =
+            [self.slots.next_deadline(), self.acceptor.deadline(), candidate.map(|(_, from)| from)];
+        let next = deadlines.into_iter().flatten().min();
+        let wait = next.map_or(limits::ROLE_IDLE_MAX, |next| next.saturating_duration_since(now));
         // The kernel counts whole milliseconds; rounded up, so that the deadline has passed when the poll
         // ends.
         let wait = wait.min(limits::ROLE_IDLE_MAX) + Duration::from_millis(1);
@@ -132,7 +136,7 @@ impl Server {
     fn accept(&mut self, key: u64) {
         self.acceptor.begin_turn(key);
         loop {
-            if self.is_full() {
+            if self.is_full(Instant::now()) {
                 return self.acceptor.pause(&self.epoll);
             }
             match self.acceptor.next(&self.epoll, Instant::now()) {
@@ -143,12 +147,14 @@ impl Server {
         }
     }
 
-    /// No slot is free or can be freed now, but one will be as soon as a worker answers: until then new
-    /// connections wait in the kernel's queue.
-    fn is_full(&self) -> bool {
+    /// No slot is free or can be freed now, but one will be as soon as a head has had its time or a worker
+    /// answers: until then new connections wait in the kernel's queue.
+    fn is_full(&self, now: Instant) -> bool {
         self.slots.serving() >= self.slots_max
-            && self.slots.eviction_candidate().is_none()
-            && self.slots.iter().any(|(_, state)| matches!(state, State::AwaitingResponse { .. }))
+            && match self.slots.eviction_candidate() {
+                Some((_, from)) => from > now,
+                None => self.slots.iter().any(|(_, state)| matches!(state, State::AwaitingResponse { .. })),
+            }
     }
 
     fn admit(&mut self, stream: TcpStream, peer: IpAddr) {
@@ -160,7 +166,7 @@ impl Server {
             refusal = Some(Input::Denied);
         } else if self.slots.serving() >= self.slots_max {
             match self.slots.eviction_candidate() {
-                Some(candidate) => self.input(candidate, Input::Evicted),
+                Some((candidate, _)) => self.input(candidate, Input::Evicted),
                 None => refusal = Some(Input::Evicted),
             }
         }
@@ -175,12 +181,13 @@ impl Server {
         }
     }
 
-    /// Closes every connection that only lingers, and the next one to be evicted.
+    /// Closes every connection that only lingers, and the next one to be evicted, whether it had its time or
+    /// not.
     fn free_descriptors(&mut self) {
         for token in self.slots.lingering() {
             self.input(token, Input::Aborted);
         }
-        if let Some(candidate) = self.slots.eviction_candidate() {
+        if let Some((candidate, _)) = self.slots.eviction_candidate() {
             self.input(candidate, Input::Evicted);
             self.input(candidate, Input::Aborted);
         }

@@ -86,9 +86,11 @@ impl Slots {
         overdue.map(|(token, _)| token).collect()
     }
 
-    pub(super) fn eviction_candidate(&self) -> Option<Token> {
-        let candidates = self.iter().filter_map(|(token, state)| Some((state.eviction_rank()?, token)));
-        candidates.min_by_key(|(rank, _)| *rank).map(|(_, token)| token)
+    /// The connection that has waited longest for the end of its head, and from when on another may take its
+    /// place.
+    pub(super) fn eviction_candidate(&self) -> Option<(Token, Instant)> {
+        let candidates = self.iter().filter_map(|(token, state)| Some((token, state.evictable_from()?)));
+        candidates.min_by_key(|(_, from)| *from)
     }
 
     pub(super) fn lingering(&self) -> Vec<Token> {

@@ -270,17 +270,18 @@ fn a_head_is_bounded_and_so_is_what_comes_after_the_response() {
 }
 
 #[test]
-fn whoever_has_sent_nothing_is_evicted_first_then_the_oldest() {
+fn whoever_has_waited_longest_may_be_evicted_first_but_not_at_once() {
     let started = Instant::now();
-    let rank = |bytes: &[u8], second: u64| {
+    let evictable_from = |bytes: &[u8], second: u64| {
         let mut client = Client::new("127.0.0.1");
         client.state = State::new(started + Duration::from_secs(second));
         if !bytes.is_empty() {
             client.step(Input::Received(bytes));
         }
-        client.state.eviction_rank()
+        client.state.evictable_from()
     };
-    let ranks = [rank(b"", 3), rank(b"", 4), rank(b"GET", 1), rank(b"GET", 2)];
-    assert!(ranks.is_sorted() && ranks[0].is_some(), "{ranks:?}");
-    assert_eq!(rank(REQUEST, 9), None);
+    let from = [evictable_from(b"G", 1), evictable_from(b"", 2), evictable_from(b"GET", 3)];
+    assert!(from.is_sorted(), "{from:?}");
+    assert_eq!(from[0], Some(started + Duration::from_secs(1) + limits::HTTP_HEAD_TIME_MIN));
+    assert_eq!(evictable_from(REQUEST, 9), None);
 }
