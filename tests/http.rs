@@ -95,6 +95,11 @@ fn gzip_where_it_is_accepted() {
     flate2::read::GzDecoder::new(response.raw_body.as_slice()).read_to_string(&mut text).unwrap();
     assert!(text.contains("process_open_fds"), "{text}");
     assert!(!exporter.get("/metrics").head.contains("Content-Encoding"));
+    for refused in ["gzip;q=0, *", "*;q=0", "identity;q=0", "gzip;q=0.0000"] {
+        let request = format!("GET /metrics HTTP/1.1\r\nAccept-Encoding: {refused}\r\n\r\n");
+        let response = Response::of(exporter.address, request.as_bytes());
+        assert!(response.status == 200 && !response.head.contains("Content-Encoding"), "{}", response.head);
+    }
 }
 
 #[test]
@@ -129,6 +134,40 @@ fn a_trusted_proxy_speaks_for_its_clients() {
     for (headers, status) in cases {
         let response = Response::of(exporter.address, format!("GET / HTTP/1.1\r\n{headers}\r\n").as_bytes());
         assert_eq!(response.status, status, "{headers:?}");
+    }
+}
+
+#[test]
+fn systems_are_a_set_of_decoded_names() {
+    let exporter = Exporter::start("[systems]\nenabled = recording, proxy\n");
+    // The exporter's own metrics, which always come along, change with each request.
+    let of_systems = |body: &str| -> Vec<String> {
+        let lines =
+            body.lines().filter(|line| !line.contains("lifecycle_exporter_") && !line.contains("process_"));
+        lines.map(str::to_owned).collect()
+    };
+    let expected = of_systems(&exporter.get("/metrics?system=proxy&system=recording").body);
+    assert!(expected.len() > 10, "{expected:?}");
+    for target in [
+        "/metrics?system=recording&system=proxy&system=recording",
+        "/metrics?system=record%69ng&s%79stem=proxy&other=1",
+        "/%6detrics?system=proxy&system=%72ecording",
+    ] {
+        let response = exporter.get(target);
+        assert_eq!((response.status, of_systems(&response.body)), (200, expected.clone()), "{target}");
+    }
+    let cases = [
+        ("/metrics?system=record%ng", 400, "two hexadecimal digits"),
+        ("/metrics?x=%4", 400, "two hexadecimal digits"),
+        ("/metrics%", 400, "two hexadecimal digits"),
+        ("/metrics?system=record+ing", 400, "\"record ing\""),
+        ("/%2Fmetrics", 404, "not found"),
+        ("/-%2Fhealthy", 404, "not found"),
+    ];
+    for (target, status, text) in cases {
+        let response = exporter.get(target);
+        assert_eq!(response.status, status, "{target}");
+        assert!(response.body.contains(text), "{target}: {}", response.body);
     }
 }
 

@@ -8,9 +8,11 @@
 //!              └──────────── answers, a wake-up ───────┘
 //! ```
 //!
-//! `connection` is the state machine of one connection; it parses with `request` and decides with `access`.
+//! `connection` is the state machine of one connection; it parses with `request`, whose parts are `target` and
+//! `accept_encoding`, and decides with `access`.
 //! `slots` holds the connections, `handle` what the threads share.
 
+mod accept_encoding;
 pub(crate) mod access;
 mod connection;
 pub(crate) mod handle;
@@ -22,4 +24,5 @@ pub(crate) mod routes;
 pub(crate) mod server;
 mod single_flight;
 mod slots;
+mod target;
 pub(crate) mod worker;

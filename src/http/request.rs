@@ -1,16 +1,18 @@
 //! Request heads: bytes in, a small request or a refusal out. Bodies are never read, so a request with one is
 //! refused.
 
+use super::accept_encoding::prefers_gzip;
 use super::response::Refusal;
+use super::target::{self, InvalidEscape, Target};
 use crate::limits;
 
 /// What a response depends on, and who asks.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Request {
     pub(super) method: Method,
-    /// Without the query.
+    /// Normalized, without the query.
     pub(super) path: String,
-    /// The values of `system` in the query, in order.
+    /// The values of `system` in the query, sorted, each once.
     pub(super) systems: Vec<String>,
     pub(super) accepts_gzip: bool,
     /// The `X-Forwarded-For` headers, in order.
@@ -48,8 +50,6 @@ pub(super) fn parse(bytes: &[u8]) -> Parsed {
         Err(httparse::Error::Version) => return Parsed::Invalid(Refusal::UnknownVersion),
         Err(_) => return Parsed::Invalid(Refusal::Malformed),
     }
-    let target = request.path.unwrap_or_default();
-    let (path, query) = split_target(target);
     let values = |name: &'static str| {
         request
             .headers
@@ -58,7 +58,7 @@ pub(super) fn parse(bytes: &[u8]) -> Parsed {
             .map(|header| String::from_utf8_lossy(header.value).into_owned())
     };
     let lengths: Vec<String> = values("Content-Length").collect();
-    let refusal = if values("Transfer-Encoding").next().is_some() {
+    let mut refusal = if values("Transfer-Encoding").next().is_some() {
         Some(Refusal::HasBody)
     } else {
         match lengths.as_slice() {
@@ -74,34 +74,18 @@ pub(super) fn parse(bytes: &[u8]) -> Parsed {
         Some("HEAD") => Method::Head,
         _ => Method::Other,
     };
-    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    let target = target::parse(request.path.unwrap_or_default()).unwrap_or_else(|InvalidEscape| {
+        refusal = Some(Refusal::InvalidEscape);
+        Target::default()
+    });
+    let encodings: Vec<String> = values("Accept-Encoding").collect();
     Parsed::Complete(Request {
         method,
-        path: path.to_owned(),
-        systems: pairs.filter(|(name, _)| *name == "system").map(|(_, value)| value.to_owned()).collect(),
-        accepts_gzip: values("Accept-Encoding").any(|value| accepts_gzip(&value)),
+        path: target.path,
+        systems: target.systems,
+        accepts_gzip: prefers_gzip(encodings.iter().map(String::as_str)),
         forwarded: values("X-Forwarded-For").collect(),
         refusal,
-    })
-}
-
-/// Path and query of `/path?query` or `http://host/path?query`.
-fn split_target(target: &str) -> (&str, &str) {
-    let target = match target.split_once("://") {
-        Some((_, rest)) if !target.starts_with('/') => rest.find('/').map_or("/", |at| &rest[at..]),
-        _ => target,
-    };
-    let target = target.split('#').next().unwrap_or_default();
-    target.split_once('?').unwrap_or((target, ""))
-}
-
-fn accepts_gzip(value: &str) -> bool {
-    value.split(',').any(|coding| {
-        let mut parts = coding.split(';').map(str::trim);
-        let name = parts.next().unwrap_or_default();
-        let refused = parts
-            .any(|part| part.strip_prefix("q=").is_some_and(|q| q.parse::<f32>().is_ok_and(|q| q <= 0.0)));
-        (name.eq_ignore_ascii_case("gzip") || name == "*") && !refused
     })
 }
 
@@ -120,7 +104,7 @@ mod tests {
     #[test]
     fn requests() {
         let request = complete(
-            "GET /metrics?system=a&x=1&system=b HTTP/1.1\r\nHost: x\r\naccept-encoding: br, GZIP;q=0.5\r\n\
+            "GET /metrics?system=b&x=1&system=a&system=b HTTP/1.1\r\nHost: x\r\naccept-encoding: br, GZIP;q=0.5\r\n\
              x-forwarded-for: 1.2.3.4\r\nX-Forwarded-For: 5.6.7.8\r\nContent-Length: 0\r\n\r\n",
         );
         assert_eq!(
@@ -135,7 +119,7 @@ mod tests {
             }
         );
         assert_eq!(complete("HEAD http://host:1/?q HTTP/1.0\r\n\r\n").path, "/");
-        assert!(!complete("GET / HTTP/1.1\r\nAccept-Encoding: gzip;q=0, identity\r\n\r\n").accepts_gzip);
+        assert_eq!(complete("GET /?% HTTP/1.1\r\n\r\n").refusal, Some(Refusal::InvalidEscape));
     }
 
     #[test]

@@ -32,6 +32,7 @@ pub(super) struct ResponseMeta<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {
     Malformed,
+    InvalidEscape,
     Denied,
     HeadTimeout,
     HasBody,
@@ -44,7 +45,7 @@ pub(super) enum Refusal {
 impl Refusal {
     fn status(self) -> u16 {
         match self {
-            Refusal::Malformed => 400,
+            Refusal::Malformed | Refusal::InvalidEscape => 400,
             Refusal::Denied => 403,
             Refusal::HeadTimeout => 408,
             Refusal::HasBody => 413,
@@ -57,6 +58,7 @@ impl Refusal {
     fn text(self) -> &'static str {
         match self {
             Refusal::Malformed => "malformed request",
+            Refusal::InvalidEscape => "a % in the target is not followed by two hexadecimal digits",
             Refusal::Denied => "this client's address is not in [stats] allowed_ips",
             Refusal::HeadTimeout => "the request did not arrive in time",
             Refusal::HasBody => "requests must not have a body",
