@@ -74,8 +74,6 @@ fn what_is_served() {
         assert_eq!(response.status, status, "{target}");
         assert!(response.body.contains(text), "{target}: {}", response.body);
     }
-    let head = Response::of(exporter.address, b"HEAD /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
-    assert_eq!((head.status, head.body.as_str()), (200, ""));
     for method in ["POST", "PUT", "DELETE", "OPTIONS", "BREW"] {
         let response =
             Response::of(exporter.address, format!("{method} /metrics HTTP/1.1\r\n\r\n").as_bytes());
@@ -169,6 +167,50 @@ fn systems_are_a_set_of_decoded_names() {
         assert_eq!(response.status, status, "{target}");
         assert!(response.body.contains(text), "{target}: {}", response.body);
     }
+}
+
+#[test]
+fn a_403_names_the_address_that_was_seen() {
+    let exporter = Exporter::start("[stats]\nallowed_ips = 10.0.0.0/8\n");
+    let text = exporter.get("/metrics").body;
+    assert!(text.contains("127.0.0.1 (the address of the connection)"), "{text}");
+    let exporter = Exporter::start("[stats]\nallowed_ips = 10.0.0.0/8\n[app]\ntrustedproxies = 127.0.0.1\n");
+    let request = b"GET /metrics HTTP/1.1\r\nX-Forwarded-For: 10.0.0.1, ::ffff:192.0.2.7\r\n\r\n";
+    let text = Response::of(exporter.address, request).body;
+    assert!(text.contains("192.0.2.7 (from the X-Forwarded-For header of a trusted proxy)"), "{text}");
+    let text = Response::of(exporter.address, b"garbage\0\r\n\r\n").body;
+    assert!(text.contains("127.0.0.1 (the address of the connection)"), "{text}");
+}
+
+#[test]
+fn a_response_to_head_is_that_to_get_without_its_body() {
+    let exporter = Exporter::start("");
+    let proxied = Exporter::start("[stats]\nallowed_ips = 10.0.0.0/8\n[app]\ntrustedproxies = 127.0.0.1\n");
+    let length = |response: &Response| {
+        let line = response.head.lines().find(|line| line.starts_with("Content-Length: ")).unwrap();
+        line["Content-Length: ".len()..].parse::<usize>().unwrap()
+    };
+    let cases = [
+        (&exporter, "/-/healthy HTTP/1.1\r\n", 200),
+        (&exporter, "/-/ready HTTP/1.1\r\n", 200),
+        (&exporter, "/nothing HTTP/1.1\r\n", 404),
+        (&exporter, "/metrics?system=nothing HTTP/1.1\r\n", 400),
+        (&exporter, "/metrics?%zz HTTP/1.1\r\n", 400),
+        (&exporter, "/metrics HTTP/1.1\r\nContent-Length: 7\r\n", 413),
+        (&exporter, "/metrics HTTP/1.1\r\nbad header: x\r\n", 400),
+        (&exporter, "/metrics HTTP/7.0\r\n", 505),
+        (&proxied, "/metrics HTTP/1.1\r\nX-Forwarded-For: 192.0.2.7\r\n", 403),
+    ];
+    for (exporter, rest, status) in cases {
+        let [get, head] = ["GET", "HEAD"]
+            .map(|method| Response::of(exporter.address, format!("{method} {rest}\r\n").as_bytes()));
+        assert_eq!([get.status, head.status], [status; 2], "{rest}");
+        assert_eq!((head.body.as_str(), length(&head)), ("", length(&get)), "{rest}");
+        assert_eq!(length(&get), get.raw_body.len(), "{rest}");
+    }
+    // The metrics of two moments differ in length.
+    let metrics = Response::of(exporter.address, b"HEAD /metrics HTTP/1.1\r\n\r\n");
+    assert!(metrics.status == 200 && metrics.body.is_empty() && length(&metrics) > 1_000, "{metrics:?}");
 }
 
 #[test]

@@ -21,7 +21,8 @@
 //! | | `EndOfStream`, `ReadFailed`, `WriteFailed`, `DeadlinePassed` | `Closed` | `Close` |
 //! | any but `Closed` | `Aborted` | `Closed` | `Close` |
 //!
-//! Every other input leaves the state as it is and causes no action.
+//! Every other input leaves the state as it is and causes no action. To a `HEAD` request each of these
+//! responses lacks its body.
 //!
 //! A connection lingers because closing a socket with unread bytes resets the connection, which can destroy a
 //! response that the client has not read yet. So the server closes its own half first, and then discards what
@@ -34,7 +35,7 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use super::access::Access;
-use super::request::{self, Parsed, Request};
+use super::request::{self, Method, Parsed, Request};
 use super::response::{Refusal, Response};
 use crate::limits;
 
@@ -49,6 +50,7 @@ pub(super) enum State {
     /// A worker makes the response.
     AwaitingResponse {
         deadline: Instant,
+        is_head: bool,
     },
     Writing {
         response: Response,
@@ -130,18 +132,25 @@ impl State {
             (State::Closed, _) => (State::Closed, vec![]),
             (_, Input::Aborted) => close(),
 
-            (State::ReadingHead { .. }, Input::Denied) => refuse(Refusal::Denied, context),
-            (State::ReadingHead { .. }, Input::Evicted) => refuse(Refusal::TooManyConnections, context),
+            (State::ReadingHead { head, .. }, Input::Denied) => {
+                let verdict = context.access.decide(context.peer, []);
+                refuse(Response::denied(&verdict), request::is_head(&head), context)
+            }
+            (State::ReadingHead { head, .. }, Input::Evicted) => {
+                refuse(Response::refusal(Refusal::TooManyConnections), request::is_head(&head), context)
+            }
             (State::ReadingHead { head, since }, Input::Received(bytes)) => {
                 received(head, since, bytes, context)
             }
             (State::ReadingHead { .. }, Input::EndOfStream | Input::ReadFailed) => close(),
-            (State::ReadingHead { .. }, Input::DeadlinePassed) => refuse(Refusal::HeadTimeout, context),
+            (State::ReadingHead { head, .. }, Input::DeadlinePassed) => {
+                refuse(Response::refusal(Refusal::HeadTimeout), request::is_head(&head), context)
+            }
 
             (State::AwaitingResponse { .. }, Input::Answered(response)) => respond(response, context),
             (State::AwaitingResponse { .. }, Input::HungUp) => close(),
-            (State::AwaitingResponse { .. }, Input::DeadlinePassed) => {
-                refuse(Refusal::ResponseTimeout, context)
+            (State::AwaitingResponse { is_head, .. }, Input::DeadlinePassed) => {
+                refuse(Response::refusal(Refusal::ResponseTimeout), is_head, context)
             }
 
             (State::Writing { response, written, deadline }, Input::Wrote(count)) => {
@@ -177,7 +186,7 @@ impl State {
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self {
             State::ReadingHead { since, .. } => Some(*since + limits::HTTP_HEAD_TIME_MAX),
-            State::AwaitingResponse { deadline }
+            State::AwaitingResponse { deadline, .. }
             | State::Writing { deadline, .. }
             | State::Lingering { deadline, .. } => Some(*deadline),
             State::Closed => None,
@@ -231,33 +240,45 @@ fn respond(response: Response, context: &Context<'_>) -> (State, Vec<Action>) {
     (State::Writing { response, written: 0, deadline }, actions)
 }
 
-fn refuse(refusal: Refusal, context: &Context<'_>) -> (State, Vec<Action>) {
-    respond(Response::refusal(refusal), context)
+fn refuse(refusal: Response, is_head: bool, context: &Context<'_>) -> (State, Vec<Action>) {
+    respond(if is_head { refusal.without_body() } else { refusal }, context)
 }
 
 fn received(mut head: Vec<u8>, since: Instant, bytes: &[u8], context: &Context<'_>) -> (State, Vec<Action>) {
     // A head of the greatest length is either complete or refused, so there is always room for a byte.
     let room = limits::HTTP_HEAD_BYTES_MAX - head.len();
     head.extend_from_slice(&bytes[..bytes.len().min(room)]);
-    let is_allowed = |forwarded: &[String]| {
-        context.access.decide(context.peer, forwarded.iter().map(String::as_str)).allowed
+    let parsed = match request::parse(&head) {
+        Parsed::Incomplete => return (State::ReadingHead { head, since }, vec![]),
+        Parsed::Complete(head) => Ok(head),
+        Parsed::Invalid(refusal) => Err(refusal),
     };
-    match request::parse(&head) {
-        Parsed::Incomplete => (State::ReadingHead { head, since }, vec![]),
-        // The client behind a trusted proxy is unknown, so only a proxy that is allowed itself learns the
-        // reason.
-        Parsed::Invalid(_) if !is_allowed(&[]) => refuse(Refusal::Denied, context),
-        Parsed::Invalid(refusal) => refuse(refusal, context),
-        Parsed::Complete(request) if !is_allowed(&request.forwarded) => refuse(Refusal::Denied, context),
-        Parsed::Complete(Request { refusal: Some(refusal), .. }) => refuse(refusal, context),
-        Parsed::Complete(request) => {
-            // Access is decided, so equal requests of different clients may share a response.
-            let request = Request { forwarded: Vec::new(), ..request };
+    match decide(parsed, context) {
+        Ok(request) => {
             let deadline = context.now + limits::HTTP_RESPONSE_TIME_MAX;
+            let is_head = request.method == Method::Head;
             let actions = vec![Action::Poll(Interest::HangUp), Action::HandOver(request)];
-            (State::AwaitingResponse { deadline }, actions)
+            (State::AwaitingResponse { deadline, is_head }, actions)
         }
+        Err(refusal) => refuse(refusal, request::is_head(&head), context),
     }
+}
+
+/// The request to hand over, or the response without it.
+fn decide(parsed: Result<Request, Refusal>, context: &Context<'_>) -> Result<Request, Response> {
+    // If the head is invalid, the client behind a trusted proxy is unknown, so only a proxy that is allowed
+    // itself learns the reason.
+    let forwarded = parsed.as_ref().map_or(&[][..], |head| &head.forwarded);
+    let verdict = context.access.decide(context.peer, forwarded.iter().map(String::as_str));
+    if !verdict.allowed {
+        return Err(Response::denied(&verdict));
+    }
+    let head = parsed.map_err(Response::refusal)?;
+    if let Some(refusal) = head.refusal {
+        return Err(Response::refusal(refusal));
+    }
+    // Access is decided, so equal requests of different clients may share a response.
+    Ok(Request { forwarded: Vec::new(), ..head })
 }
 
 #[cfg(test)]

@@ -89,6 +89,12 @@ pub(super) fn parse(bytes: &[u8]) -> Parsed {
     })
 }
 
+/// Whether a head begins a `HEAD` request, be it complete, valid, or neither.
+pub(super) fn is_head(bytes: &[u8]) -> bool {
+    // The parser skips empty lines before a request, too.
+    bytes.trim_ascii_start().starts_with(b"HEAD ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,6 +126,16 @@ mod tests {
         );
         assert_eq!(complete("HEAD http://host:1/?q HTTP/1.0\r\n\r\n").path, "/");
         assert_eq!(complete("GET /?% HTTP/1.1\r\n\r\n").refusal, Some(Refusal::InvalidEscape));
+    }
+
+    #[test]
+    fn a_head_request_is_known_before_its_head_is_complete() {
+        for bytes in ["HEAD ", "HEAD /x", "\r\nHEAD / HTTP/9\r\n"] {
+            assert!(is_head(bytes.as_bytes()), "{bytes:?}");
+        }
+        for bytes in ["", "HEAD", "HEADER / HTTP/1.1", "GET / HTTP/1.1\r\nHEAD "] {
+            assert!(!is_head(bytes.as_bytes()), "{bytes:?}");
+        }
     }
 
     #[test]

@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use tiny_http::{HTTPVersion, Header, Response as Printed, StatusCode};
 
+use super::access::Verdict;
+
 pub(super) const TEXT: &str = "text/plain; charset=utf-8";
 
 #[derive(Debug, Clone)]
@@ -24,8 +26,6 @@ pub(super) struct ResponseMeta<'a> {
     pub(super) status: u16,
     pub(super) content_type: &'a str,
     pub(super) headers: &'a [(&'a str, &'a str)],
-    /// The request was `HEAD`: the length of the body is sent, the body is not.
-    pub(super) head_only: bool,
 }
 
 /// Why a connection gets a response without a worker having seen a request.
@@ -33,7 +33,6 @@ pub(super) struct ResponseMeta<'a> {
 pub(super) enum Refusal {
     Malformed,
     InvalidEscape,
-    Denied,
     HeadTimeout,
     HasBody,
     HeadTooLong,
@@ -46,7 +45,6 @@ impl Refusal {
     fn status(self) -> u16 {
         match self {
             Refusal::Malformed | Refusal::InvalidEscape => 400,
-            Refusal::Denied => 403,
             Refusal::HeadTimeout => 408,
             Refusal::HasBody => 413,
             Refusal::HeadTooLong => 431,
@@ -59,7 +57,6 @@ impl Refusal {
         match self {
             Refusal::Malformed => "malformed request",
             Refusal::InvalidEscape => "a % in the target is not followed by two hexadecimal digits",
-            Refusal::Denied => "this client's address is not in [stats] allowed_ips",
             Refusal::HeadTimeout => "the request did not arrive in time",
             Refusal::HasBody => "requests must not have a body",
             Refusal::HeadTooLong => "the request head is too long",
@@ -93,17 +90,27 @@ impl Response {
         printed
             .raw_print(&mut head, HTTPVersion(1, 0), &[], true, None)
             .expect("writing to memory cannot fail");
-        Response { status: meta.status, head, body: Arc::new(if meta.head_only { Vec::new() } else { body }) }
+        Response { status: meta.status, head, body: Arc::new(body) }
     }
 
     /// A line of text after the status.
     pub(super) fn plain(status: u16, text: &str) -> Self {
-        let meta = ResponseMeta { status, content_type: TEXT, headers: &[], head_only: false };
+        let meta = ResponseMeta { status, content_type: TEXT, headers: &[] };
         Response::new(&meta, format!("{status}: {text}\n").into_bytes())
     }
 
     pub(super) fn refusal(refusal: Refusal) -> Self {
         Response::plain(refusal.status(), refusal.text())
+    }
+
+    /// The response to a client that is not allowed.
+    pub(super) fn denied(verdict: &Verdict) -> Self {
+        Response::plain(403, &verdict.to_string())
+    }
+
+    /// The response to `HEAD` where this is that to `GET`: the length of the body is sent, the body is not.
+    pub(super) fn without_body(self) -> Self {
+        Response { body: Arc::default(), ..self }
     }
 
     /// Bytes of head and body together.
@@ -125,8 +132,7 @@ mod tests {
 
     #[test]
     fn a_response_states_its_length_and_ends_with_the_connection() {
-        let meta =
-            ResponseMeta { status: 200, content_type: "x/y", headers: &[("Allow", "GET")], head_only: false };
+        let meta = ResponseMeta { status: 200, content_type: "x/y", headers: &[("Allow", "GET")] };
         let response = Response::new(&meta, vec![b'x'; 100_000]);
         let head = String::from_utf8(response.head.clone()).unwrap();
         assert!(head.starts_with("HTTP/1.0 200 OK\r\n") && head.ends_with("\r\n\r\n"), "{head}");
@@ -151,9 +157,8 @@ mod tests {
 
     #[test]
     fn a_response_to_head_has_no_body_but_its_length() {
-        let meta = ResponseMeta { status: 200, content_type: TEXT, headers: &[], head_only: true };
-        let response = Response::new(&meta, b"body".to_vec());
-        assert!(String::from_utf8_lossy(&response.head).contains("Content-Length: 4\r\n"));
-        assert!(response.body.is_empty());
+        let get = Response::plain(404, "not found");
+        let head = get.clone().without_body();
+        assert_eq!((&head.head, head.length()), (&get.head, get.head.len()));
     }
 }

@@ -33,7 +33,7 @@ pub(crate) struct Routes {
 }
 
 impl Routes {
-    /// The response to a request of an allowed client.
+    /// The response to a request of an allowed client. To `HEAD` it is that to `GET`.
     pub(super) fn respond(&self, request: &Request) -> Response {
         let answer: fn(&Routes, &Request) -> Response = match request.path.as_str() {
             "/metrics" => Routes::metrics,
@@ -43,12 +43,7 @@ impl Routes {
             _ => return Response::plain(404, "not found; try /metrics"),
         };
         if request.method == Method::Other {
-            let meta = ResponseMeta {
-                status: 405,
-                content_type: TEXT,
-                headers: &[("Allow", "GET, HEAD")],
-                head_only: false,
-            };
+            let meta = ResponseMeta { status: 405, content_type: TEXT, headers: &[("Allow", "GET, HEAD")] };
             return Response::new(&meta, b"405: only GET and HEAD are supported\n".to_vec());
         }
         answer(self, request)
@@ -63,13 +58,8 @@ impl Routes {
             Ok(Err(unknown)) => return Response::plain(400, &unknown),
             Err(_) => return Response::plain(503, "the feed did not answer in time"),
         };
-        let head_only = request.method == Method::Head;
-        let mut meta = ResponseMeta {
-            status: 200,
-            content_type: METRICS_TYPE,
-            headers: &[("Vary", "Accept-Encoding")],
-            head_only,
-        };
+        let mut meta =
+            ResponseMeta { status: 200, content_type: METRICS_TYPE, headers: &[("Vary", "Accept-Encoding")] };
         if !request.accepts_gzip {
             return Response::new(&meta, body);
         }
@@ -83,7 +73,7 @@ impl Routes {
         }
     }
 
-    fn page(&self, request: &Request) -> Response {
+    fn page(&self, _: &Request) -> Response {
         let (reply, answer) = bounded(1);
         self.control.send(Control::Status(reply));
         let status = answer.recv_timeout(limits::SCRAPE_WAIT_MAX).ok();
@@ -95,7 +85,6 @@ impl Routes {
             status: if status.is_some() { 200 } else { 503 },
             content_type: HTML_TYPE,
             headers: &[("Content-Security-Policy", &page.policy), ("Referrer-Policy", "no-referrer")],
-            head_only: request.method == Method::Head,
         };
         Response::new(&meta, page.html.into_bytes())
     }
@@ -105,25 +94,24 @@ impl Routes {
         self.roles.iter().filter(|role| !role.is_alive()).map(Liveness::name).collect()
     }
 
-    fn healthy(&self, request: &Request) -> Response {
+    fn healthy(&self, _: &Request) -> Response {
         let silent = self.silent();
         let (status, text) = if silent.is_empty() {
             (200, "ok\n".to_owned())
         } else {
             (503, format!("no recent heartbeat from: {}\n", silent.join(", ")))
         };
-        text_response(status, text, request)
+        text_response(status, text)
     }
 
-    fn ready(&self, request: &Request) -> Response {
+    fn ready(&self, _: &Request) -> Response {
         let (status, text) =
             if self.is_ready.load(Ordering::Relaxed) { (200, "ready\n") } else { (503, "not ready yet\n") };
-        text_response(status, text.to_owned(), request)
+        text_response(status, text.to_owned())
     }
 }
 
-fn text_response(status: u16, text: String, request: &Request) -> Response {
-    let meta =
-        ResponseMeta { status, content_type: TEXT, headers: &[], head_only: request.method == Method::Head };
+fn text_response(status: u16, text: String) -> Response {
+    let meta = ResponseMeta { status, content_type: TEXT, headers: &[] };
     Response::new(&meta, text.into_bytes())
 }

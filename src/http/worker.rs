@@ -3,6 +3,7 @@
 use crossbeam_channel::Sender;
 
 use super::handle::ServerHandle;
+use super::request::Method;
 use super::response::Response;
 use super::routes::Routes;
 use super::slots::Token;
@@ -21,6 +22,7 @@ pub(crate) fn run(routes: &Routes, answers: &Sender<Answer>, server: &ServerHand
         liveness.heartbeat();
         let Some((request, waiters)) = server.calls.next_call(limits::ROLE_IDLE_MAX / 4) else { continue };
         let response = routes.respond(&request);
+        let response = if request.method == Method::Head { response.without_body() } else { response };
         for token in waiters {
             if answers.send(Answer { token, response: response.clone() }).is_err() {
                 return;

@@ -19,6 +19,7 @@ struct Client {
     peer: IpAddr,
     now: Instant,
     state: State,
+    received: Vec<u8>,
     /// Head and body of the only response.
     response: Vec<u8>,
     sent: Vec<u8>,
@@ -36,6 +37,7 @@ impl Client {
             peer: peer.parse().unwrap(),
             now,
             state: State::new(now),
+            received: Vec::new(),
             response: Vec::new(),
             sent: Vec::new(),
             statuses: Vec::new(),
@@ -48,6 +50,9 @@ impl Client {
     /// One transition. Returns whether the server is asked to write.
     fn step(&mut self, input: Input<'_>) -> bool {
         let was_closed = self.is_closed;
+        if let (State::ReadingHead { .. }, Input::Received(bytes)) = (&self.state, &input) {
+            self.received.extend_from_slice(bytes);
+        }
         let state = std::mem::replace(&mut self.state, State::Closed);
         let context = Context { now: self.now, peer: self.peer, access: &self.access };
         let (state, actions) = state.step(input, &context);
@@ -68,6 +73,9 @@ impl Client {
                 Action::CountStatus(status) => {
                     self.statuses.push(status);
                     self.response = self.unwritten();
+                    // Every answer of a worker has the status 200 here, and a body even for `HEAD`.
+                    let is_refusal_of_head = status != 200 && request::is_head(&self.received);
+                    assert!(!is_refusal_of_head || self.response.ends_with(b"\r\n\r\n"));
                 }
                 Action::Close => self.is_closed = true,
             }
@@ -117,6 +125,7 @@ impl Client {
     }
 }
 
+const HEAD: &[u8] = b"HEAD /% HTTP/1.0\r\nX-Forwarded-For: 127.0.0.1\r\n\r\n";
 const REQUEST: &[u8] = b"GET /metrics HTTP/1.1\r\nX-Forwarded-For: 127.0.0.1\r\n\r\n";
 
 #[derive(Debug, Clone)]
@@ -137,9 +146,11 @@ enum Event {
 
 fn event() -> impl Strategy<Value = Event> {
     let part = (0..REQUEST.len(), 0..REQUEST.len());
+    let start_of_head = 0..=HEAD.len();
     prop_oneof![
         8 => Just(Event::Received(REQUEST.to_vec())),
         8 => part.prop_map(|(a, b)| Event::Received(REQUEST[a.min(b)..=a.max(b)].to_vec())),
+        4 => start_of_head.prop_map(|end| Event::Received(HEAD[..end.max(1)].to_vec())),
         2 => prop::collection::vec(any::<u8>(), 1..20).prop_map(Event::Received),
         1 => Just(Event::Received(b"GET / HTTP/1.1\r\nContent-Length: 1\r\n\r\nx".to_vec())),
         1 => (1..200_000_usize).prop_map(|length| Event::Received(vec![b'x'; length])),
@@ -201,7 +212,7 @@ fn a_request_is_handed_over_answered_and_lingers() {
     client.step(Input::Received(start));
     assert_eq!(client.state.deadline(), Some(client.now + limits::HTTP_HEAD_TIME_MAX));
     client.step(Input::Received(rest));
-    assert_eq!((client.requests[0].path.as_str(), client.requests[0].forwarded.len()), ("/metrics", 0));
+    assert_eq!(client.requests[0].path, "/metrics");
     assert_eq!(client.state.deadline(), Some(client.now + limits::HTTP_RESPONSE_TIME_MAX));
     client.answer();
     assert!(client.write(10), "the rest has to be written");
@@ -267,6 +278,51 @@ fn a_head_is_bounded_and_so_is_what_comes_after_the_response() {
     assert!(!client.is_closed);
     client.step(Input::Received(b"x"));
     assert!(client.is_closed);
+}
+
+#[test]
+fn equal_requests_of_different_clients_may_share_a_response() {
+    let requests = [
+        ("127.0.0.1", "system=b&system=a", "Host: x\r\nAccept-Encoding: gzip\r\n"),
+        (
+            "192.0.2.1",
+            "system=%61&system=b&system=b&x",
+            "Accept-Encoding: *\r\nX-Forwarded-For: 127.0.0.1\r\n",
+        ),
+    ]
+    .map(|(peer, query, headers)| {
+        let mut client = Client::new(peer);
+        client.step(Input::Received(format!("GET /metrics?{query} HTTP/1.1\r\n{headers}\r\n").as_bytes()));
+        client.requests.remove(0)
+    });
+    assert_eq!(requests[0], requests[1]);
+}
+
+#[test]
+fn a_refusal_of_head_has_no_body_whatever_its_reason() {
+    let request: &[u8] = b"HEAD /metrics HTTP/1.1\r\n";
+    let steps: [(&[u8], Input<'_>); 5] = [
+        (request, Input::Evicted),
+        (request, Input::DeadlinePassed),
+        (request, Input::Received(b"garbage\0")),
+        (request, Input::Received(b"Content-Length: 1\r\n\r\n")),
+        (b"HEAD /metrics HTTP/1.1\r\n\r\n", Input::DeadlinePassed),
+    ];
+    for (bytes, input) in steps {
+        let mut client = Client::new("127.0.0.1");
+        client.step(Input::Received(bytes));
+        client.step(input);
+        assert_eq!(client.statuses.len(), 1);
+        assert!(client.response.ends_with(b"\r\n\r\n"), "{}", client.response.escape_ascii());
+    }
+}
+
+#[test]
+fn a_403_names_the_address() {
+    let mut client = Client::new("198.51.100.1");
+    client.step(Input::Denied);
+    let text = String::from_utf8_lossy(&client.response).into_owned();
+    assert!(client.statuses == [403] && text.contains("198.51.100.1"), "{text}");
 }
 
 #[test]
