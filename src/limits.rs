@@ -152,6 +152,8 @@ pub(crate) const HTTP_RESPONSE_TIME_MAX: Duration = Duration::from_secs(30);
 pub(crate) const HTTP_LINGER_TIME_MAX: Duration = Duration::from_secs(1);
 /// Bytes read and discarded while a connection lingers.
 pub(crate) const HTTP_LINGER_BYTES_MAX: usize = 262_144;
+/// Characters of the host that a response names; as many as a name in DNS has.
+pub(crate) const HOST_CHARS_SHOWN_MAX: usize = 253;
 /// How long a worker waits for the feed's answer.
 pub(crate) const SCRAPE_WAIT_MAX: Duration = Duration::from_secs(10);
 /// File descriptors for everything that is not a connection.

@@ -39,7 +39,7 @@ pub(crate) fn run(overrides: &Overrides, client: Option<IpAddr>, forwarded: &[St
     let config = configuration::load_good(overrides, &mut report.faults);
     if let Some(client) = client {
         config.warnings.iter().for_each(|warning| report.say(&format!("warning: {warning}")));
-        let verdict = Access::from(&config.settings).decide(client, forwarded.iter().map(String::as_str));
+        let verdict = Access::new(&config.settings, &[]).decide(client, forwarded.iter().map(String::as_str));
         if verdict.allowed {
             report.say(&verdict.to_string());
         } else {

@@ -24,6 +24,8 @@ pub(crate) struct Settings {
     pub(crate) log_level: log::LevelFilter,
     /// `[http] listen`.
     pub(crate) listen: Vec<SocketAddr>,
+    /// `[http] hosts`: names of this machine that it does not know itself.
+    pub(crate) hosts: Vec<String>,
     /// `[app] trustedproxies`.
     pub(crate) trusted_proxies: Networks,
     /// `[stats] allowed_ips`.
@@ -151,6 +153,7 @@ impl Default for Settings {
         Settings {
             log_level: log::LevelFilter::Info,
             listen: vec![SocketAddr::from(([127, 0, 0, 1], 10_048))],
+            hosts: Vec::new(),
             trusted_proxies: Networks::none(),
             allowed_ips: Networks::loopback(),
             aliases: false,

@@ -18,7 +18,13 @@ type Key<T> = (&'static str, fn(&mut T, &str) -> Result<(), String>);
 /// Every section but `[scan NAME]`.
 const SECTIONS: &[(&str, &[Key<Settings>])] = &[
     ("logs", &[("level", |all, value| put(&mut all.log_level, parse_level(value)))]),
-    ("http", &[("listen", |all, value| put(&mut all.listen, list(value, parse_listen)))]),
+    (
+        "http",
+        &[
+            ("listen", |all, value| put(&mut all.listen, list(value, parse_listen))),
+            ("hosts", |all, value| put(&mut all.hosts, host_names(value))),
+        ],
+    ),
     (
         "app",
         &[("trustedproxies", |all, value| put(&mut all.trusted_proxies, networks(value, Networks::none)))],
@@ -244,6 +250,18 @@ fn names(value: &str) -> Result<Vec<String>, String> {
             Ok(name.to_owned())
         }
     })
+}
+
+fn host_names(value: &str) -> Result<Vec<String>, String> {
+    let is_host_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    let names = names(value)?;
+    match names.iter().find(|name| !name.bytes().all(is_host_byte)) {
+        Some(name) => Err(format!(
+            "{name:?}: expected host names such as metrics.example.com, separated by commas, without scheme \
+             and port"
+        )),
+        None => Ok(names),
+    }
 }
 
 fn networks(value: &str, if_empty: fn() -> Networks) -> Result<Networks, String> {

@@ -15,7 +15,7 @@ fn an_empty_file_is_the_defaults() {
 #[test]
 fn every_setting_is_read() {
     let (settings, warnings) = read(
-        "[logs]\nlevel = 30\n[http]\nlisten = 127.0.0.1:1, [::1]:2\n[app]\ntrustedproxies = 10.0.0.1\n\
+        "[logs]\nlevel = 30\n[http]\nlisten = 127.0.0.1:1, [::1]:2\nhosts = a.example, b.\n[app]\ntrustedproxies = 10.0.0.1\n\
          [stats]\nallowed_ips = 10.0.0.0/8\naliases = yes\n[events]\nsocket = /s\nmode = 0600\ngroup = g\n\
          allowed_users = a, b\nallowed_groups = c\n\
          max_connections = 2\nmax_line = 1000\ngrace = 5m\n\
@@ -29,6 +29,7 @@ fn every_setting_is_read() {
     let expected = Settings {
         log_level: log::LevelFilter::Warn,
         listen: vec!["127.0.0.1:1".parse().unwrap(), "[::1]:2".parse().unwrap()],
+        hosts: vec!["a.example".to_owned(), "b.".to_owned()],
         trusted_proxies: Networks::parse("10.0.0.1").unwrap(),
         allowed_ips: Networks::parse("10.0.0.0/8").unwrap(),
         aliases: true,
@@ -119,6 +120,9 @@ fn faults_name_file_line_section_key_value_and_what_was_expected() {
         ("[privacy]\nquiet = maybe\n", "expected yes or no"),
         ("[logs]\nlevel = loud\n", "expected debug, info"),
         ("[http]\nlisten = 10048\n", "expected ADDRESS:PORT"),
+        ("[http]\nhosts = a.example:80\n", "\"a.example:80\": expected host names"),
+        ("[http]\nhosts = https://a.example\n", "without scheme and port"),
+        ("[http]\nhosts = a b\n", "expected names separated by commas"),
         ("[state]\nsync = often\n", "expected always, interval or never"),
         ("[startup]\nevent = a=b\n", "expected EVENT"),
         ("[scan]\ndirectory = /t\n", "expected [scan NAME]"),
@@ -163,7 +167,7 @@ fn the_shipped_configuration_holds_every_setting_at_its_default() {
     let (settings_read, warnings) = read(&settings).unwrap();
     assert_eq!((settings_read, warnings), (Settings::default(), vec![]));
     let keys = settings.lines().filter(|line| line.contains('=')).count();
-    assert_eq!(keys, 5 + 9 + 3 + 3 + 2 + 2, "a setting is missing or new:\n{settings}");
+    assert_eq!(keys, 6 + 9 + 3 + 3 + 2 + 2, "a setting is missing or new:\n{settings}");
     let uncommented: String = text
         .lines()
         .map(|line| {

@@ -27,6 +27,7 @@ use crate::feed::mailbox::{Control, ControlSender, Reload};
 use crate::feed::{Feed, FeedParts, listener, mailbox, peers};
 use crate::http::access::Access;
 use crate::http::handle::ServerHandle;
+use crate::http::host::machine_names;
 use crate::http::listen;
 use crate::http::routes::Routes;
 use crate::http::server::Server;
@@ -284,7 +285,7 @@ impl Supervisor {
         let feed = Feed::new(parts, exclusive.state, exclusive.journal, &reload)
             .map_err(|error| format!("the feed cannot be polled: {error}"))?;
 
-        let access = Access::from(&*settings);
+        let access = Access::new(&settings, &machine_names());
         let http = Arc::new(ServerHandle::new(access).map_err(|error| format!("http: {error}"))?);
         let (handle, own) = (Arc::clone(&http), Arc::clone(&metrics));
         let listeners = exclusive.http_listeners;
@@ -400,7 +401,7 @@ impl Supervisor {
             log::warn!("{setting} has changed; restart lifecycle-exporter to apply it");
         }
         log::set_max_level(new.log_level);
-        self.http.replace_access(Access::from(&*new));
+        self.http.replace_access(Access::new(&new, &machine_names()));
         let _ = self.scans.send(new.scans.clone());
         self.settings = Arc::clone(&new);
         let reload = Reload { settings: new, catalogs: loaded.catalogs, peers: loaded.peers };

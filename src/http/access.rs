@@ -1,9 +1,10 @@
-//! Access control: the decision, and why. It does no I/O, so that `check --client` reports exactly what the
-//! server does.
+//! Access control: the decision about a client and the host that it names, and why. It does no I/O, so that
+//! `check --client` reports exactly what the server does.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
+use super::host::{Host, HostNames};
 use crate::config::{Networks, Settings};
 
 #[derive(Debug, Clone)]
@@ -12,6 +13,8 @@ pub(crate) struct Access {
     allowed: Networks,
     /// `[app] trustedproxies`.
     proxies: Networks,
+    /// `[http] hosts`, and the names of this machine.
+    hosts: HostNames,
 }
 
 /// The decision about a new connection, before a byte of it is read.
@@ -40,13 +43,15 @@ enum Via {
     Forwarded,
 }
 
-impl From<&Settings> for Access {
-    fn from(settings: &Settings) -> Self {
-        Access { allowed: settings.allowed_ips.clone(), proxies: settings.trusted_proxies.clone() }
-    }
-}
-
 impl Access {
+    pub(crate) fn new(settings: &Settings, machine_names: &[String]) -> Self {
+        Access {
+            allowed: settings.allowed_ips.clone(),
+            proxies: settings.trusted_proxies.clone(),
+            hosts: HostNames::new(settings.hosts.iter().chain(machine_names)),
+        }
+    }
+
     /// The request of an address that is not allowed is read only from a trusted proxy, which may forward for
     /// others.
     pub(crate) fn at_accept(&self, peer: IpAddr) -> AtAccept {
@@ -55,6 +60,16 @@ impl Access {
         } else {
             AtAccept::Deny
         }
+    }
+
+    /// Whether a request from `peer` has to name a host that this server answers to. Pages from elsewhere can
+    /// make a browser ask for what people look at; a trusted proxy decides itself which hosts it serves.
+    pub(super) fn asks_for_host(&self, peer: IpAddr, path: &str) -> bool {
+        (path == "/" || path.starts_with("/api/")) && !self.proxies.contains(peer)
+    }
+
+    pub(super) fn answers_to(&self, host: &Host) -> bool {
+        self.hosts.contains(host)
     }
 
     /// The allowed networks and the trusted proxies, as text.
@@ -119,7 +134,21 @@ mod tests {
     fn access(allowed: &str, proxies: &str) -> Access {
         let networks =
             |text: &str| if text.is_empty() { Networks::none() } else { Networks::parse(text).unwrap() };
-        Access { allowed: networks(allowed), proxies: networks(proxies) }
+        let (trusted_proxies, allowed_ips) = (networks(proxies), networks(allowed));
+        Access::new(&Settings { trusted_proxies, allowed_ips, ..Settings::default() }, &[])
+    }
+
+    #[test]
+    fn only_what_people_look_at_asks_for_a_host_and_only_without_a_trusted_proxy() {
+        let access = access("10.0.0.0/8", "192.168.0.1");
+        let asks = |peer: &str, path: &str| access.asks_for_host(peer.parse().unwrap(), path);
+        for path in ["/", "/api/", "/api/v1/open", "/api/nothing"] {
+            assert!(asks("10.1.1.1", path), "{path}");
+            assert!(!asks("192.168.0.1", path) && !asks("::ffff:192.168.0.1", path), "{path}");
+        }
+        for path in ["/metrics", "/-/healthy", "/-/ready", "/nothing", "/apis"] {
+            assert!(!asks("10.1.1.1", path), "{path}");
+        }
     }
 
     #[test]

@@ -35,7 +35,7 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use super::access::Access;
-use super::request::{self, Method, Parsed, Request};
+use super::request::{self, Head, Method, Parsed, Request};
 use super::response::{Refusal, Response};
 use crate::limits;
 
@@ -265,7 +265,7 @@ fn received(mut head: Vec<u8>, since: Instant, bytes: &[u8], context: &Context<'
 }
 
 /// The request to hand over, or the response without it.
-fn decide(parsed: Result<Request, Refusal>, context: &Context<'_>) -> Result<Request, Response> {
+fn decide(parsed: Result<Head, Refusal>, context: &Context<'_>) -> Result<Request, Response> {
     // If the head is invalid, the client behind a trusted proxy is unknown, so only a proxy that is allowed
     // itself learns the reason.
     let forwarded = parsed.as_ref().map_or(&[][..], |head| &head.forwarded);
@@ -277,8 +277,15 @@ fn decide(parsed: Result<Request, Refusal>, context: &Context<'_>) -> Result<Req
     if let Some(refusal) = head.refusal {
         return Err(Response::refusal(refusal));
     }
-    // Access is decided, so equal requests of different clients may share a response.
-    Ok(Request { forwarded: Vec::new(), ..head })
+    if context.access.asks_for_host(context.peer, &head.request.path) {
+        match &head.host {
+            Some(host) if !context.access.answers_to(host) => return Err(Response::misdirected(host)),
+            // Every browser names the host, so what lacks it in HTTP/1.0 is none.
+            None if !head.is_http_1_0 => return Err(Response::refusal(Refusal::MissingHost)),
+            _ => {}
+        }
+    }
+    Ok(head.request)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
@@ -13,7 +13,7 @@ use super::single_flight::SingleFlight;
 use super::slots::Token;
 
 pub(crate) struct ServerHandle {
-    access: RwLock<Access>,
+    access: RwLock<Arc<Access>>,
     is_stopping: AtomicBool,
     wake: EventFd,
     /// Requests that wait for a worker.
@@ -24,16 +24,21 @@ impl ServerHandle {
     pub(crate) fn new(access: Access) -> io::Result<Self> {
         let wake = EventFd::from_value_and_flags(0, EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)?;
         let is_stopping = AtomicBool::new(false);
-        Ok(ServerHandle { access: RwLock::new(access), is_stopping, wake, calls: SingleFlight::new() })
+        Ok(ServerHandle {
+            access: RwLock::new(Arc::new(access)),
+            is_stopping,
+            wake,
+            calls: SingleFlight::new(),
+        })
     }
 
     /// Applies new settings to every request that is read from now on.
     pub(crate) fn replace_access(&self, access: Access) {
-        *self.access.write().unwrap_or_else(PoisonError::into_inner) = access;
+        *self.access.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(access);
     }
 
-    pub(super) fn access(&self) -> Access {
-        self.access.read().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(super) fn access(&self) -> Arc<Access> {
+        Arc::clone(&self.access.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Ends the server's thread and the workers.

@@ -8,14 +8,15 @@
 //!              └──────────── answers, a wake-up ───────┘
 //! ```
 //!
-//! `connection` is the state machine of one connection; it parses with `request`, whose parts are `target` and
-//! `accept_encoding`, and decides with `access`.
+//! `connection` is the state machine of one connection; it parses with `request`, whose parts are `target`,
+//! `host` and `accept_encoding`, and decides with `access`.
 //! `slots` holds the connections, `handle` what the threads share.
 
 mod accept_encoding;
 pub(crate) mod access;
 mod connection;
 pub(crate) mod handle;
+pub(crate) mod host;
 pub(crate) mod listen;
 mod page;
 mod request;

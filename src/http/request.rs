@@ -2,11 +2,12 @@
 //! refused.
 
 use super::accept_encoding::prefers_gzip;
+use super::host::Host;
 use super::response::Refusal;
 use super::target::{self, InvalidEscape, Target};
 use crate::limits;
 
-/// What a response depends on, and who asks.
+/// What a response depends on. Equal requests get the same response.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Request {
     pub(super) method: Method,
@@ -15,10 +16,6 @@ pub(super) struct Request {
     /// The values of `system` in the query, sorted, each once.
     pub(super) systems: Vec<String>,
     pub(super) accepts_gzip: bool,
-    /// The `X-Forwarded-For` headers, in order.
-    pub(super) forwarded: Vec<String>,
-    /// Why the request is refused, whichever client sent it.
-    pub(super) refusal: Option<Refusal>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,11 +25,24 @@ pub(super) enum Method {
     Other,
 }
 
+/// A request, who sent it, and to whom.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Head {
+    pub(super) request: Request,
+    /// The `X-Forwarded-For` headers, in order.
+    pub(super) forwarded: Vec<String>,
+    pub(super) host: Option<Host>,
+    /// In HTTP/1.0 a request may lack the host.
+    pub(super) is_http_1_0: bool,
+    /// Why the request is refused, whichever client sent it.
+    pub(super) refusal: Option<Refusal>,
+}
+
 /// The result of parsing the bytes received so far.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Parsed {
     Incomplete,
-    Complete(Request),
+    Complete(Head),
     Invalid(Refusal),
 }
 
@@ -50,41 +60,30 @@ pub(super) fn parse(bytes: &[u8]) -> Parsed {
         Err(httparse::Error::Version) => return Parsed::Invalid(Refusal::UnknownVersion),
         Err(_) => return Parsed::Invalid(Refusal::Malformed),
     }
-    let values = |name: &'static str| {
-        request
-            .headers
-            .iter()
-            .filter(move |header| header.name.eq_ignore_ascii_case(name))
-            .map(|header| String::from_utf8_lossy(header.value).into_owned())
+    let values = |name: &'static str| -> Vec<String> {
+        let named = request.headers.iter().filter(|header| header.name.eq_ignore_ascii_case(name));
+        named.map(|header| String::from_utf8_lossy(header.value).into_owned()).collect()
     };
-    let lengths: Vec<String> = values("Content-Length").collect();
-    let mut refusal = if values("Transfer-Encoding").next().is_some() {
-        Some(Refusal::HasBody)
-    } else {
-        match lengths.as_slice() {
-            [] => None,
-            [length] if !length.is_empty() && length.bytes().all(|byte| byte.is_ascii_digit()) => {
-                length.bytes().any(|byte| byte != b'0').then_some(Refusal::HasBody)
-            }
-            _ => Some(Refusal::Malformed),
-        }
-    };
+    let mut refusal = body_refusal(&values("Content-Length"), &values("Transfer-Encoding"));
+    let target = target::parse(request.path.unwrap_or_default()).unwrap_or_else(|InvalidEscape| {
+        refusal = Some(Refusal::InvalidEscape);
+        Target::default()
+    });
+    let host = parse_host(target.authority, &values("Host")).unwrap_or_else(|invalid| {
+        refusal = Some(invalid);
+        None
+    });
     let method = match request.method {
         Some("GET") => Method::Get,
         Some("HEAD") => Method::Head,
         _ => Method::Other,
     };
-    let target = target::parse(request.path.unwrap_or_default()).unwrap_or_else(|InvalidEscape| {
-        refusal = Some(Refusal::InvalidEscape);
-        Target::default()
-    });
-    let encodings: Vec<String> = values("Accept-Encoding").collect();
-    Parsed::Complete(Request {
-        method,
-        path: target.path,
-        systems: target.systems,
-        accepts_gzip: prefers_gzip(encodings.iter().map(String::as_str)),
-        forwarded: values("X-Forwarded-For").collect(),
+    let accepts_gzip = prefers_gzip(values("Accept-Encoding").iter().map(String::as_str));
+    Parsed::Complete(Head {
+        request: Request { method, path: target.path, systems: target.systems, accepts_gzip },
+        forwarded: values("X-Forwarded-For"),
+        host,
+        is_http_1_0: request.version == Some(0),
         refusal,
     })
 }
@@ -95,37 +94,80 @@ pub(super) fn is_head(bytes: &[u8]) -> bool {
     bytes.trim_ascii_start().starts_with(b"HEAD ")
 }
 
+fn body_refusal(lengths: &[String], encodings: &[String]) -> Option<Refusal> {
+    match lengths {
+        _ if !encodings.is_empty() => Some(Refusal::HasBody),
+        [] => None,
+        [length] if !length.is_empty() && length.bytes().all(|byte| byte.is_ascii_digit()) => {
+            length.bytes().any(|byte| byte != b'0').then_some(Refusal::HasBody)
+        }
+        _ => Some(Refusal::Malformed),
+    }
+}
+
+/// The host of an absolute target, or else that of the header, which has to be valid in any case.
+fn parse_host(authority: Option<&str>, headers: &[String]) -> Result<Option<Host>, Refusal> {
+    let parse = |text: &str| Host::parse(text).ok_or(Refusal::InvalidHost);
+    let header = match headers {
+        [] => None,
+        [header] => Some(parse(header)?),
+        _ => return Err(Refusal::InvalidHost),
+    };
+    Ok(authority.map(parse).transpose()?.or(header))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn complete(text: &str) -> Request {
+    fn complete(text: &str) -> Head {
         match parse(text.as_bytes()) {
-            Parsed::Complete(request) => request,
+            Parsed::Complete(head) => head,
             other => panic!("{text:?}: {other:?}"),
         }
     }
 
     #[test]
     fn requests() {
-        let request = complete(
-            "GET /metrics?system=b&x=1&system=a&system=b HTTP/1.1\r\nHost: x\r\naccept-encoding: br, GZIP;q=0.5\r\n\
-             x-forwarded-for: 1.2.3.4\r\nX-Forwarded-For: 5.6.7.8\r\nContent-Length: 0\r\n\r\n",
+        let head = complete(
+            "GET /metrics?system=b&x=1&system=a&system=b HTTP/1.1\r\nHost: x\r\n\
+             accept-encoding: br, GZIP;q=0.5\r\nx-forwarded-for: 1.2.3.4\r\n\
+             X-Forwarded-For: 5.6.7.8\r\nContent-Length: 0\r\n\r\n",
         );
-        assert_eq!(
-            request,
-            Request {
+        let expected = Head {
+            request: Request {
                 method: Method::Get,
                 path: "/metrics".to_owned(),
                 systems: vec!["a".to_owned(), "b".to_owned()],
                 accepts_gzip: true,
-                forwarded: vec!["1.2.3.4".to_owned(), "5.6.7.8".to_owned()],
-                refusal: None,
-            }
-        );
-        assert_eq!(complete("HEAD http://host:1/?q HTTP/1.0\r\n\r\n").path, "/");
-        assert_eq!(complete("GET /?% HTTP/1.1\r\n\r\n").refusal, Some(Refusal::InvalidEscape));
+            },
+            forwarded: vec!["1.2.3.4".to_owned(), "5.6.7.8".to_owned()],
+            host: Some(Host::Name("x".to_owned())),
+            is_http_1_0: false,
+            refusal: None,
+        };
+        assert_eq!(head, expected);
+        let head = complete("HEAD http://Host:1/?q HTTP/1.0\r\nHost: x\r\n\r\n");
+        assert_eq!((head.request.method, head.request.path.as_str()), (Method::Head, "/"));
+        assert_eq!((head.host, head.is_http_1_0), (Some(Host::Name("host".to_owned())), true));
+        assert_eq!(complete("GET / HTTP/1.1\r\n\r\n").host, None);
+    }
+
+    #[test]
+    fn one_valid_host_and_valid_escapes() {
+        let cases = [
+            ("/?%", "Host: x", Refusal::InvalidEscape),
+            ("/metrics", "Host: x\r\nhost: x", Refusal::InvalidHost),
+            ("/metrics", "Host: x y", Refusal::InvalidHost),
+            ("/metrics", "Host: \u{e4}", Refusal::InvalidHost),
+            ("http://user@x/", "Host: x", Refusal::InvalidHost),
+            ("http://x/", "Host: x:y", Refusal::InvalidHost),
+        ];
+        for (target, headers, refusal) in cases {
+            let head = complete(&format!("GET {target} HTTP/1.1\r\n{headers}\r\n\r\n"));
+            assert_eq!(head.refusal, Some(refusal), "{target} {headers}");
+        }
     }
 
     #[test]

@@ -10,6 +10,8 @@ use std::sync::Arc;
 use tiny_http::{HTTPVersion, Header, Response as Printed, StatusCode};
 
 use super::access::Verdict;
+use super::host::Host;
+use crate::limits;
 
 pub(super) const TEXT: &str = "text/plain; charset=utf-8";
 
@@ -33,6 +35,8 @@ pub(super) struct ResponseMeta<'a> {
 pub(super) enum Refusal {
     Malformed,
     InvalidEscape,
+    InvalidHost,
+    MissingHost,
     HeadTimeout,
     HasBody,
     HeadTooLong,
@@ -44,7 +48,7 @@ pub(super) enum Refusal {
 impl Refusal {
     fn status(self) -> u16 {
         match self {
-            Refusal::Malformed | Refusal::InvalidEscape => 400,
+            Refusal::Malformed | Refusal::InvalidEscape | Refusal::InvalidHost | Refusal::MissingHost => 400,
             Refusal::HeadTimeout => 408,
             Refusal::HasBody => 413,
             Refusal::HeadTooLong => 431,
@@ -57,6 +61,8 @@ impl Refusal {
         match self {
             Refusal::Malformed => "malformed request",
             Refusal::InvalidEscape => "a % in the target is not followed by two hexadecimal digits",
+            Refusal::InvalidHost => "expected one Host header, with a host name or an address",
+            Refusal::MissingHost => "the Host header is missing",
             Refusal::HeadTimeout => "the request did not arrive in time",
             Refusal::HasBody => "requests must not have a body",
             Refusal::HeadTooLong => "the request head is too long",
@@ -106,6 +112,16 @@ impl Response {
     /// The response to a client that is not allowed.
     pub(super) fn denied(verdict: &Verdict) -> Self {
         Response::plain(403, &verdict.to_string())
+    }
+
+    /// The response to a request for a host that is not this machine.
+    pub(super) fn misdirected(host: &Host) -> Self {
+        let shown: String = host.to_string().chars().take(limits::HOST_CHARS_SHOWN_MAX).collect();
+        let text = format!(
+            "the host {shown:?} is not known to be this machine; if it is, add it to [http] hosts, or use an \
+             address, localhost or the machine's own name"
+        );
+        Response::plain(421, &text)
     }
 
     /// The response to `HEAD` where this is that to `GET`: the length of the body is sent, the body is not.
@@ -160,5 +176,11 @@ mod tests {
         let get = Response::plain(404, "not found");
         let head = get.clone().without_body();
         assert_eq!((&head.head, head.length()), (&get.head, get.head.len()));
+    }
+
+    #[test]
+    fn a_host_is_shown_up_to_a_bound() {
+        let host = Host::parse(&"x".repeat(8_000)).unwrap();
+        assert!(Response::misdirected(&host).length() < 1_000);
     }
 }

@@ -40,8 +40,8 @@ pub(crate) struct Server {
     slots: Slots,
     slots_max: usize,
     answers: Receiver<Answer>,
-    /// Copied from the handle after each poll.
-    access: Access,
+    /// Fetched from the handle after each poll.
+    access: Arc<Access>,
 }
 
 impl Server {

@@ -142,7 +142,8 @@ impl Exporter {
 
     /// One request; the whole response.
     pub fn get(&self, target: &str) -> Response {
-        Response::of(self.address, format!("GET {target} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes())
+        let host = self.address;
+        Response::of(self.address, format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes())
     }
 
     /// The text of `/metrics`, which shows what was written to the feed before.

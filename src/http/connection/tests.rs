@@ -10,7 +10,7 @@ const PEERS: [&str; 3] = ["127.0.0.1", "192.0.2.1", "198.51.100.1"];
 
 fn access() -> Access {
     let trusted_proxies = Networks::parse("192.0.2.1").unwrap();
-    Access::from(&Settings { trusted_proxies, ..Settings::default() })
+    Access::new(&Settings { trusted_proxies, ..Settings::default() }, &[])
 }
 
 /// A connection, and the world around it: what is sent, and the promises that no input may break.
@@ -125,7 +125,7 @@ impl Client {
     }
 }
 
-const HEAD: &[u8] = b"HEAD /% HTTP/1.0\r\nX-Forwarded-For: 127.0.0.1\r\n\r\n";
+const HEAD: &[u8] = b"HEAD / HTTP/1.0\r\nX-Forwarded-For: 127.0.0.1\r\nHost: rebound.example\r\n\r\n";
 const REQUEST: &[u8] = b"GET /metrics HTTP/1.1\r\nX-Forwarded-For: 127.0.0.1\r\n\r\n";
 
 #[derive(Debug, Clone)]
@@ -296,6 +296,28 @@ fn equal_requests_of_different_clients_may_share_a_response() {
         client.requests.remove(0)
     });
     assert_eq!(requests[0], requests[1]);
+}
+
+#[test]
+fn a_page_is_for_hosts_of_this_machine_unless_a_proxy_asks() {
+    let cases = [
+        ("127.0.0.1", "/", "1.1\r\nHost: localhost", None),
+        ("127.0.0.1", "/", "1.1\r\nHost: rebound.example", Some(421)),
+        ("127.0.0.1", "/api/nothing", "1.0\r\nHost: rebound.example", Some(421)),
+        ("127.0.0.1", "/api/nothing", "1.1", Some(400)),
+        ("127.0.0.1", "/", "1.0", None),
+        ("127.0.0.1", "/metrics", "1.1\r\nHost: rebound.example", None),
+        ("127.0.0.1", "/metrics", "1.1", None),
+        ("127.0.0.1", "/metrics", "1.1\r\nHost: a\r\nHost: a", Some(400)),
+        ("192.0.2.1", "/", "1.1\r\nX-Forwarded-For: 127.0.0.1\r\nHost: public.example", None),
+        ("192.0.2.1", "/", "1.1\r\nX-Forwarded-For: 203.0.113.1\r\nHost: public.example", Some(403)),
+        ("192.0.2.1", "/", "1.1\r\nX-Forwarded-For: 127.0.0.1\r\nHost: a b", Some(400)),
+    ];
+    for (peer, path, rest, status) in cases {
+        let mut client = Client::new(peer);
+        client.step(Input::Received(format!("GET {path} HTTP/{rest}\r\n\r\n").as_bytes()));
+        assert_eq!(client.statuses.first().copied(), status, "{peer} {path} {rest:?}");
+    }
 }
 
 #[test]
