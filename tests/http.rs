@@ -9,6 +9,7 @@
 
 mod support;
 
+use std::fs;
 use std::io::Write;
 use std::net::TcpStream;
 use std::process::Command;
@@ -167,14 +168,61 @@ fn unfinished_heads_drive_out_no_scraper_that_takes_a_moment() {
     });
 }
 
+/// Many series with labels of so many bytes.
+fn exporter_with_series(label_bytes: usize) -> Exporter {
+    let exporter = Exporter::start("[limits]\nseries_per_metric = 100000\n");
+    let line = |index: i32| {
+        format!("{{\"event\":\"signaling.message.received\",\"type\":\"{index:0label_bytes$}\"}}\n")
+    };
+    exporter.feed((0..30_000).map(line).collect::<String>());
+    exporter.wait_for("lifecycle_exporter_events_total{event=\"signaling.message.received\"}", 30_000.0);
+    exporter
+}
+
+fn resident_bytes(exporter: &Exporter) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", exporter.child.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim_end_matches("kB").trim().parse::<u64>().unwrap() * 1_024
+}
+
+/// A slow reader keeps the whole response in memory; sixty that ask for different ones keep sixty.
+#[test]
+fn responses_that_nobody_reads_take_bounded_memory() {
+    let exporter = exporter_with_series(600);
+    let body = exporter.get("/metrics?system=signaling").raw_body.len() as u64;
+    assert!(body > 18_000_000, "{body}");
+    let before = resident_bytes(&exporter);
+    let others = ["recording", "proxy", "edumeet", "vlog"];
+    let mut slow: Vec<TcpStream> = (0..60)
+        .map(|client| {
+            let with = |bit: &usize| client >> bit & 1 == 1;
+            let systems = (0..4).filter(with).map(|bit| format!("&system={}", others[bit]));
+            let target = "system=signaling".to_owned() + &systems.collect::<String>() + &"&x".repeat(client);
+            let mut stream = connect(&exporter);
+            stream.write_all(format!("GET /metrics?{target} HTTP/1.1\r\n\r\n").as_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    // A scraper gets a clear answer before it gives up.
+    let started = Instant::now();
+    let refused = exporter.get("/metrics?system=vlog");
+    assert_eq!(refused.status, 503, "{}", refused.head);
+    assert!(refused.body.contains("responses that their clients have not read"), "{}", refused.body);
+    assert!(started.elapsed() < Duration::from_secs(9), "{:?}", started.elapsed());
+    assert_eq!(exporter.get("/-/healthy").status, 200);
+    let grown = resident_bytes(&exporter).saturating_sub(before);
+    assert!(grown < (64 << 20) + 4 * body, "{grown} bytes for bodies of {body}");
+    // Each gets the whole of its response, or is told why not.
+    for stream in &mut slow[..30] {
+        assert!(matches!(Response::read(stream).status, 200 | 503));
+    }
+    drop(slow);
+    assert_good_scrape(&exporter);
+}
+
 #[test]
 fn slow_readers_keep_nobody_out() {
-    let exporter = Exporter::start("[limits]\nseries_per_metric = 100000\n");
-    let lines: String = (0..30_000)
-        .map(|index| format!("{{\"event\":\"signaling.message.received\",\"type\":\"{index:0100}\"}}\n"))
-        .collect();
-    exporter.feed(&lines);
-    exporter.wait_for("lifecycle_exporter_events_total{event=\"signaling.message.received\"}", 30_000.0);
+    let exporter = exporter_with_series(100);
     let slow: Vec<TcpStream> = (0..40)
         .map(|_| {
             let mut stream = connect(&exporter);

@@ -9,8 +9,10 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use super::access::Access;
 use super::request::Request;
+use super::response::BodyBytes;
 use super::single_flight::SingleFlight;
 use super::slots::Token;
+use crate::limits;
 
 pub(crate) struct ServerHandle {
     access: RwLock<Arc<Access>>,
@@ -18,18 +20,16 @@ pub(crate) struct ServerHandle {
     wake: EventFd,
     /// Requests that wait for a worker.
     pub(super) calls: SingleFlight<Request, Token>,
+    /// Bytes of the responses that are being sent.
+    pub(super) body_bytes: Arc<BodyBytes>,
 }
 
 impl ServerHandle {
     pub(crate) fn new(access: Access) -> io::Result<Self> {
         let wake = EventFd::from_value_and_flags(0, EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)?;
         let is_stopping = AtomicBool::new(false);
-        Ok(ServerHandle {
-            access: RwLock::new(Arc::new(access)),
-            is_stopping,
-            wake,
-            calls: SingleFlight::new(),
-        })
+        let (access, calls) = (RwLock::new(Arc::new(access)), SingleFlight::new());
+        Ok(ServerHandle { access, is_stopping, wake, calls, body_bytes: Arc::default() })
     }
 
     /// Applies new settings to every request that is read from now on.
@@ -39,6 +39,12 @@ impl ServerHandle {
 
     pub(super) fn access(&self) -> Arc<Access> {
         Arc::clone(&self.access.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether the memory for responses suffices to begin another one. Each worker may begin one at the same
+    /// moment.
+    pub(super) fn has_room_for(&self, request: &Request) -> bool {
+        request.is_for_health() || self.body_bytes.get() < limits::HTTP_RESPONSE_BYTES_MAX
     }
 
     /// Ends the server's thread and the workers.

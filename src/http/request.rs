@@ -18,6 +18,13 @@ pub(super) struct Request {
     pub(super) accepts_gzip: bool,
 }
 
+impl Request {
+    /// Health is asked for when something else is wrong, and the responses are always small.
+    pub(super) fn is_for_health(&self) -> bool {
+        self.path.starts_with("/-/")
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Method {
     Get,

@@ -6,6 +6,7 @@
 //! process, nothing has a time-out or a bound, and an accept error ends it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tiny_http::{HTTPVersion, Header, Response as Printed, StatusCode};
 
@@ -20,7 +21,32 @@ pub(super) struct Response {
     pub(super) status: u16,
     head: Vec<u8>,
     /// Shared by everyone who waited for the same call.
-    body: Arc<Vec<u8>>,
+    body: Arc<Body>,
+}
+
+#[derive(Debug, Default)]
+struct Body {
+    bytes: Vec<u8>,
+    /// Where the bytes are counted.
+    counter: Option<Arc<BodyBytes>>,
+}
+
+/// Bytes of the bodies that were counted and that somebody still holds.
+#[derive(Debug, Default)]
+pub(super) struct BodyBytes(AtomicUsize);
+
+impl BodyBytes {
+    pub(super) fn get(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        if let Some(counter) = &self.counter {
+            counter.0.fetch_sub(self.bytes.len(), Ordering::Relaxed);
+        }
+    }
 }
 
 /// Everything about a response but its body.
@@ -42,6 +68,7 @@ pub(super) enum Refusal {
     HeadTooLong,
     TooManyConnections,
     ResponseTimeout,
+    TooManyBytes,
     UnknownVersion,
 }
 
@@ -52,7 +79,7 @@ impl Refusal {
             Refusal::HeadTimeout => 408,
             Refusal::HasBody => 413,
             Refusal::HeadTooLong => 431,
-            Refusal::TooManyConnections | Refusal::ResponseTimeout => 503,
+            Refusal::TooManyConnections | Refusal::ResponseTimeout | Refusal::TooManyBytes => 503,
             Refusal::UnknownVersion => 505,
         }
     }
@@ -68,13 +95,17 @@ impl Refusal {
             Refusal::HeadTooLong => "the request head is too long",
             Refusal::TooManyConnections => "too many connections; try again later",
             Refusal::ResponseTimeout => "the response was not ready in time; try again later",
+            Refusal::TooManyBytes => {
+                "the memory is full of responses that their clients have not read; try again later"
+            }
             Refusal::UnknownVersion => "only HTTP/1.0 and HTTP/1.1 are supported",
         }
     }
 }
 
 impl Response {
-    pub(super) fn new(meta: &ResponseMeta<'_>, body: Vec<u8>) -> Self {
+    pub(super) fn new(meta: &ResponseMeta<'_>, mut body: Vec<u8>) -> Self {
+        body.shrink_to_fit();
         let fixed = [
             ("Server", "lifecycle-exporter"),
             ("Content-Type", meta.content_type),
@@ -96,7 +127,7 @@ impl Response {
         printed
             .raw_print(&mut head, HTTPVersion(1, 0), &[], true, None)
             .expect("writing to memory cannot fail");
-        Response { status: meta.status, head, body: Arc::new(body) }
+        Response { status: meta.status, head, body: Arc::new(Body { bytes: body, counter: None }) }
     }
 
     /// A line of text after the status.
@@ -129,16 +160,25 @@ impl Response {
         Response { body: Arc::default(), ..self }
     }
 
+    /// Counts the body until nobody holds it any more. No other connection shares the response yet.
+    pub(super) fn counted(mut self, counter: &Arc<BodyBytes>) -> Self {
+        if let Some(body) = Arc::get_mut(&mut self.body) {
+            counter.0.fetch_add(body.bytes.len(), Ordering::Relaxed);
+            body.counter = Some(Arc::clone(counter));
+        }
+        self
+    }
+
     /// Bytes of head and body together.
     pub(super) fn length(&self) -> usize {
-        self.head.len() + self.body.len()
+        self.head.len() + self.body.bytes.len()
     }
 
     /// What is left of head and body after so many bytes.
     pub(super) fn after(&self, written: usize) -> (&[u8], &[u8]) {
         let in_head = written.min(self.head.len());
-        let in_body = (written - in_head).min(self.body.len());
-        (&self.head[in_head..], &self.body[in_body..])
+        let in_body = (written - in_head).min(self.body.bytes.len());
+        (&self.head[in_head..], &self.body.bytes[in_body..])
     }
 }
 
@@ -176,6 +216,17 @@ mod tests {
         let get = Response::plain(404, "not found");
         let head = get.clone().without_body();
         assert_eq!((&head.head, head.length()), (&get.head, get.head.len()));
+    }
+
+    #[test]
+    fn a_body_is_counted_once_and_until_nobody_holds_it() {
+        let counter = Arc::new(BodyBytes::default());
+        let response = Response::plain(200, "x").counted(&counter);
+        let shared = response.clone();
+        drop(response);
+        assert_eq!(counter.get(), "200: x\n".len());
+        drop(shared.without_body());
+        assert_eq!(counter.get(), 0);
     }
 
     #[test]

@@ -109,6 +109,8 @@ impl Server {
         if !self.is_full(Instant::now()) && !self.handle.is_stopping() {
             self.acceptor.resume(&self.epoll);
         }
+        // Responses may have ended, which makes room for others.
+        self.handle.calls.look_again();
         Ok(())
     }
 
@@ -234,7 +236,7 @@ impl Server {
                     slot.stream.shutdown(Shutdown::Write).err().map(|_| Input::WriteFailed)
                 }
                 Action::HandOver(request) => {
-                    self.handle.calls.submit(request, token);
+                    self.handle.calls.submit(request, token, Instant::now());
                     None
                 }
                 Action::CountStatus(status) => {
@@ -242,6 +244,7 @@ impl Server {
                     None
                 }
                 Action::Close => {
+                    self.handle.calls.withdraw(&token);
                     self.slots.remove(token);
                     None
                 }
