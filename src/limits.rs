@@ -152,11 +152,13 @@ pub(crate) const HTTP_RESPONSE_TIME_MAX: Duration = Duration::from_secs(30);
 pub(crate) const HTTP_LINGER_TIME_MAX: Duration = Duration::from_secs(1);
 /// Bytes read and discarded while a connection lingers.
 pub(crate) const HTTP_LINGER_BYTES_MAX: usize = 262_144;
+/// Time that a client has for taking its response before the memory may be needed for another.
+pub(crate) const HTTP_RESPONSE_TIME_MIN: Duration = Duration::from_secs(3);
 /// Bytes of responses under way from which on no other response is begun. As many more as the workers are
 /// making at that moment may be added.
 pub(crate) const HTTP_RESPONSE_BYTES_MAX: usize = 64 << 20;
-/// How long a request waits for these bytes to become fewer: half of the time that Prometheus gives a scrape
-/// by default.
+/// How long a request waits for these bytes to become fewer: longer than the slowest client may keep them,
+/// and half of the time that Prometheus gives a scrape by default.
 pub(crate) const HTTP_ROOM_WAIT_MAX: Duration = Duration::from_secs(5);
 /// Characters of the host that a response names; as many as a name in DNS has.
 pub(crate) const HOST_CHARS_SHOWN_MAX: usize = 253;

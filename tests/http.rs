@@ -212,12 +212,33 @@ fn responses_that_nobody_reads_take_bounded_memory() {
     assert_eq!(exporter.get("/-/healthy").status, 200);
     let grown = resident_bytes(&exporter).saturating_sub(before);
     assert!(grown < (64 << 20) + 4 * body, "{grown} bytes for bodies of {body}");
-    // Each gets the whole of its response, or is told why not.
+    // Each gets the whole of its response or its beginning, or is told why not.
     for stream in &mut slow[..30] {
         assert!(matches!(Response::read(stream).status, 200 | 503));
     }
     drop(slow);
     assert_good_scrape(&exporter);
+}
+
+#[test]
+fn a_slow_reader_gives_its_memory_to_the_next_scraper() {
+    let exporter = exporter_with_series(600);
+    // The exporter's own metrics come along, so whole responses differ by some bytes.
+    let whole = exporter.get("/metrics?system=signaling").raw_body.len() - 1_000;
+    // One after another, so that each has a response of its own.
+    let mut slow: Vec<TcpStream> = (0..4)
+        .map(|_| {
+            let mut stream = connect(&exporter);
+            stream.write_all(b"GET /metrics?system=signaling HTTP/1.1\r\n\r\n").unwrap();
+            assert_eq!(stream.peek(&mut [0]).unwrap(), 1);
+            stream
+        })
+        .collect();
+    let started = Instant::now();
+    assert!(exporter.get("/metrics?system=signaling").raw_body.len() > whole);
+    assert!(started.elapsed() < Duration::from_secs(7), "{:?}", started.elapsed());
+    let lengths: Vec<usize> = slow.iter_mut().map(|stream| Response::read(stream).raw_body.len()).collect();
+    assert!(lengths[0] < whole && lengths[3] > whole, "{lengths:?} of {whole}");
 }
 
 #[test]

@@ -55,7 +55,8 @@ pub(super) enum State {
     Writing {
         response: Response,
         written: usize,
-        deadline: Instant,
+        /// When the response was there.
+        since: Instant,
     },
     /// The response is sent; what the client still sends is discarded.
     Lingering {
@@ -84,7 +85,7 @@ pub(super) enum Input<'a> {
     WriteFailed,
     HungUp,
     DeadlinePassed,
-    /// The server needs the descriptor at once, or cannot poll it.
+    /// The server needs the descriptor or the memory at once, or cannot poll the socket.
     Aborted,
 }
 
@@ -153,10 +154,10 @@ impl State {
                 refuse(Response::refusal(Refusal::ResponseTimeout), is_head, context)
             }
 
-            (State::Writing { response, written, deadline }, Input::Wrote(count)) => {
+            (State::Writing { response, written, since }, Input::Wrote(count)) => {
                 let written = written + count;
                 if written < response.length() {
-                    (State::Writing { response, written, deadline }, vec![Action::Write])
+                    (State::Writing { response, written, since }, vec![Action::Write])
                 } else {
                     let deadline = context.now + limits::HTTP_LINGER_TIME_MAX;
                     let actions = vec![Action::ShutDownWrite, Action::Poll(Interest::Readable), Action::Read];
@@ -186,9 +187,8 @@ impl State {
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self {
             State::ReadingHead { since, .. } => Some(*since + limits::HTTP_HEAD_TIME_MAX),
-            State::AwaitingResponse { deadline, .. }
-            | State::Writing { deadline, .. }
-            | State::Lingering { deadline, .. } => Some(*deadline),
+            State::AwaitingResponse { deadline, .. } | State::Lingering { deadline, .. } => Some(*deadline),
+            State::Writing { since, .. } => Some(*since + limits::HTTP_RESPONSE_TIME_MAX),
             State::Closed => None,
         }
     }
@@ -220,6 +220,14 @@ impl State {
         matches!(self, State::AwaitingResponse { .. } | State::Writing { .. })
     }
 
+    /// From when on the memory of the response may go to another connection.
+    pub(super) fn response_expendable_from(&self) -> Option<Instant> {
+        match self {
+            State::Writing { since, .. } => Some(*since + limits::HTTP_RESPONSE_TIME_MIN),
+            _ => None,
+        }
+    }
+
     /// From when on another connection may take the place of this one. What has arrived of the head makes no
     /// difference: if it did, a client that sends one byte would drive out a slower one.
     pub(super) fn evictable_from(&self) -> Option<Instant> {
@@ -236,8 +244,7 @@ fn close() -> (State, Vec<Action>) {
 
 fn respond(response: Response, context: &Context<'_>) -> (State, Vec<Action>) {
     let actions = vec![Action::CountStatus(response.status), Action::Write];
-    let deadline = context.now + limits::HTTP_RESPONSE_TIME_MAX;
-    (State::Writing { response, written: 0, deadline }, actions)
+    (State::Writing { response, written: 0, since: context.now }, actions)
 }
 
 fn refuse(refusal: Response, is_head: bool, context: &Context<'_>) -> (State, Vec<Action>) {

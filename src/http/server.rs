@@ -3,7 +3,8 @@
 //!
 //! It waits in one place only, the poll, and never for a client or a worker. When all slots are taken, the
 //! connection that has waited longest for the end of its head gives way, but not before every client had time
-//! to send one. So neither idle clients nor those that come again and again keep a scraper out.
+//! to send one. So neither idle clients nor those that come again and again keep a scraper out. The same
+//! holds for the memory that responses take while clients are reading them.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice, Read, Write};
@@ -109,17 +110,33 @@ impl Server {
         if !self.is_full(Instant::now()) && !self.handle.is_stopping() {
             self.acceptor.resume(&self.epoll);
         }
-        // Responses may have ended, which makes room for others.
-        self.handle.calls.look_again();
+        self.make_room();
         Ok(())
+    }
+
+    /// Closes the connections that have been taking their responses longest, as long as others wait for the
+    /// memory.
+    fn make_room(&mut self) {
+        while let Some((slowest, from)) = self.slots.slowest_reader()
+            && from <= Instant::now()
+            && self.is_short_of_room()
+        {
+            self.input(slowest, Input::Aborted);
+        }
+        self.handle.calls.look_again();
+    }
+
+    fn is_short_of_room(&self) -> bool {
+        self.handle.calls.any(|request| !self.handle.has_room_for(request))
     }
 
     fn timeout(&self) -> EpollTimeout {
         let now = Instant::now();
         let candidate = self.slots.eviction_candidate().filter(|_| self.is_full(now));
-        let deadlines =
-            [self.slots.next_deadline(), self.acceptor.deadline(), candidate.map(|(_, from)| from)];
-        let next = deadlines.into_iter().flatten().min();
+        let slowest = self.slots.slowest_reader().filter(|_| self.is_short_of_room());
+        let changes = [candidate, slowest].into_iter().flatten().map(|(_, from)| from);
+        let deadlines = [self.slots.next_deadline(), self.acceptor.deadline()];
+        let next = deadlines.into_iter().flatten().chain(changes).min();
         let wait = next.map_or(limits::ROLE_IDLE_MAX, |next| next.saturating_duration_since(now));
         // The kernel counts whole milliseconds; rounded up, so that the deadline has passed when the poll
         // ends.

@@ -57,6 +57,12 @@ impl<K: PartialEq, W: PartialEq> SingleFlight<K, W> {
         calls.retain(|call| !call.waiters.is_empty());
     }
 
+    /// Whether a call with such a key waits for a worker.
+    pub(super) fn any(&self, is_such: impl Fn(&K) -> bool) -> bool {
+        let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        calls.iter().any(|call| is_such(&call.key))
+    }
+
     /// Makes the workers look again which of the waiting calls may begin.
     pub(super) fn look_again(&self) {
         if !self.calls.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
@@ -94,6 +100,7 @@ mod tests {
         }
         assert_eq!(next(&flights), Some(("a", vec![2])));
         assert_eq!(next(&flights), None);
+        assert!(flights.any(|key| *key == "held") && !flights.any(|key| *key == "a"));
         let call = flights.next_call(Duration::ZERO, |_| true).unwrap();
         assert_eq!(call, Call { key: "held", waiters: vec![1, 3], since: now });
     }

@@ -93,6 +93,13 @@ impl Slots {
         candidates.min_by_key(|(_, from)| *from)
     }
 
+    /// The connection that has been taking its response longest, and from when on others may have the memory.
+    pub(super) fn slowest_reader(&self) -> Option<(Token, Instant)> {
+        let readers =
+            self.iter().filter_map(|(token, state)| Some((token, state.response_expendable_from()?)));
+        readers.min_by_key(|(_, from)| *from)
+    }
+
     pub(super) fn lingering(&self) -> Vec<Token> {
         self.iter().filter(|(_, state)| state.is_lingering()).map(|(token, _)| token).collect()
     }

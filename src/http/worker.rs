@@ -1,8 +1,9 @@
 //! A worker makes responses. It may wait for the feed or compress, and never touches a socket.
 //!
 //! Slow readers keep their responses in memory, so a worker begins another one only while the bytes of all
-//! responses are within a bound. Until then a scraper waits, since most readers get ahead. If that takes
-//! too long, the scraper learns the reason before it gives up by itself. Health endpoints do not wait.
+//! responses are within a bound. Until then a scraper waits, since most readers get ahead and the server
+//! closes the slowest. If that takes too long, the scraper learns the reason before it gives up by itself.
+//! Health endpoints do not wait.
 
 use crossbeam_channel::Sender;
 
