@@ -152,7 +152,7 @@ fn unfinished_heads_drive_out_no_scraper_that_takes_a_moment() {
                 }
             });
         }
-        let statuses: Vec<u16> = (0..20)
+        let statuses: Vec<u16> = (0..10)
             .map(|_| {
                 let mut scraper = connect(&exporter);
                 let asks_at = Instant::now() + Duration::from_millis(30);
@@ -164,7 +164,7 @@ fn unfinished_heads_drive_out_no_scraper_that_takes_a_moment() {
             })
             .collect();
         is_over.store(true, Ordering::Relaxed);
-        assert_eq!(statuses, [200; 20]);
+        assert_eq!(statuses, [200; 10]);
     });
 }
 
