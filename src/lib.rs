@@ -43,6 +43,7 @@ mod catalog;
 mod config;
 mod protocol;
 mod format;
+mod budget;
 mod faults;
 mod liveness;
 mod special_bytes;

@@ -6,6 +6,12 @@ use std::time::Duration;
 /// Bytes of a label value after its transform. A longer value is cut; if it is part of a key, the event is
 /// rejected.
 pub(crate) const LABEL_BYTES_MAX: usize = 1_024;
+/// Bytes of an open entity beside its text, as they are reckoned for `[limits] memory`.
+pub(crate) const ENTITY_BYTES: usize = 128;
+/// Bytes of a series beside its text and its buckets.
+pub(crate) const SERIES_BYTES: usize = 96;
+/// Bytes of a running total that no entity owns, beside its text.
+pub(crate) const TOTAL_BYTES: usize = 48;
 /// Kinds of entities in one catalog.
 pub(crate) const ENTITY_KINDS_MAX: usize = 1_000;
 /// Metrics in one catalog. Their index has two bytes.

@@ -62,6 +62,8 @@ pub(crate) struct Settings {
     pub(crate) series_per_metric: usize,
     /// `[limits] entities`, for each system.
     pub(crate) entities: usize,
+    /// `[limits] memory`: bytes of all open entities and series.
+    pub(crate) memory: usize,
     /// `[state] directory`.
     pub(crate) state_directory: Option<PathBuf>,
     /// `[state] sync`.
@@ -172,6 +174,7 @@ impl Default for Settings {
             privacy: Privacy::default(),
             series_per_metric: 10_000,
             entities: 1_000_000,
+            memory: 256 << 20,
             state_directory: None,
             sync: FsyncPolicy::Interval,
             startup: Vec::new(),

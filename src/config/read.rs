@@ -75,6 +75,7 @@ const SECTIONS: &[(&str, &[Key<Settings>])] = &[
                 put(&mut all.series_per_metric, number(value, 1, 100_000_000))
             }),
             ("entities", |all, value| put(&mut all.entities, number(value, 1, 100_000_000))),
+            ("memory", |all, value| put(&mut all.memory, bytes(value))),
         ],
     ),
     (
@@ -296,6 +297,21 @@ fn number(value: &str, min: usize, max: usize) -> Result<usize, String> {
         usize::MAX => format!("{value:?}: expected a whole number of at least {min}"),
         _ => format!("{value:?}: expected a whole number from {min} to {max}"),
     })
+}
+
+/// A size such as `512K`, `256M` or `4G`.
+fn bytes(value: &str) -> Result<usize, String> {
+    let expected = || format!("{value:?}: expected a size from 1M to 1024G such as 256M");
+    let digits = value.trim_end_matches(['K', 'M', 'G']);
+    let shift = match &value[digits.len()..] {
+        "" => 0,
+        "K" => 10,
+        "M" => 20,
+        "G" => 30,
+        _ => return Err(expected()),
+    };
+    let number = digits.parse::<usize>().ok().filter(|number| *number <= 1 << 40 >> shift);
+    number.map(|number| number << shift).filter(|bytes| *bytes >= 1 << 20).ok_or_else(expected)
 }
 
 fn parse_mode(value: &str) -> Result<u32, String> {

@@ -21,7 +21,7 @@ fn every_setting_is_read() {
          max_connections = 2\nmax_line = 1000\ngrace = 5m\n\
          expect = p, follow:signaling\n[systems]\nenabled = recording, vlog\ncatalog_directory = /c\n\
          restart = reset\n[privacy]\ndeidentify = yes\nnumeric = no\nquiet = on\n\
-         [limits]\nseries_per_metric = 5\nentities = 6\n[state]\ndirectory = /d\nsync = always\n\
+         [limits]\nseries_per_metric = 5\nentities = 6\nmemory = 7M\n[state]\ndirectory = /d\nsync = always\n\
          [startup]\nevent = a.b c=d\nevent = e.f\n[scan tmp]\ndirectory = /t\ninterval = 1m\n\
          timeout = 2s\nmax_files = 3\npattern = *.webm\nsystem = vlog\n",
     )
@@ -48,6 +48,7 @@ fn every_setting_is_read() {
         privacy: Privacy { deidentify: true, numeric: false, quiet: true },
         series_per_metric: 5,
         entities: 6,
+        memory: 7 << 20,
         state_directory: Some("/d".into()),
         sync: FsyncPolicy::Always,
         startup: vec![
@@ -167,7 +168,7 @@ fn the_shipped_configuration_holds_every_setting_at_its_default() {
     let (settings_read, warnings) = read(&settings).unwrap();
     assert_eq!((settings_read, warnings), (Settings::default(), vec![]));
     let keys = settings.lines().filter(|line| line.contains('=')).count();
-    assert_eq!(keys, 6 + 9 + 3 + 3 + 2 + 2, "a setting is missing or new:\n{settings}");
+    assert_eq!(keys, 6 + 9 + 3 + 3 + 3 + 2, "a setting is missing or new:\n{settings}");
     let uncommented: String = text
         .lines()
         .map(|line| {

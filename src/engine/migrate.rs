@@ -117,13 +117,13 @@ impl Engine {
         for catalog in catalogs {
             let position = former.iter().position(|system| system.catalog.name == catalog.name);
             let mut system = match position.map(|position| former.swap_remove(position)) {
-                None => System::new(Arc::clone(catalog), settings.series_max, &self.hasher),
+                None => self.new_system(catalog, settings),
                 Some(mut same) if *same.catalog == **catalog => {
                     same.catalog = Arc::clone(catalog);
                     same
                 }
                 Some(former) => {
-                    let mut system = System::new(Arc::clone(catalog), settings.series_max, &self.hasher);
+                    let mut system = self.new_system(catalog, settings);
                     let kept = system.migrate_from(former, &mut dropped);
                     changed.push((self.systems.len(), kept));
                     if system.exposed {
@@ -143,6 +143,10 @@ impl Engine {
             )
         }));
         Migrated { dropped, changed }
+    }
+
+    fn new_system(&self, catalog: &Arc<Catalog>, settings: &EngineSettings) -> System {
+        System::new(Arc::clone(catalog), settings.series_max, &self.hasher, &self.budget)
     }
 }
 
@@ -188,7 +192,9 @@ impl System {
         self.entities = former.entities.migrate(new.depths(), &mapping, migrated_text);
         for (metric, totals) in former.totals {
             if let Some(metric) = mapping.metrics[metric as usize] {
-                self.totals.insert(metric, totals);
+                for (labels, total) in totals {
+                    self.insert_total(metric, &labels, total);
+                }
             }
         }
         for (event, count) in new.events.iter().zip(&mut self.applied) {

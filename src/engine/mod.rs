@@ -28,6 +28,7 @@ use std::sync::Arc;
 
 use hashbrown::DefaultHashBuilder;
 
+use crate::budget::Budget;
 use crate::catalog::Catalog;
 use crate::catalog::model::{MetricIndex, Transform};
 use crate::config::{Privacy, Settings};
@@ -53,6 +54,8 @@ pub(crate) struct EngineSettings {
     pub(crate) series_max: usize,
     /// `[limits] entities`.
     pub(crate) entities_max: usize,
+    /// `[limits] memory`, in bytes.
+    pub(crate) memory_max: usize,
     /// `[privacy]`.
     pub(crate) privacy: Privacy,
     /// `[stats] aliases`.
@@ -72,6 +75,7 @@ impl From<&Settings> for EngineSettings {
         EngineSettings {
             series_max: settings.series_per_metric,
             entities_max: settings.entities,
+            memory_max: settings.memory,
             privacy: settings.privacy,
             aliases: settings.aliases,
             enabled: settings.enabled.clone(),
@@ -86,6 +90,7 @@ impl From<&Settings> for EngineSettings {
 pub(crate) struct Engine {
     settings: EngineSettings,
     hasher: DefaultHashBuilder,
+    budget: Arc<Budget>,
     systems: Vec<System>,
     /// The catalog of each system. A second reference, so that it can be read while the system changes.
     catalogs: Vec<Arc<Catalog>>,
@@ -124,8 +129,10 @@ impl Default for Engine {
     /// An engine without catalogs.
     fn default() -> Self {
         let hasher = DefaultHashBuilder::default();
+        let settings = EngineSettings { startup: Vec::new(), ..EngineSettings::from(&Settings::default()) };
         Engine {
-            settings: EngineSettings { startup: Vec::new(), ..EngineSettings::from(&Settings::default()) },
+            budget: Budget::new(settings.memory_max),
+            settings,
             events: HashMap::with_hasher(hasher.clone()),
             hasher,
             systems: Vec::new(),
@@ -175,6 +182,7 @@ impl Engine {
         catalogs: &[Arc<Catalog>],
         settings: EngineSettings,
     ) -> Vec<String> {
+        self.budget.set_max(settings.memory_max);
         let Migrated { dropped, changed } = self.migrate(catalogs, &settings);
         self.settings = settings;
         self.index_catalogs();
@@ -201,6 +209,11 @@ impl Engine {
 
     pub(crate) fn settings(&self) -> &EngineSettings {
         &self.settings
+    }
+
+    #[cfg(test)]
+    pub(crate) fn budget(&self) -> &Budget {
+        &self.budget
     }
 
     fn index_catalogs(&mut self) {

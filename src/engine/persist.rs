@@ -19,6 +19,7 @@ impl EngineSettings {
         let mut settings = vec![
             one("limits.series_per_metric", self.series_max.to_string()),
             one("limits.entities", self.entities_max.to_string()),
+            one("limits.memory", self.memory_max.to_string()),
             one("privacy.deidentify", self.privacy.deidentify.to_string()),
             one("privacy.numeric", self.privacy.numeric.to_string()),
             one("privacy.quiet", self.privacy.quiet.to_string()),
@@ -47,6 +48,7 @@ impl EngineSettings {
             match *key {
                 "limits.series_per_metric" => set(&mut settings.series_max, value),
                 "limits.entities" => set(&mut settings.entities_max, value),
+                "limits.memory" => set(&mut settings.memory_max, value),
                 "privacy.deidentify" => set(&mut settings.privacy.deidentify, value),
                 "privacy.numeric" => set(&mut settings.privacy.numeric, value),
                 "privacy.quiet" => set(&mut settings.privacy.quiet, value),
@@ -252,7 +254,7 @@ impl System {
             self.families[mapped as usize].read_v1(image, metric, is_live)?;
             for _ in 0..metric.totals {
                 let v1::Total { labels, last } = image.take()?;
-                self.totals(mapped).insert(labels.into(), last);
+                self.insert_total(mapped, labels, last);
             }
         }
         self.read_entities(written, &mapping, image, is_session, dropped)?;

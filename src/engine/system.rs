@@ -7,7 +7,9 @@ use hashbrown::DefaultHashBuilder;
 use smallvec::SmallVec;
 
 use super::entities::{Entities, EntityId, EntityOwner, SeriesRef};
+use crate::budget::{Budget, Claim};
 use crate::catalog::model::{Catalog, EntityIndex, MetricKind};
+use crate::limits;
 use crate::series::{Family, Shape};
 
 #[derive(Debug)]
@@ -33,6 +35,8 @@ pub(super) struct System {
     pub(super) emptied: Vec<EntityId>,
     /// `[limits] series_per_metric`.
     series_max: usize,
+    /// What `totals` take of the budget.
+    claim: Claim,
     hasher: DefaultHashBuilder,
 }
 
@@ -45,19 +49,29 @@ pub(super) enum Source<'a> {
     Labels(&'a [u8]),
 }
 
+/// The bytes of an unowned running total with these labels.
+fn total_bytes(labels: &[u8]) -> usize {
+    limits::TOTAL_BYTES + labels.len()
+}
+
 impl System {
-    pub(super) fn new(catalog: Arc<Catalog>, series_max: usize, hasher: &DefaultHashBuilder) -> Self {
+    pub(super) fn new(
+        catalog: Arc<Catalog>,
+        series_max: usize,
+        hasher: &DefaultHashBuilder,
+        budget: &Arc<Budget>,
+    ) -> Self {
         let families = catalog.metrics.iter().map(|metric| {
             let shape = match &metric.kind {
                 MetricKind::Counter | MetricKind::Gauge | MetricKind::Live(_) => Shape::Number,
                 MetricKind::Histogram(bounds) => Shape::Histogram(bounds.clone()),
                 MetricKind::Age => Shape::Age,
             };
-            Family::new(shape, &metric.labels, series_max, hasher.clone())
+            Family::new(shape, &metric.labels, series_max, hasher.clone(), budget)
         });
         System {
             families: families.collect(),
-            entities: Entities::new(catalog.depths(), hasher.clone()),
+            entities: Entities::new(catalog.depths(), hasher.clone(), budget),
             totals: BTreeMap::new(),
             applied: vec![0; catalog.events.len()],
             abandoned: vec![0; catalog.entities.len()],
@@ -68,6 +82,7 @@ impl System {
                 .collect(),
             emptied: Vec::new(),
             series_max,
+            claim: Claim::new(budget),
             hasher: hasher.clone(),
             catalog,
         }
@@ -85,28 +100,35 @@ impl System {
         let last = match source {
             Source::Owner(owner, fixed) => self.entities.replace_total(owner, metric, fixed, total),
             Source::Labels(labels) => {
-                let series_max = self.series_max;
-                let totals = self.totals(metric);
-                if totals.len() >= series_max && !totals.contains_key(labels) {
+                let totals = self.totals.get(&metric);
+                let is_full = totals.is_some_and(|totals| totals.len() >= self.series_max)
+                    || !self.claim.budget().has_room(total_bytes(labels));
+                if is_full && !totals.is_some_and(|totals| totals.contains_key(labels)) {
                     self.families[metric as usize].count_overflow();
                     return None;
                 }
-                totals.insert(labels.into(), total)
+                self.insert_total(metric, labels, total)
             }
         };
         let last = last.unwrap_or(0.0);
         Some(if total >= last { total - last } else { total })
     }
 
-    /// The unowned running totals of a metric.
-    pub(super) fn totals(&mut self, metric: u16) -> &mut HashMap<Box<[u8]>, f64, DefaultHashBuilder> {
-        self.totals.entry(metric).or_insert_with(|| HashMap::with_hasher(self.hasher.clone()))
+    /// Stores an unowned running total. Returns the former one.
+    pub(super) fn insert_total(&mut self, metric: u16, labels: &[u8], total: f64) -> Option<f64> {
+        let totals = self.totals.entry(metric);
+        let totals = totals.or_insert_with(|| HashMap::with_hasher(self.hasher.clone()));
+        let former = totals.insert(labels.into(), total);
+        if former.is_none() {
+            self.claim.take(total_bytes(labels));
+        }
+        former
     }
 
     /// Forgets an unowned running total.
     pub(super) fn forget_total(&mut self, metric: u16, labels: &[u8]) {
-        if let Some(totals) = self.totals.get_mut(&metric) {
-            totals.remove(labels);
+        if self.totals.get_mut(&metric).and_then(|totals| totals.remove(labels)).is_some() {
+            self.claim.give_back(total_bytes(labels));
         }
     }
 
@@ -127,6 +149,7 @@ impl System {
         self.entities.clear();
         self.emptied.clear();
         self.totals.clear();
+        self.claim.give_all_back();
         self.forget_series(hasher);
     }
 

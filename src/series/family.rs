@@ -1,12 +1,15 @@
 //! One metric family: its series, their values, and their text.
 
 use std::hash::BuildHasher;
+use std::sync::Arc;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 use smallvec::SmallVec;
 
 use super::order::Order;
 use super::{number, text};
+use crate::budget::{Budget, Claim};
+use crate::limits;
 
 /// The type of the values of a family's series.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,6 +26,7 @@ pub(crate) enum Shape {
 #[derive(Debug)]
 pub(crate) struct Family {
     shape: Shape,
+    pub(super) claim: Claim,
     series_max: usize,
     overflow_text: Box<[u8]>,
     pub(super) overflow: Option<u32>,
@@ -60,9 +64,11 @@ impl Family {
         labels: &[String],
         series_max: usize,
         hasher: DefaultHashBuilder,
+        budget: &Arc<Budget>,
     ) -> Self {
         Family {
             shape,
+            claim: Claim::new(budget),
             series_max,
             overflow_text: text::uniform(labels, "_overflow").into(),
             overflow: None,
@@ -106,6 +112,7 @@ impl Family {
 
     /// Removes all series.
     pub(crate) fn clear(&mut self) {
+        self.claim.give_all_back();
         self.index.clear();
         self.slots.clear();
         self.buckets.clear();
@@ -126,7 +133,7 @@ impl Family {
         if let Some(slot) = self.find(text, hash) {
             return slot;
         }
-        if !self.is_full() {
+        if !self.is_full(text) {
             return self.insert(text, hash);
         }
         self.overflowed += 1;
@@ -143,20 +150,32 @@ impl Family {
     /// `None`.
     pub(crate) fn try_insert(&mut self, text: &[u8], hash: u64) -> Option<u32> {
         let found = self.find(text, hash);
-        if found.is_none() && self.is_full() {
+        if found.is_none() && self.is_full(text) {
             self.overflowed += 1;
             return None;
         }
         Some(found.unwrap_or_else(|| self.insert(text, hash)))
     }
 
-    /// The overflow series does not count towards the limit.
-    fn is_full(&self) -> bool {
+    /// Whether there is no room for a series with this text. The overflow series does not count towards the
+    /// limit.
+    fn is_full(&self, text: &[u8]) -> bool {
         self.index.len() - usize::from(self.overflow.is_some()) >= self.series_max
+            || !self.claim.budget().has_room(self.bytes_of(text))
+    }
+
+    /// The bytes of a series with this text.
+    pub(super) fn bytes_of(&self, text: &[u8]) -> usize {
+        let buckets = match &self.shape {
+            Shape::Histogram(bounds) => bounds.len() + 1,
+            Shape::Number | Shape::Age => 0,
+        };
+        limits::SERIES_BYTES + text.len() + buckets * size_of::<u64>()
     }
 
     fn insert(&mut self, text: &[u8], hash: u64) -> u32 {
         let value = if self.shape == Shape::Age { NEVER } else { 0.0 };
+        self.claim.take(self.bytes_of(text));
         let made = Slot { text: text.into(), value, owners: 0, alive: true };
         let slot = if let Some(slot) = self.free.pop() {
             self.slots[slot as usize] = made;
@@ -181,6 +200,8 @@ impl Family {
         if let Ok(entry) = self.index.find_entry(hash, |&other| other == slot) {
             entry.remove();
         }
+        let bytes = self.bytes_of(&self.slots[slot as usize].text);
+        self.claim.give_back(bytes);
         let removed = &mut self.slots[slot as usize];
         removed.alive = false;
         removed.text = SmallVec::default();
@@ -270,6 +291,9 @@ impl Family {
             // The order depends on the text.
             self.order.retain(|other| other != slot);
             self.order.add(slot);
+            let (bytes, former_bytes) = (self.bytes_of(&text), self.bytes_of(&old.text));
+            self.claim.take(bytes);
+            self.claim.give_back(former_bytes);
             self.slots[slot as usize].text = text.into();
             let (hasher, slots) = (&self.hasher, &self.slots);
             self.index.insert_unique(hash, slot, |&slot| hasher.hash_one(&*slots[slot as usize].text));
@@ -362,7 +386,8 @@ mod tests {
 
     fn family(shape: Shape, series_max: usize) -> (Family, DefaultHashBuilder) {
         let hasher = DefaultHashBuilder::default();
-        (Family::new(shape, &["a".to_owned()], series_max, hasher.clone()), hasher)
+        let budget = Budget::new(usize::MAX);
+        (Family::new(shape, &["a".to_owned()], series_max, hasher.clone(), &budget), hasher)
     }
 
     fn shown(family: &mut Family) -> String {

@@ -47,6 +47,7 @@ impl Family {
             let hash = self.hasher.hash_one(series.labels);
             ensure(self.find(series.labels, hash).is_none(), "each label tuple once")?;
             let value = if is_live { 0.0 } else { series.value };
+            self.claim.take(self.bytes_of(series.labels));
             self.slots.push(Slot { text: series.labels.into(), value, owners: 0, alive: true });
             if buckets > 0 {
                 self.buckets.push(series.buckets.into());

@@ -308,7 +308,7 @@ pub(crate) fn observable(state: &mut State) -> String {
         engine.label_cuts().collect::<Vec<_>>(),
         engine.overflowed().collect::<Vec<_>>(),
         engine.times_ignored(),
-    );
+    ) + &format!("{:?}\n", engine.budget());
     let mut sessions: Vec<String> =
         state.sessions.iter().map(|(_, session)| format!("{session:?}\n")).collect();
     sessions.sort();

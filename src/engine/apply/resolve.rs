@@ -7,7 +7,7 @@ use crate::catalog::model::{
     Amount, AmountRange, AmountSource, Change, EntityIndex, EventPlan, FieldDef, FieldIndex, FieldUse,
     MetricIndex, Step, Then, Verb,
 };
-use crate::engine::entities::{EntityId, EntityOwner, Key, PART_END};
+use crate::engine::entities::{EntityId, EntityOwner, Key, PART_END, bytes_of};
 use crate::engine::transform;
 use crate::limits;
 use crate::protocol::line::Value;
@@ -250,6 +250,13 @@ impl Scratch {
                 "{open} entities of {} are open, expected room for another ([limits] entities)",
                 system.catalog.name
             );
+            return Err(Rejection::new(Reason::EntityLimit, what));
+        }
+        let opened = self.openings.iter().map(|opening| bytes_of(&self.keys[opening.text.clone()]));
+        let bytes = opened.sum::<usize>() + bytes_of(&self.keys[text.clone()]);
+        // An event that closes makes room, too, whatever it opens.
+        if self.closed.is_empty() && !self.reset && !system.entities.has_room(bytes) {
+            let what = format!("no memory is left, expected room for {bytes} more bytes ([limits] memory)");
             return Err(Rejection::new(Reason::EntityLimit, what));
         }
         self.handles[*handle] = Some(Handle::New(self.openings.len()));

@@ -12,11 +12,14 @@ mod series;
 use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::hash::BuildHasher;
+use std::sync::Arc;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 use smallvec::SmallVec;
 
+use crate::budget::{Budget, Claim};
 use crate::catalog::model::EntityIndex;
+use crate::limits;
 
 pub(super) use entity::{Entity, SeriesRef};
 use entity::{Link, Total};
@@ -45,6 +48,7 @@ pub(super) struct Key {
 #[derive(Debug)]
 pub(super) struct Entities {
     hasher: DefaultHashBuilder,
+    claim: Claim,
     /// For each kind, how many levels of parents it has.
     depths: Vec<usize>,
     /// For each kind, the entities by key.
@@ -64,12 +68,18 @@ pub(super) struct Entities {
     owned_series: HashSet<(EntityId, SeriesRef), DefaultHashBuilder>,
 }
 
+/// The bytes of an entity with this text.
+pub(super) fn bytes_of(text: &[u8]) -> usize {
+    limits::ENTITY_BYTES + text.len()
+}
+
 /// The entry in `kinds` of an id that is not in use.
 const FREE: u16 = u16::MAX;
 
 impl Entities {
-    pub(super) fn new(depths: Vec<usize>, hasher: DefaultHashBuilder) -> Self {
+    pub(super) fn new(depths: Vec<usize>, hasher: DefaultHashBuilder, budget: &Arc<Budget>) -> Self {
         Entities {
+            claim: Claim::new(budget),
             index: depths.iter().map(|_| HashTable::new()).collect(),
             depths,
             open: 0,
@@ -82,6 +92,11 @@ impl Entities {
             owned_series: HashSet::with_hasher(hasher.clone()),
             hasher,
         }
+    }
+
+    /// Whether entities of so many bytes fit.
+    pub(super) fn has_room(&self, bytes: usize) -> bool {
+        self.claim.budget().has_room(bytes)
     }
 
     pub(super) fn count(&self, kind: EntityIndex) -> usize {
@@ -158,6 +173,7 @@ impl Entities {
         opened: f64,
         owner: EntityOwner,
     ) -> EntityId {
+        self.claim.take(bytes_of(text));
         let id = self.free.pop().unwrap_or(self.entities.len() as EntityId);
         let entity = Entity { text: text.into(), key_bytes: key.bytes as u32, ..Entity::default() };
         if id as usize == self.entities.len() {
@@ -224,6 +240,7 @@ impl Entities {
     /// Closes one entity that has no children. The caller updates the series of the returned entity.
     pub(super) fn close(&mut self, id: EntityId) -> Entity {
         let entity = std::mem::take(&mut self.entities[id as usize]);
+        self.claim.give_back(bytes_of(&entity.text));
         let kind = self.kinds[id as usize] as usize;
         let hash = self.hasher.hash_one(entity.key());
         if let Ok(found) = self.index[kind].find_entry(hash, |&other| other == id) {
@@ -268,7 +285,9 @@ impl Entities {
 
     /// Replaces the text of an entity. Its key stays the same.
     pub(super) fn set_text(&mut self, id: EntityId, text: &[u8]) {
-        self.entities[id as usize].text = text.into();
+        let former = std::mem::replace(&mut self.entities[id as usize].text, text.into());
+        self.claim.take(bytes_of(text));
+        self.claim.give_back(bytes_of(&former));
     }
 
     /// The kinds and keys of the open entities that match, children before their parents. The order does not
@@ -284,7 +303,8 @@ impl Entities {
 
     /// Closes all entities without touching their series.
     pub(super) fn clear(&mut self) {
-        *self = Entities::new(std::mem::take(&mut self.depths), self.hasher.clone());
+        let budget = Arc::clone(self.claim.budget());
+        *self = Entities::new(std::mem::take(&mut self.depths), self.hasher.clone(), &budget);
     }
 
     pub(super) fn ids(&self, kind: EntityIndex) -> Vec<EntityId> {

@@ -70,10 +70,14 @@ impl Entities {
         mapping: &Mapping,
         new_text: impl Fn(EntityIndex, &Entity) -> Option<Box<[u8]>>,
     ) -> Self {
+        let mut changed = Vec::new();
         for (id, &kind) in self.kinds.iter().enumerate().filter(|(_, kind)| **kind != FREE) {
             if let Some(text) = new_text(kind as EntityIndex, &self.entities[id]) {
-                self.entities[id].text = text;
+                changed.push((id as EntityId, text));
             }
+        }
+        for (id, text) in changed {
+            self.set_text(id, &text);
         }
         let mut index: Vec<HashTable<EntityId>> = depths.iter().map(|_| HashTable::new()).collect();
         self.depths = depths;
