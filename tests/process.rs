@@ -11,9 +11,9 @@ mod support;
 
 use std::fs;
 use std::io::{Read, Write};
-use std::os::unix::net::UnixDatagram;
 use std::process::{Command, Output, Stdio};
 
+use support::notify::Notify;
 use support::{Exporter, binary, has_program, value, wait_until};
 
 fn run(args: &[&str]) -> Output {
@@ -40,10 +40,7 @@ fn a_faulty_configuration_stops_the_start() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("c.conf");
     let cases = [
-        (
-            "[stats]\nallowed_ips = 10.0.0.1, home\n",
-            "c.conf: line 2: [stats] allowed_ips: \"home\": expected",
-        ),
+        ("[stats]\naliases = perhaps\n", "c.conf: line 2: [stats] aliases: \"perhaps\": expected"),
         ("[systems]\nenabled = x\n", "[systems] enabled: \"x\": unknown system, expected one of recording"),
         ("[startup]\nevent = recording.flown\n", "[startup] event: \"recording.flown\": unknown event"),
         ("[startup]\nevent = recording.started backend=b\n", "expected recording=…"),
@@ -114,7 +111,7 @@ fn the_recording_servers_own_file_is_taken_as_it_is() {
 fn a_reload_takes_all_or_nothing() {
     let exporter = Exporter::start("[stats]\nallowed_ips = 127.0.0.1\n");
     let file = exporter.directory.path().join("exporter.conf");
-    fs::write(&file, "[stats]\nallowed_ips = home\n").unwrap();
+    fs::write(&file, "[stats]\naliases = perhaps\n").unwrap();
     exporter.signal("HUP");
     exporter.wait_for_log("the previous one stays in force");
     exporter.wait_for("lifecycle_exporter_config_last_reload_successful", 0.0);
@@ -212,22 +209,11 @@ fn scans_show_what_is_there_and_tell_their_system() {
 #[test]
 fn systemd_is_told_and_its_watchdog_is_fed() {
     let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("notify");
-    let socket = UnixDatagram::bind(&path).unwrap();
-    socket.set_read_timeout(Some(support::PATIENCE)).unwrap();
-    let receive = |wanted: &str| {
-        let mut buffer = [0; 4_096];
-        loop {
-            let count = socket.recv(&mut buffer).unwrap_or_else(|error| panic!("no {wanted}: {error}"));
-            let text = String::from_utf8_lossy(&buffer[..count]).into_owned();
-            if text.contains(wanted) {
-                return text;
-            }
-        }
-    };
+    let systemd = Notify::listen(directory.path());
+    let receive = |wanted: &str| systemd.wait_for(wanted);
     let exporter = Exporter::start_by("", |_| {}, {
         let mut command = binary();
-        command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "600000");
+        command.env("NOTIFY_SOCKET", &systemd.path).env("WATCHDOG_USEC", "600000");
         command
     });
     assert!(receive("READY=1").contains("STATUS=events on "));

@@ -27,12 +27,16 @@ const SECTIONS: &[(&str, &[Key<Settings>])] = &[
     ),
     (
         "app",
-        &[("trustedproxies", |all, value| put(&mut all.trusted_proxies, networks(value, Networks::none)))],
+        &[("trustedproxies", |all, value| {
+            put(&mut all.trusted_proxies, Ok::<_, String>(networks(value, Networks::none)))
+        })],
     ),
     (
         "stats",
         &[
-            ("allowed_ips", |all, value| put(&mut all.allowed_ips, networks(value, Networks::loopback))),
+            ("allowed_ips", |all, value| {
+                put(&mut all.allowed_ips, Ok::<_, String>(networks(value, Networks::loopback)))
+            }),
             ("aliases", |all, value| put(&mut all.aliases, yes_no(value))),
         ],
     ),
@@ -143,7 +147,10 @@ pub(crate) fn read_good_settings(file: &str, text: &str, faults: &mut Faults) ->
     let mut reader = Reader { file, warnings: Vec::new(), faults };
     for section in &document.sections {
         match SECTIONS.iter().find(|(name, _)| *name == section.name) {
-            Some((_, keys)) => reader.read(section, keys, &mut settings),
+            Some((_, keys)) => {
+                reader.read(section, keys, &mut settings);
+                reader.warn_of_networks(section, &settings);
+            }
             None => reader.scan(section, &mut settings.scans),
         }
     }
@@ -199,6 +206,18 @@ impl Reader<'_> {
 
     fn describe(&self, section: &Section, entry: &Entry, what: &str) -> String {
         format!("{}: line {}: [{}] {}: {what}", self.file, entry.line, section.name, entry.key)
+    }
+    fn warn_of_networks(&mut self, section: &Section, settings: &Settings) {
+        for entry in &section.entries {
+            let networks = match (section.name.as_str(), entry.key.as_str()) {
+                ("app", "trustedproxies") => &settings.trusted_proxies,
+                ("stats", "allowed_ips") => &settings.allowed_ips,
+                _ => continue,
+            };
+            for what in networks.refused() {
+                self.warnings.push(self.describe(section, entry, what));
+            }
+        }
     }
 
     fn scan(&mut self, section: &Section, scans: &mut Vec<ScanSettings>) {
@@ -264,8 +283,8 @@ fn host_names(value: &str) -> Result<Vec<String>, String> {
     }
 }
 
-fn networks(value: &str, if_empty: fn() -> Networks) -> Result<Networks, String> {
-    if value.is_empty() { Ok(if_empty()) } else { Networks::parse(value) }
+fn networks(value: &str, if_empty: fn() -> Networks) -> Networks {
+    if value.is_empty() { if_empty() } else { Networks::parse(value) }
 }
 
 /// Parses an address to listen on.
