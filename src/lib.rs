@@ -44,6 +44,7 @@ mod config;
 mod protocol;
 mod format;
 mod faults;
+mod regular_file;
 mod liveness;
 mod special_bytes;
 mod accept;

@@ -3,6 +3,22 @@
 
 use std::time::Duration;
 
+/// Bytes of a configuration file.
+pub(crate) const CONFIG_BYTES_MAX: usize = 1 << 20;
+/// Bytes of a catalog.
+pub(crate) const CATALOG_BYTES_MAX: usize = 16 << 20;
+/// Bytes of all catalogs of a directory.
+pub(crate) const CATALOGS_BYTES_MAX: usize = 64 << 20;
+/// Files in a catalog directory, catalogs or not.
+pub(crate) const CATALOG_FILES_MAX: usize = 1_000;
+/// Bytes of a line in a configuration file or catalog.
+pub(crate) const INI_LINE_BYTES_MAX: usize = 65_536;
+/// Names in one list of a catalog.
+pub(crate) const LIST_NAMES_MAX: usize = 256;
+/// Bytes of the names that an error lists as those that were expected.
+pub(crate) const EXPECTED_BYTES_MAX: usize = 1_000;
+/// Faults that are named one by one.
+pub(crate) const FAULTS_MAX: usize = 1_000;
 /// Bytes of a label value after its transform. A longer value is cut; if it is part of a key, the event is
 /// rejected.
 pub(crate) const LABEL_BYTES_MAX: usize = 1_024;
@@ -14,6 +30,17 @@ pub(crate) const METRICS_MAX: usize = 65_536;
 pub(crate) const ENTITY_PARTS_MAX: usize = 32;
 /// Fields that one event of a catalog uses. A bit set of them has 64 bits.
 pub(crate) const EVENT_FIELDS_MAX: usize = 64;
+/// Labels of one metric.
+pub(crate) const METRIC_LABELS_MAX: usize = 64;
+/// Parents of one kind of entity.
+pub(crate) const ENTITY_PARENTS_MAX: usize = 32;
+/// Steps of one event, with the gauges that its entities bring along.
+pub(crate) const EVENT_STEPS_MAX: usize = 1_000;
+/// Entities that are looked at while the events of one catalog are compiled. The built-in catalogs take some
+/// thousands.
+pub(crate) const CATALOG_WORK_MAX: usize = 8_000_000;
+/// What a step of an event counts in entities.
+pub(crate) const STEP_WORK: usize = 32;
 /// Buckets of one histogram.
 pub(crate) const BUCKETS_MAX: usize = 200;
 /// Entity ids of one system; more than `[limits] entities` allows to be open.

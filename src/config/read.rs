@@ -1,6 +1,7 @@
 //! Reads the text of a configuration file into [`Settings`]: a table of every section and key, and what each
 //! value takes.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -145,13 +146,14 @@ pub(crate) fn read_good_settings(file: &str, text: &str, faults: &mut Faults) ->
         }
     };
     let mut reader = Reader { file, warnings: Vec::new(), faults };
+    let mut scan_names = HashSet::new();
     for section in &document.sections {
         match SECTIONS.iter().find(|(name, _)| *name == section.name) {
             Some((_, keys)) => {
                 reader.read(section, keys, &mut settings);
                 reader.warn_of_networks(section, &settings);
             }
-            None => reader.scan(section, &mut settings.scans),
+            None => settings.scans.extend(reader.scan(section, &mut scan_names)),
         }
     }
     if !document.ignored.is_empty() {
@@ -184,8 +186,9 @@ impl Reader<'_> {
     /// Reads the entries of a section by the table of its keys.
     fn read<T>(&mut self, section: &Section, keys: &[Key<T>], into: &mut T) {
         let is_shared = SHARED.contains(&section.name.as_str());
-        for (index, entry) in section.entries.iter().enumerate() {
-            let again = section.entries[..index].iter().any(|other| other.key == entry.key);
+        let mut taken = HashSet::new();
+        for entry in &section.entries {
+            let again = !taken.insert(entry.key.as_str());
             let read = match keys.iter().find(|(key, _)| *key == entry.key) {
                 None if is_shared => {
                     self.warnings.push(self.describe(section, entry, "unknown key, ignored"));
@@ -204,9 +207,6 @@ impl Reader<'_> {
         }
     }
 
-    fn describe(&self, section: &Section, entry: &Entry, what: &str) -> String {
-        format!("{}: line {}: [{}] {}: {what}", self.file, entry.line, section.name, entry.key)
-    }
     fn warn_of_networks(&mut self, section: &Section, settings: &Settings) {
         for entry in &section.entries {
             let networks = match (section.name.as_str(), entry.key.as_str()) {
@@ -220,14 +220,21 @@ impl Reader<'_> {
         }
     }
 
-    fn scan(&mut self, section: &Section, scans: &mut Vec<ScanSettings>) {
+    fn describe(&self, section: &Section, entry: &Entry, what: &str) -> String {
+        format!("{}: line {}: [{}] {}: {what}", self.file, entry.line, section.name, entry.key)
+    }
+
+    /// Reads a `[scan NAME]`; `taken` holds the names of those before it.
+    fn scan<'a>(&mut self, section: &'a Section, taken: &mut HashSet<&'a str>) -> Option<ScanSettings> {
         let name = section.name.strip_prefix("scan").unwrap_or_default().trim();
         let place = format!("{}: line {}: [{}]", self.file, section.line, section.name);
         if name.is_empty() || name.split_whitespace().count() != 1 {
-            return self.faults.add(format!("{place}: expected [scan NAME] with one word for the name"));
+            self.faults.add(format!("{place}: expected [scan NAME] with one word for the name"));
+            return None;
         }
-        if scans.iter().any(|scan| scan.name == name) {
-            return self.faults.add(format!("{place}: a name taken twice, expected each name once"));
+        if !taken.insert(name) {
+            self.faults.add(format!("{place}: a name taken twice, expected each name once"));
+            return None;
         }
         let mut scan = ScanSettings {
             name: name.to_owned(),
@@ -242,7 +249,7 @@ impl Reader<'_> {
         if !section.entries.iter().any(|entry| entry.key == "directory" && !entry.value.is_empty()) {
             self.faults.add(format!("{place}: directory: missing, expected an absolute path"));
         }
-        scans.push(scan);
+        Some(scan)
     }
 }
 
