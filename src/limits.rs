@@ -198,8 +198,8 @@ pub(crate) const DESCRIPTORS_RESERVED: u64 = 48;
 pub(crate) const NAMES_MAX: usize = 4_096;
 /// Addresses that wait for a reverse look-up.
 pub(crate) const NAMES_QUEUE_MAX: usize = 256;
-/// Levels of folders that a scan descends.
-pub(crate) const SCAN_DEPTH_MAX: usize = 128;
+/// Levels of folders that a scan descends. It holds two descriptors for each.
+pub(crate) const SCAN_DEPTH_MAX: usize = 64;
 
 /// Bytes of unacknowledged lines that `send` keeps.
 pub(crate) const SEND_BYTES_MAX: usize = 4 << 20;

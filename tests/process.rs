@@ -272,3 +272,22 @@ os.execv(sys.argv[2], sys.argv[2:])
     assert_eq!(code, Some(0));
     assert!(passed.exists(), "the file is systemd's");
 }
+
+#[test]
+fn a_scan_of_many_files_takes_no_memory() {
+    let peak = |config: &str, files: usize| {
+        let exporter = Exporter::start_with(config, |directory| {
+            fs::create_dir(directory.join("scanned")).unwrap();
+            for number in 0..files {
+                fs::write(directory.join(format!("scanned/{number:0>250}")), "").unwrap();
+            }
+        });
+        exporter.wait_for("lifecycle_exporter_scan_status{scan=\"s\"}", -1.0);
+        let status = fs::read_to_string(format!("/proc/{}/status", exporter.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap()
+    };
+    let config = "[scan s]\ndirectory = {directory}/scanned\nmax_files = 1\n";
+    let (few, many) = (peak(config, 2), peak(config, 40_000));
+    assert!(many < few + 4_096, "{many} KiB instead of {few} KiB");
+}
