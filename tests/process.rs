@@ -14,7 +14,7 @@ use std::io::{Read, Write};
 use std::process::{Command, Output, Stdio};
 
 use support::notify::Notify;
-use support::{Exporter, binary, has_program, value, wait_until};
+use support::{Exporter, binary, has_program, value, wait_for_exit, wait_until};
 
 fn run(args: &[&str]) -> Output {
     binary().args(args).output().unwrap()
@@ -271,6 +271,30 @@ os.execv(sys.argv[2], sys.argv[2:])
     let (code, _) = exporter.stop();
     assert_eq!(code, Some(0));
     assert!(passed.exists(), "the file is systemd's");
+}
+
+#[test]
+fn a_directory_stays_locked_without_its_lock_file() {
+    let state = tempfile::tempdir().unwrap();
+    let exporter = Exporter::start(&format!("[state]\ndirectory = {}\n", state.path().display()));
+    fs::remove_file(state.path().join("lock")).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let (config, socket) = (directory.path().join("c.conf"), directory.path().join("s"));
+    fs::write(&config, format!("[state]\ndirectory = {}\n", state.path().display())).unwrap();
+    for command in ["serve", "check"] {
+        let mut second = binary();
+        second
+            .args([command, "--listen", "127.0.0.1:0", "--config"])
+            .arg(&config)
+            .arg("--socket")
+            .arg(&socket);
+        let mut child = second.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        assert_eq!(wait_for_exit(&mut child), Some(1), "{command}");
+        let mut said = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        assert!(said.contains("another exporter uses this directory"), "{command}: {said}");
+    }
+    assert_eq!(exporter.stop().0, Some(0));
 }
 
 #[test]
