@@ -11,6 +11,8 @@ mod support;
 
 use std::fs;
 use std::io::{Read, Write};
+use std::os::unix::fs::chown;
+use std::os::unix::net::UnixListener;
 use std::process::{Command, Output, Stdio};
 
 use support::notify::Notify;
@@ -295,6 +297,28 @@ fn a_directory_stays_locked_without_its_lock_file() {
         assert!(said.contains("another exporter uses this directory"), "{command}: {said}");
     }
     assert_eq!(exporter.stop().0, Some(0));
+}
+
+#[test]
+fn send_trusts_no_directory_of_another_user() {
+    let runtime = tempfile::tempdir().unwrap();
+    let own = runtime.path().join("lifecycle-exporter");
+    fs::create_dir(&own).unwrap();
+    let listener = UnixListener::bind(own.join("events.sock")).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    if chown(&own, Some(65_534), None).is_err() || fs::exists("/run/lifecycle-exporter/events.sock").unwrap()
+    {
+        println!("skipped: a directory of another user cannot be made here, or an exporter runs here");
+        return;
+    }
+    let mut command = binary();
+    command.env("XDG_RUNTIME_DIR", runtime.path()).env_remove("LIFECYCLE_EVENTS_SOCKET");
+    let output =
+        command.args(["send", "--config", "/dev/null", "recording.server_started"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let expected = "belongs to user id 65534, expected a directory of root or of this user; nothing was sent";
+    assert!(said(&output).contains(expected), "{}", said(&output));
+    assert!(listener.accept().is_err(), "it has connected");
 }
 
 #[test]
