@@ -121,6 +121,12 @@ pub(crate) const JOURNAL_BYTES_MAX: u64 = 64 << 20;
 pub(crate) const JOURNALS_MAX: usize = 8;
 /// Time after which changed state is saved as a snapshot.
 pub(crate) const SNAPSHOT_EVERY: Duration = Duration::from_secs(600);
+/// Lines of one kind of message in the log that are written at once.
+pub(crate) const LOG_LINES_AT_ONCE_MAX: u32 = 50;
+/// Lines of one kind of message that are written in a minute, once those are used up.
+pub(crate) const LOG_LINES_PER_MINUTE: u32 = 10;
+/// How often the log is asked for messages that were left out.
+pub(crate) const LOG_SUMMARY_TICK: Duration = Duration::from_secs(10);
 /// How long the journal's thread waits for a snapshot without which the journal would become too long.
 pub(crate) const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a stop waits for the last acknowledgements.

@@ -45,7 +45,7 @@ pub(crate) fn serve(overrides: Overrides, ready: impl FnOnce(PathBuf)) -> Result
     // Files and sockets are private until their mode is set. No other thread runs yet.
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
     let loaded = load(&overrides)?;
-    logging::start(loaded.settings.log_level);
+    logging::configure(&loaded.settings);
     loaded.warnings.iter().for_each(|warning| log::warn!("{warning}"));
     let signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(|error| format!("signals: {error}"))?;
     let (supervisor, socket_path) = Supervisor::start(overrides, loaded)?;
@@ -343,6 +343,7 @@ impl Supervisor {
         let ticks =
             watchdog.map_or_else(never, |interval| tick((interval / 3).max(Duration::from_millis(10))));
         let exits = self.threads.exits.clone();
+        let log_ticks = tick(limits::LOG_SUMMARY_TICK);
         loop {
             select! {
                 recv(signals) -> signal => match signal {
@@ -357,6 +358,7 @@ impl Supervisor {
                     let _ = self.stop();
                     return Err(what);
                 },
+                recv(log_ticks) -> _ => logging::summarize(false),
                 recv(ticks) -> _ => {
                     if self.liveness.iter().all(Liveness::is_alive) {
                         notify(&[NotifyState::Watchdog]);
@@ -400,7 +402,7 @@ impl Supervisor {
         for (setting, _) in restart_settings.iter().filter(|(_, changed)| *changed) {
             log::warn!("{setting} has changed; restart lifecycle-exporter to apply it");
         }
-        log::set_max_level(new.log_level);
+        logging::configure(&new);
         self.http.replace_access(Access::new(&new, &machine_names()));
         let _ = self.scans.send(new.scans.clone());
         self.settings = Arc::clone(&new);
@@ -423,6 +425,7 @@ impl Supervisor {
             let _ = thread.join();
         }
         self.join_journal();
+        logging::summarize(true);
         result
     }
 
