@@ -88,8 +88,19 @@ pub(crate) const ROLE_TIMEOUT: Duration = Duration::from_secs(15);
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long a scrape waits until the lines that have arrived are applied.
 pub(crate) const SCRAPE_CATCH_UP_MAX: Duration = Duration::from_millis(10);
-/// How long a stop waits for producers and responses in progress.
+/// How long a stop takes, from the signal to the end of the process. A little less than the five seconds that
+/// are promised.
+pub(crate) const STOP_MAX: Duration = Duration::from_millis(4_500);
+/// What the feed leaves of that to the responses in progress and to the journal's threads.
+pub(crate) const STOP_AFTER_FEED: Duration = Duration::from_millis(500);
+/// What the feed leaves of its part for saving the state.
+pub(crate) const STOP_SAVE: Duration = Duration::from_millis(1_500);
+/// How long a stop waits for responses in progress.
 pub(crate) const DRAIN_MAX: Duration = Duration::from_secs(5);
+/// How long a reload may read the configuration before it counts as failed.
+pub(crate) const RELOAD_MAX: Duration = Duration::from_secs(30);
+/// How long the supervisor waits for room in the feed's mailbox.
+pub(crate) const MAILBOX_ROOM_MAX: Duration = Duration::from_secs(1);
 /// Messages in the feed's mailbox.
 pub(crate) const CONTROL_QUEUE_MAX: usize = 1_024;
 /// Width of one bar in the status page's history.
@@ -110,6 +121,12 @@ pub(crate) const REJECTIONS_LOGGED_FIRST: u32 = 3;
 pub(crate) const REJECTIONS_SUMMARY_EVERY: Duration = Duration::from_secs(60);
 /// Characters of a rejected line in the log.
 pub(crate) const LOGGED_LINE_CHARS_MAX: usize = 200;
+/// Lines of one kind of message in the log that are written at once.
+pub(crate) const LOG_LINES_AT_ONCE_MAX: u32 = 50;
+/// Lines of one kind of message that are written in a minute, once those are used up.
+pub(crate) const LOG_LINES_PER_MINUTE: u32 = 10;
+/// How often the log is asked for messages that were left out.
+pub(crate) const LOG_SUMMARY_TICK: Duration = Duration::from_secs(10);
 /// Refused user ids that are remembered, so that each is logged once.
 pub(crate) const REFUSED_UIDS_MAX: usize = 1_024;
 
@@ -121,20 +138,10 @@ pub(crate) const JOURNAL_BYTES_MAX: u64 = 64 << 20;
 pub(crate) const JOURNALS_MAX: usize = 8;
 /// Time after which changed state is saved as a snapshot.
 pub(crate) const SNAPSHOT_EVERY: Duration = Duration::from_secs(600);
-/// Lines of one kind of message in the log that are written at once.
-pub(crate) const LOG_LINES_AT_ONCE_MAX: u32 = 50;
-/// Lines of one kind of message that are written in a minute, once those are used up.
-pub(crate) const LOG_LINES_PER_MINUTE: u32 = 10;
-/// How often the log is asked for messages that were left out.
-pub(crate) const LOG_SUMMARY_TICK: Duration = Duration::from_secs(10);
 /// How long the journal's thread waits for a snapshot without which the journal would become too long.
 pub(crate) const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a stop waits for the last acknowledgements.
 pub(crate) const STOP_ACK_MAX: Duration = Duration::from_secs(1);
-/// How long a stop waits until the state is saved.
-pub(crate) const JOURNAL_FINISH_MAX: Duration = Duration::from_secs(10);
-/// How long a stop waits for the journal's threads to end.
-pub(crate) const JOURNAL_JOIN_MAX: Duration = Duration::from_secs(2);
 /// How long records are kept back from the journal's thread where nobody waits for them.
 pub(crate) const JOURNAL_DELAY: Duration = Duration::from_millis(50);
 /// Bytes of records that are handed to the journal's thread in one block.

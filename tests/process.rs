@@ -12,7 +12,7 @@ mod support;
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::chown;
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{Command, Output, Stdio};
 
 use support::notify::Notify;
@@ -338,4 +338,31 @@ fn a_scan_of_many_files_takes_no_memory() {
     let config = "[scan s]\ndirectory = {directory}/scanned\nmax_files = 1\n";
     let (few, many) = (peak(config, 2), peak(config, 40_000));
     assert!(many < few + 4_096, "{many} KiB instead of {few} KiB");
+}
+
+/// What arrives faster than it can be read does not hold up a stop.
+#[test]
+fn a_stop_under_a_flood_takes_five_seconds_at_most() {
+    let mut exporter = Exporter::start("[state]\ndirectory = {directory}/state\n");
+    let garbage = "1\n".repeat(50_000);
+    let writers: Vec<_> = (0..64)
+        .map(|_| {
+            let (mut stream, garbage) = (UnixStream::connect(&exporter.socket).unwrap(), garbage.clone());
+            std::thread::spawn(move || while stream.write_all(garbage.as_bytes()).is_ok() {})
+        })
+        .collect();
+    wait_until(
+        || {
+            let metrics = exporter.metrics();
+            support::sum(&metrics, "lifecycle_exporter_events_rejected_total") > 100_000.0
+        },
+        || "nothing arrives".to_owned(),
+    );
+    let asked = std::time::Instant::now();
+    exporter.signal("TERM");
+    assert_eq!(wait_for_exit(&mut exporter.child), Some(0), "{}", exporter.log());
+    assert!(asked.elapsed().as_secs_f64() < 5.0, "{:?}", asked.elapsed());
+    for writer in writers {
+        writer.join().unwrap();
+    }
 }
