@@ -3,19 +3,25 @@
 
 use std::fmt;
 
+use crate::limits;
+
 /// One or more faults, each a line for people.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Faults(Vec<String>);
 
 impl Faults {
-    /// Adds one.
+    /// Adds one, unless there are more than anybody reads.
     pub(crate) fn add(&mut self, fault: impl Into<String>) {
-        self.0.push(fault.into());
+        match self.0.len() {
+            ..limits::FAULTS_MAX => self.0.push(fault.into()),
+            limits::FAULTS_MAX => self.0.push("there are further faults, which are not named".to_owned()),
+            _ => {}
+        }
     }
 
     /// Adds those of a result, and returns its value.
     pub(crate) fn take<T>(&mut self, result: Result<T, impl Into<Faults>>) -> Option<T> {
-        result.map_err(|faults| self.0.extend(faults.into().0)).ok()
+        result.map_err(|faults| faults.into().0.into_iter().for_each(|fault| self.add(fault))).ok()
     }
 
     /// The value, if there are no faults.
@@ -42,7 +48,9 @@ impl From<String> for Faults {
 
 impl<T: fmt::Display> FromIterator<T> for Faults {
     fn from_iter<I: IntoIterator<Item = T>>(faults: I) -> Self {
-        Faults(faults.into_iter().map(|fault| fault.to_string()).collect())
+        let mut all = Faults::default();
+        faults.into_iter().for_each(|fault| all.add(fault.to_string()));
+        all
     }
 }
 
@@ -70,8 +78,45 @@ pub(crate) fn alternatives<'a>(words: impl IntoIterator<Item = &'a str>) -> Stri
     }
 }
 
+/// `a, b, c`, cut where there are too many for a message.
+pub(crate) fn listed<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+    let mut list = String::new();
+    for word in words {
+        if list.len() + word.len() > limits::EXPECTED_BYTES_MAX {
+            return list + "…";
+        }
+        if !list.is_empty() {
+            list.push_str(", ");
+        }
+        list.push_str(word);
+    }
+    list
+}
+
 /// Assigns the value of a result, for tables that say what each key sets.
 pub(crate) fn put<T, E>(place: &mut T, value: Result<T, E>) -> Result<(), E> {
     *place = value?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_faults_are_kept_than_anybody_reads() {
+        let many: Faults = (0..limits::FAULTS_MAX * 3).collect();
+        assert_eq!(many.iter().count(), limits::FAULTS_MAX + 1);
+        assert!(many.to_string().ends_with("\nthere are further faults, which are not named"));
+        let mut twice = many.clone();
+        twice.take(Err::<(), _>(many.clone()));
+        assert_eq!(twice, many);
+    }
+
+    #[test]
+    fn a_long_list_is_cut() {
+        assert_eq!(listed(["a", "b"]), "a, b");
+        let name = "x".repeat(400);
+        assert_eq!(listed([name.as_str(); 5]), format!("{name}, {name}…"));
+    }
 }

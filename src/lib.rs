@@ -45,6 +45,7 @@ mod protocol;
 mod format;
 mod budget;
 mod faults;
+mod regular_file;
 mod liveness;
 mod special_bytes;
 mod accept;

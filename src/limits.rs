@@ -3,6 +3,22 @@
 
 use std::time::Duration;
 
+/// Bytes of a configuration file.
+pub(crate) const CONFIG_BYTES_MAX: usize = 1 << 20;
+/// Bytes of a catalog.
+pub(crate) const CATALOG_BYTES_MAX: usize = 16 << 20;
+/// Bytes of all catalogs of a directory.
+pub(crate) const CATALOGS_BYTES_MAX: usize = 64 << 20;
+/// Files in a catalog directory, catalogs or not.
+pub(crate) const CATALOG_FILES_MAX: usize = 1_000;
+/// Bytes of a line in a configuration file or catalog.
+pub(crate) const INI_LINE_BYTES_MAX: usize = 65_536;
+/// Names in one list of a catalog.
+pub(crate) const LIST_NAMES_MAX: usize = 256;
+/// Bytes of the names that an error lists as those that were expected.
+pub(crate) const EXPECTED_BYTES_MAX: usize = 1_000;
+/// Faults that are named one by one.
+pub(crate) const FAULTS_MAX: usize = 1_000;
 /// Bytes of a label value after its transform. A longer value is cut; if it is part of a key, the event is
 /// rejected.
 pub(crate) const LABEL_BYTES_MAX: usize = 1_024;
@@ -20,6 +36,17 @@ pub(crate) const METRICS_MAX: usize = 65_536;
 pub(crate) const ENTITY_PARTS_MAX: usize = 32;
 /// Fields that one event of a catalog uses. A bit set of them has 64 bits.
 pub(crate) const EVENT_FIELDS_MAX: usize = 64;
+/// Labels of one metric.
+pub(crate) const METRIC_LABELS_MAX: usize = 64;
+/// Parents of one kind of entity.
+pub(crate) const ENTITY_PARENTS_MAX: usize = 32;
+/// Steps of one event, with the gauges that its entities bring along.
+pub(crate) const EVENT_STEPS_MAX: usize = 1_000;
+/// Entities that are looked at while the events of one catalog are compiled. The built-in catalogs take some
+/// thousands.
+pub(crate) const CATALOG_WORK_MAX: usize = 8_000_000;
+/// What a step of an event counts in entities.
+pub(crate) const STEP_WORK: usize = 32;
 /// Buckets of one histogram.
 pub(crate) const BUCKETS_MAX: usize = 200;
 /// Entity ids of one system; more than `[limits] entities` allows to be open.
@@ -67,8 +94,19 @@ pub(crate) const ROLE_TIMEOUT: Duration = Duration::from_secs(15);
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long a scrape waits until the lines that have arrived are applied.
 pub(crate) const SCRAPE_CATCH_UP_MAX: Duration = Duration::from_millis(10);
-/// How long a stop waits for producers and responses in progress.
+/// How long a stop takes, from the signal to the end of the process. A little less than the five seconds that
+/// are promised.
+pub(crate) const STOP_MAX: Duration = Duration::from_millis(4_500);
+/// What the feed leaves of that to the responses in progress and to the journal's threads.
+pub(crate) const STOP_AFTER_FEED: Duration = Duration::from_millis(500);
+/// What the feed leaves of its part for saving the state.
+pub(crate) const STOP_SAVE: Duration = Duration::from_millis(1_500);
+/// How long a stop waits for responses in progress.
 pub(crate) const DRAIN_MAX: Duration = Duration::from_secs(5);
+/// How long a reload may read the configuration before it counts as failed.
+pub(crate) const RELOAD_MAX: Duration = Duration::from_secs(30);
+/// How long the supervisor waits for room in the feed's mailbox.
+pub(crate) const MAILBOX_ROOM_MAX: Duration = Duration::from_secs(1);
 /// Messages in the feed's mailbox.
 pub(crate) const CONTROL_QUEUE_MAX: usize = 1_024;
 /// Width of one bar in the status page's history.
@@ -89,6 +127,12 @@ pub(crate) const REJECTIONS_LOGGED_FIRST: u32 = 3;
 pub(crate) const REJECTIONS_SUMMARY_EVERY: Duration = Duration::from_secs(60);
 /// Characters of a rejected line in the log.
 pub(crate) const LOGGED_LINE_CHARS_MAX: usize = 200;
+/// Lines of one kind of message in the log that are written at once.
+pub(crate) const LOG_LINES_AT_ONCE_MAX: u32 = 50;
+/// Lines of one kind of message that are written in a minute, once those are used up.
+pub(crate) const LOG_LINES_PER_MINUTE: u32 = 10;
+/// How often the log is asked for messages that were left out.
+pub(crate) const LOG_SUMMARY_TICK: Duration = Duration::from_secs(10);
 /// Refused user ids that are remembered, so that each is logged once.
 pub(crate) const REFUSED_UIDS_MAX: usize = 1_024;
 
@@ -104,10 +148,6 @@ pub(crate) const SNAPSHOT_EVERY: Duration = Duration::from_secs(600);
 pub(crate) const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a stop waits for the last acknowledgements.
 pub(crate) const STOP_ACK_MAX: Duration = Duration::from_secs(1);
-/// How long a stop waits until the state is saved.
-pub(crate) const JOURNAL_FINISH_MAX: Duration = Duration::from_secs(10);
-/// How long a stop waits for the journal's threads to end.
-pub(crate) const JOURNAL_JOIN_MAX: Duration = Duration::from_secs(2);
 /// How long records are kept back from the journal's thread where nobody waits for them.
 pub(crate) const JOURNAL_DELAY: Duration = Duration::from_millis(50);
 /// Bytes of records that are handed to the journal's thread in one block.
@@ -177,8 +217,8 @@ pub(crate) const DESCRIPTORS_RESERVED: u64 = 48;
 pub(crate) const NAMES_MAX: usize = 4_096;
 /// Addresses that wait for a reverse look-up.
 pub(crate) const NAMES_QUEUE_MAX: usize = 256;
-/// Levels of folders that a scan descends.
-pub(crate) const SCAN_DEPTH_MAX: usize = 128;
+/// Levels of folders that a scan descends. It holds two descriptors for each.
+pub(crate) const SCAN_DEPTH_MAX: usize = 64;
 
 /// Bytes of unacknowledged lines that `send` keeps.
 pub(crate) const SEND_BYTES_MAX: usize = 4 << 20;

@@ -172,25 +172,34 @@ impl Sums<'_> {
     }
 
     /// Adds up a folder and the folders in it. Returns whether to go on.
+    ///
+    /// Each entry is looked at before the next one is read, so that a folder of any size takes no memory.
     fn folder(&mut self, mut directory: Dir, depth: usize) -> bool {
-        let mut names = Vec::new();
+        // The entries are read through one descriptor and looked up through the other.
+        let here = match directory.as_fd().try_clone_to_owned() {
+            Ok(here) => here,
+            Err(error) => {
+                self.miss(error.to_string());
+                return true;
+            }
+        };
         for entry in directory.iter() {
-            match entry {
-                Ok(entry) if matches!(entry.file_name().to_bytes(), b"." | b"..") => {}
-                Ok(entry) => names.push(entry.file_name().to_owned()),
-                Err(error) => self.miss(error.to_string()),
-            }
             if Instant::now() >= self.until {
                 self.miss(format!("not done within the timeout of {:?}", self.scan.timeout));
                 return false;
             }
-        }
-        for name in names {
-            if Instant::now() >= self.until {
-                self.miss(format!("not done within the timeout of {:?}", self.scan.timeout));
-                return false;
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(error) => {
+                    self.miss(error.to_string());
+                    break;
+                }
+            };
+            let name = entry.file_name();
+            if matches!(name.to_bytes(), b"." | b"..") {
+                continue;
             }
-            let found = match fstatat(directory.as_fd(), name.as_c_str(), AtFlags::AT_SYMLINK_NOFOLLOW) {
+            let found = match fstatat(here.as_fd(), name, AtFlags::AT_SYMLINK_NOFOLLOW) {
                 Ok(found) => found,
                 // It was removed during the scan.
                 Err(nix::errno::Errno::ENOENT) => continue,
@@ -206,17 +215,15 @@ impl Sums<'_> {
                 SFlag::S_IFDIR if depth >= limits::SCAN_DEPTH_MAX => {
                     self.miss(format!("folders more than {} levels deep", limits::SCAN_DEPTH_MAX));
                 }
-                SFlag::S_IFDIR => {
-                    match Dir::openat(directory.as_fd(), name.as_c_str(), FOLDER, Mode::empty()) {
-                        Ok(inner) => {
-                            if !self.folder(inner, depth + 1) {
-                                return false;
-                            }
+                SFlag::S_IFDIR => match Dir::openat(here.as_fd(), name, FOLDER, Mode::empty()) {
+                    Ok(inner) => {
+                        if !self.folder(inner, depth + 1) {
+                            return false;
                         }
-                        Err(nix::errno::Errno::ENOENT) => {}
-                        Err(error) => self.miss(format!("{}: {error}", name.to_string_lossy())),
                     }
-                }
+                    Err(nix::errno::Errno::ENOENT) => {}
+                    Err(error) => self.miss(format!("{}: {error}", name.to_string_lossy())),
+                },
                 _ => {}
             }
         }

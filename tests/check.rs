@@ -90,6 +90,125 @@ fn what_a_running_exporter_holds_is_no_fault_of_its_own_configuration() {
 }
 
 #[test]
+fn what_is_no_regular_file_is_an_error_and_not_waited_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    fs::create_dir_all(at("catalogs/directory.ini")).unwrap();
+    for fifo in ["catalogs/fifo.ini", "fifo.conf"] {
+        nix::unistd::mkfifo(&at(fifo), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    }
+    std::os::unix::fs::symlink("/dev/zero", at("catalogs/zero.ini")).unwrap();
+    File::create(at("catalogs/long.ini")).unwrap().set_len(20 << 20).unwrap();
+    File::create(at("long.conf")).unwrap().set_len(2 << 20).unwrap();
+    fs::write(at("c.conf"), format!("[systems]\ncatalog_directory = {}\n", at("catalogs").display()))
+        .unwrap();
+    let cases: [(&str, &[&str]); 4] = [
+        (
+            "c.conf",
+            &[
+                "directory.ini: cannot be read: is a directory; expected a readable catalog",
+                "fifo.ini: cannot be read: is a FIFO; expected a readable catalog",
+                "long.ini: cannot be read: is longer than 16777216 bytes",
+                "zero.ini: cannot be read: is a device; expected a readable catalog",
+            ],
+        ),
+        ("fifo.conf", &["fifo.conf: cannot be read: is a FIFO; expected a readable file"]),
+        ("catalogs", &["catalogs: cannot be read: is a directory; expected a readable file"]),
+        ("long.conf", &["long.conf: cannot be read: is longer than 1048576 bytes"]),
+    ];
+    for (config, expected) in cases {
+        for command in ["check", "serve"] {
+            let mut child = binary();
+            child.arg(command).arg("--listen").arg("127.0.0.1:0").arg("--config").arg(at(config));
+            let mut child = child.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+            assert_eq!(wait_for_exit(&mut child), Some(1), "{command} {config}");
+            let mut said = String::new();
+            child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+            for expected in expected {
+                assert!(said.contains(expected), "{command} {config}: {expected} in\n{said}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_catalog_takes_time_by_its_length() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = directory.path().join("c.conf");
+    fs::write(&config, format!("[systems]\ncatalog_directory = {}\n", directory.path().display())).unwrap();
+    let many = |count: usize, text: &dyn Fn(usize) -> String| (0..count).map(text).collect::<String>();
+    let entity = "[entity e]\nkey = k\n".to_owned();
+    let gauges =
+        |count: usize| many(count, &|n| format!("[metric g{n}]\ntype = gauge\nhelp = h\nlive = e\n"));
+    let chain = entity.clone()
+        + &many(999, &|n| {
+            let parent = if n == 0 { "e".to_owned() } else { format!("e{}", n - 1) };
+            format!("[entity e{n}]\nkey = k{n}\nwithin = {parent}\n")
+        });
+    let long = "x".repeat(60_000);
+    let cases = [
+        (
+            "[metric h]\ntype = histogram\nhelp = h\nbuckets = exponential 1e-300 1e308 200\n".to_owned(),
+            "MAX / MIN",
+        ),
+        (
+            entity.clone() + &gauges(20_000) + &many(1_000, &|n| format!("[event x.e{n}]\nopen = e\n")),
+            "more than 1000 steps",
+        ),
+        (
+            entity.clone() + &gauges(900) + &many(100_000, &|n| format!("[event x.e{n}]\nopen = e\n")),
+            "a smaller catalog",
+        ),
+        (
+            chain
+                + "[metric m]\ntype = counter\nhelp = h\nlabels = other\n"
+                + &many(50, &|n| format!("[event x.e{n}]\nopen = e998\n") + &"inc = m\n".repeat(900)),
+            "a smaller catalog",
+        ),
+        (
+            many(200, &|n| format!("[entity e{n}]\nkey = k\nwithin = {long}\n")),
+            "unknown entity, expected one of e0, e1",
+        ),
+        (many(100_000, &|n| format!("[entity e{n}]\nkey = k\n")), "100000 entities, expected at most 1000"),
+        (
+            format!("[event x.e]\nfields = f{}\n", many(10_000, &|n| format!(",f{n}"))),
+            "too many, expected at most 256 names",
+        ),
+        (
+            format!("[event x.e]\nfields = {}\n", "f,".repeat(100_000)),
+            "a line of 200009 bytes, expected at most 65536",
+        ),
+        (
+            entity.clone() + &many(200_000, &|n| format!("[event x.e{n}]\nopen = f\n")),
+            "further faults, which are not named",
+        ),
+    ];
+    for (text, expected) in cases {
+        fs::write(directory.path().join("x.ini"), format!("[system]\nname = x\ntitle = x\n{text}")).unwrap();
+        let started = std::time::Instant::now();
+        let mut child = binary()
+            .arg("check")
+            .arg("--config")
+            .arg(&config)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        assert_eq!(wait_for_exit(&mut child), Some(1), "{expected}");
+        let beginning: String = said.chars().take(2_000).collect();
+        assert!(said.contains(expected), "{expected} in\n{beginning}");
+        assert!(started.elapsed() < support::PATIENCE, "{expected}: {:?}", started.elapsed());
+    }
+    fs::remove_file(directory.path().join("x.ini")).unwrap();
+    for number in 0..1_001 {
+        fs::write(directory.path().join(format!("{number}.txt")), "").unwrap();
+    }
+    assert!(stderr(&check(&config)).contains("holds more than 1000 files"));
+}
+
+#[test]
 fn a_grace_time_shorter_than_the_pauses_of_clients_is_a_warning() {
     let directory = tempfile::tempdir().unwrap();
     let config = directory.path().join("c.conf");

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use support::notify::Notify;
 use support::session::Session;
 use support::{Exporter, binary, has_program, run, wait_for_exit};
 
@@ -122,7 +123,53 @@ fn a_stop_does_not_wait_for_a_disk_for_ever() {
     hanging.hang();
     hanging.exporter.feed(format!("{MESSAGE}\n"));
     hanging.exporter.wait_for(TOTAL, 2.0);
+    let asked = Instant::now();
     hanging.exporter.signal("TERM");
     assert_eq!(wait_for_exit(&mut hanging.exporter.child), Some(0), "{}", hanging.exporter.log());
-    assert!(hanging.exporter.log().contains("does not answer"), "{}", hanging.exporter.log());
+    assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
+    hanging.exporter.wait_for_log("does not answer");
+}
+
+/// Catalogs on a disk that does not answer: the reload waits, and nothing else does.
+#[test]
+fn a_reload_that_hangs_holds_nothing_up() {
+    let directory = tempfile::tempdir().unwrap();
+    let Some(library) = library(directory.path()) else { return };
+    let (catalogs, switch) = (directory.path().join("catalogs"), directory.path().join("hang"));
+    fs::create_dir(&catalogs).unwrap();
+    fs::write(catalogs.join("x.ini"), "[system]\nname = x\ntitle = x\n").unwrap();
+    let systemd = Notify::listen(directory.path());
+    let mut command = binary();
+    command.env("LD_PRELOAD", library).env("HANG_DIRECTORY", &catalogs).env("HANG_WHILE", &switch);
+    command.env("NOTIFY_SOCKET", &systemd.path).env("WATCHDOG_USEC", "600000");
+    let config = format!("[systems]\ncatalog_directory = {}\n", catalogs.display());
+    let mut exporter = Exporter::start_by(&config, |_| {}, command);
+    systemd.wait_for("READY=1");
+
+    fs::write(&switch, "").unwrap();
+    exporter.signal("HUP");
+    systemd.wait_for("RELOADING=1");
+    for _ in 0..3 {
+        // Nothing but the watchdog, and no READY yet.
+        assert_eq!(systemd.receive(), "WATCHDOG=1");
+    }
+    assert_eq!(exporter.get("/metrics").status, 200);
+    // The first reload has read its settings before this; the second one has not.
+    exporter.configure(&format!("{config}[startup]\nevent = vlog.queue.changed size=7\n"));
+    exporter.signal("HUP");
+    assert_eq!(systemd.receive(), "WATCHDOG=1");
+    fs::remove_file(&switch).unwrap();
+    systemd.wait_for("READY=1");
+    systemd.wait_for("RELOADING=1");
+    systemd.wait_for("READY=1");
+    // It was told once the feed had taken the settings.
+    assert_eq!(exporter.value("vlog_transcoding_queue_size"), Some(7.0));
+
+    fs::write(&switch, "").unwrap();
+    exporter.signal("HUP");
+    systemd.wait_for("RELOADING=1");
+    let asked = Instant::now();
+    exporter.signal("TERM");
+    assert_eq!(wait_for_exit(&mut exporter.child), Some(0), "{}", exporter.log());
+    assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
 }

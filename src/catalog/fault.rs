@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use crate::config::ini::Section;
+use crate::faults::listed;
 
 /// A fault of a catalog.
 #[derive(Debug, PartialEq, Eq)]
@@ -72,7 +73,9 @@ impl Names {
             Some(index) => Ok(*index),
             None => {
                 let expected = match self.what {
-                    "entity" if !self.list.is_empty() => format!("one of {}", self.list.join(", ")),
+                    "entity" if !self.list.is_empty() => {
+                        format!("one of {}", listed(self.list.iter().map(String::as_str)))
+                    }
                     _ => "one of this catalog".to_owned(),
                 };
                 let what = format!("{name:?}: unknown {}, expected {expected}", self.what);

@@ -25,6 +25,7 @@ pub(crate) use sections::words;
 pub(crate) use verbs::VERBS;
 
 use crate::faults::Faults;
+use crate::{limits, regular_file};
 use fault::CatalogError;
 use model::MetricKind;
 
@@ -69,8 +70,11 @@ pub(crate) fn load_good(directory: Option<&Path>, faults: &mut Faults) -> Catalo
     let mut texts = Vec::from(built_in);
     let listing = directory.map(|directory| list(directory).map_err(|error| unreadable(directory, &error)));
     let listing = listing.and_then(|listing| faults.take(listing)).unwrap_or_default();
+    let mut bytes_left = limits::CATALOGS_BYTES_MAX;
     for path in listing.catalogs {
-        if let Some(text) = faults.take(read_file(&path).map_err(|error| unreadable(&path, &error))) {
+        let text = read_file(&path, bytes_left.min(limits::CATALOG_BYTES_MAX));
+        if let Some(text) = faults.take(text.map_err(|error| unreadable(&path, &error))) {
+            bytes_left -= text.len();
             texts.push(CatalogText { file: path.display().to_string().into(), text: text.into() });
         }
     }
@@ -108,12 +112,9 @@ fn unreadable(path: &Path, error: &io::Error) -> String {
     format!("{}: cannot be read: {error}; expected a readable catalog", path.display())
 }
 
-/// Reads a regular file. Opening anything else, such as a FIFO, may block forever.
-fn read_file(path: &Path) -> io::Result<String> {
-    if !fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("not a regular file"));
-    }
-    fs::read_to_string(path)
+fn read_file(path: &Path, bytes_max: usize) -> io::Result<String> {
+    let bytes = regular_file::read(path, bytes_max)?;
+    String::from_utf8(bytes).map_err(|_| io::Error::other("is no UTF-8 text"))
 }
 
 /// The files of a catalog directory, sorted by name.
@@ -131,7 +132,14 @@ pub(crate) fn list(directory: &Path) -> io::Result<Listing> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Listing::default()),
         entries => entries?,
     };
-    let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<PathBuf>>>()?;
+    let mut paths = Vec::new();
+    for entry in entries {
+        if paths.len() == limits::CATALOG_FILES_MAX {
+            let what = format!("holds more than {} files", limits::CATALOG_FILES_MAX);
+            return Err(io::Error::other(what));
+        }
+        paths.push(entry?.path());
+    }
     paths.sort();
     let is_catalog = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "ini");
     let (catalogs, passed_over) = paths.into_iter().partition(is_catalog);

@@ -3,6 +3,8 @@
 //! Names are resolved to indices, the source of each label is known, and every event is a plan of steps.
 //! `read` and `plan` build these types, and `engine` executes them.
 
+use crate::faults::listed;
+
 /// An index into [`Catalog::entities`].
 pub(crate) type EntityIndex = usize;
 /// An index into [`Catalog::metrics`].
@@ -161,8 +163,8 @@ impl EventPlan {
             matches!(name, "event" | "time") || self.fields.iter().any(|field| field.name == name)
         };
         names.into_iter().filter(move |name| !is_used(name)).map(|name| {
-            let known: Vec<&str> = self.fields.iter().map(|field| field.name.as_str()).collect();
-            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            let known = listed(self.fields.iter().map(|field| field.name.as_str()));
+            let known = if known.is_empty() { "none".to_owned() } else { known };
             (name, format!("{}: {name}: unknown field, ignored; the event has {known}", self.name))
         })
     }

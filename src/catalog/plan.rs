@@ -2,6 +2,7 @@
 //! touches, and the sources of every label of every effect. Whatever can be checked without an event is
 //! checked here.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 
 use super::effect::{self, Effect};
@@ -14,6 +15,7 @@ use super::model::{
 use super::sections::{check_field_name, is_name, names, single};
 use super::verbs::{self, Action, EntityVerb, Kind, RestartVerb, Value};
 use crate::config::ini::Section;
+use crate::faults::listed;
 use crate::limits;
 
 /// The rest of the catalog.
@@ -25,6 +27,16 @@ pub(super) struct Context<'a> {
     pub(super) metric_names: &'a Names,
     /// For each kind of entity, the live gauges that count it and the ages that it owns.
     pub(super) gauges: &'a [Vec<MetricIndex>],
+    /// Entities that may still be looked at. What a short text asks for can grow with the product of its
+    /// parts: every event that opens an entity brings all gauges that count it, and every label looks for its
+    /// value among all ancestors.
+    pub(super) work_left: Cell<usize>,
+}
+
+impl Context<'_> {
+    fn work(&self, entities: usize) {
+        self.work_left.set(self.work_left.get().saturating_sub(entities));
+    }
 }
 
 /// An entity that the event touches.
@@ -55,9 +67,11 @@ pub(super) fn plan_event(name: &str, section: &Section, context: &Context<'_>) -
     for entry in &section.entries {
         let key = entry.key.as_str();
         let Some(def) = verbs::find(key) else { continue };
+        planner.begin_step(key)?;
         match def.action {
             Action::Entities(verb) => {
                 for _ in entry.value.split(',') {
+                    planner.begin_step(key)?;
                     planner.entity_step(key, verb, next_handle)?;
                     next_handle += 1;
                 }
@@ -80,20 +94,16 @@ pub(super) fn plan_event(name: &str, section: &Section, context: &Context<'_>) -
             }
             Action::Metrics { verb, kinds, value } => {
                 for effect in effect::parse_list(&entry.value).map_err(|what| fault(key, what))? {
+                    planner.begin_step(key)?;
                     planner.change_step(key, verb, (kinds, value), &effect)?;
                 }
             }
         }
     }
+    planner.begin_step("")?;
     let Planner { mut plan, handles, optional, .. } = planner;
     if let Some(unused) = optional.iter().find(|name| !plan.fields.iter().any(|field| field.name == **name)) {
         return Err(fault("optional", format!("{unused}: no effect uses it, expected fields of this event")));
-    }
-    if plan.fields.len() > limits::EVENT_FIELDS_MAX {
-        return Err(fault(
-            "",
-            format!("uses {} fields, expected at most {}", plan.fields.len(), limits::EVENT_FIELDS_MAX),
-        ));
     }
     plan.handles = handles.len();
     Ok(plan)
@@ -112,6 +122,29 @@ pub(super) fn plan_gauges(
 }
 
 impl Planner<'_> {
+    /// Refuses what would take more time and memory than its text suggests.
+    fn begin_step(&self, key: &str) -> Result<(), Fault> {
+        self.context.work(limits::STEP_WORK);
+        let (steps, fields) = (self.plan.steps.len().max(self.handles.len()), self.plan.fields.len());
+        if self.context.work_left.get() == 0 {
+            return Err(fault(
+                key,
+                "too many entities, gauges and labels to compile together, expected a smaller catalog",
+            ));
+        }
+        if steps > limits::EVENT_STEPS_MAX {
+            let max = limits::EVENT_STEPS_MAX;
+            let what =
+                format!("more than {max} steps with the gauges that entities bring along, expected fewer");
+            return Err(fault(key, what));
+        }
+        if fields > limits::EVENT_FIELDS_MAX {
+            let max = limits::EVENT_FIELDS_MAX;
+            return Err(fault("", format!("uses {fields} fields, expected at most {max}")));
+        }
+        Ok(())
+    }
+
     /// Registers a field, which is required unless the event declares it optional.
     fn field(&mut self, key: &str, name: &str) -> Result<FieldIndex, Fault> {
         check_field_name(key, name)?;
@@ -139,6 +172,7 @@ impl Planner<'_> {
                 continue;
             };
             for name in entry.value.split(',').map(str::trim) {
+                self.begin_step(&entry.key)?;
                 let entity = self.context.entity_names.find(&entry.key, name)?;
                 self.handles.push(Handle { entity, opened: verb == EntityVerb::Open });
             }
@@ -197,6 +231,7 @@ impl Planner<'_> {
         let context = self.context;
         let entity = self.handles[handle].entity;
         for &metric in &context.gauges[entity] {
+            self.begin_step("").map_err(|fault| (metric, fault))?;
             let def = &context.metrics[metric];
             let verb = match def.kind {
                 MetricKind::Live(_) => Verb::Count(handle),
@@ -309,6 +344,10 @@ impl Planner<'_> {
             }
             next += 1;
         }
+        let looked_at = |path: &EntityPath| {
+            1 + path.parents.len() + self.context.entities[self.entity_at(path)].within.len()
+        };
+        self.context.work(paths.iter().map(looked_at).sum());
         paths
     }
 
@@ -382,7 +421,11 @@ impl Planner<'_> {
             if !def.labels.iter().any(|name| name == label) {
                 return Err(fault(
                     key,
-                    format!("{} has no label {label:?}, expected one of {}", def.name, def.labels.join(", ")),
+                    format!(
+                        "{} has no label {label:?}, expected one of {}",
+                        def.name,
+                        listed(def.labels.iter().map(String::as_str))
+                    ),
                 ));
             }
             if effect.target.braces[..index].iter().any(|(other, _)| other == label) {
@@ -413,6 +456,10 @@ impl Planner<'_> {
     }
 
     fn amount(&mut self, key: &str, words: &[&str], range: AmountRange) -> Result<Amount, Fault> {
+        if words.len() > limits::EVENT_FIELDS_MAX {
+            let max = limits::EVENT_FIELDS_MAX;
+            return Err(fault(key, format!("{} alternatives, expected at most {max}", words.len())));
+        }
         let mut alternatives = Vec::new();
         let mut needed = None;
         for word in words {

@@ -4,6 +4,7 @@
 //! follows from another one is left out. `sections` reads single sections, `plan` the effects of events; this
 //! file checks what sections say of each other.
 
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 
 use super::fault::{CatalogError, Fault, Names, fault};
@@ -40,7 +41,7 @@ struct Reader<'a> {
 impl Reader<'_> {
     /// Notes the fault of a section, unless it follows from another one.
     fn note(&mut self, section: &str, fault: Fault) {
-        if !fault.follows {
+        if !fault.follows && self.errors.len() <= limits::FAULTS_MAX {
             self.errors.push(CatalogError {
                 file: self.file.to_owned(),
                 section: section.to_owned(),
@@ -88,6 +89,7 @@ impl Reader<'_> {
         let mut catalog =
             Catalog { name: system.name, title: system.title, entities, metrics, ..Catalog::default() };
         let context = Context {
+            work_left: Cell::new(limits::CATALOG_WORK_MAX),
             system: &catalog.name,
             entities: &catalog.entities,
             entity_names: &entity_names,
@@ -207,14 +209,21 @@ impl Reader<'_> {
 
     /// Resolves the events that are applied when entities are abandoned.
     fn abandoned(&mut self, parts: &Parts<'_>, catalog: &mut Catalog) {
+        let written: HashSet<&str> = parts.events.iter().map(|(name, _)| *name).collect();
+        let events: HashMap<&str, usize> =
+            catalog.events.iter().enumerate().map(|(index, event)| (event.name.as_str(), index)).collect();
+        let mut abandoned = Vec::new();
         for (index, (_, section)) in parts.entities.iter().enumerate() {
             let Ok(Some(entry)) = single(section, ABANDONED) else { continue };
-            let is_faulty = parts.events.iter().any(|(name, _)| *name == entry.value)
-                && !catalog.events.iter().any(|event| event.name == entry.value);
+            let at = events.get(entry.value.as_str()).copied();
+            let is_faulty = at.is_none() && written.contains(entry.value.as_str());
             if !is_faulty {
-                let event = find_abandoned(entry, index, &catalog.entities, &catalog.events);
-                catalog.entities[index].abandoned = self.good(&section.name, event);
+                let event = check_abandoned(entry, index, &catalog.entities, at, &catalog.events);
+                abandoned.push((index, self.good(&section.name, event)));
             }
+        }
+        for (index, event) in abandoned {
+            catalog.entities[index].abandoned = event;
         }
     }
 }
@@ -278,17 +287,18 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// Finds the event that `abandoned` names. It must close the entity, whose parts must supply every field that
-/// it requires.
-fn find_abandoned(
+/// Checks the event that `abandoned` names. It must close the entity, whose parts must supply every field
+/// that it requires.
+fn check_abandoned(
     entry: &Entry,
     index: usize,
     entities: &[EntityDef],
+    at: Option<usize>,
     events: &[EventPlan],
 ) -> Result<usize, Fault> {
     let wrong = |what: String| fault(ABANDONED, format!("{}: {what}", entry.value));
     let entity = &entities[index];
-    let Some(at) = events.iter().position(|event| event.name == entry.value) else {
+    let Some(at) = at else {
         return Err(wrong("unknown event, expected one of this catalog that closes the entity".to_owned()));
     };
     let closes = events[at]
@@ -311,11 +321,12 @@ fn find_abandoned(
 }
 
 fn read_scan(section: &Section, events: &[EventPlan]) -> Result<ScanEvents, Fault> {
+    let events: HashMap<&str, &EventPlan> = events.iter().map(|event| (event.name.as_str(), event)).collect();
     let list = |key: &str| -> Result<Vec<String>, Fault> {
         let mut list = Vec::new();
         for entry in section.repeated(key) {
             let words = EventSpec::parse(&entry.value).map_err(|error| fault(key, error))?;
-            let Some(event) = events.iter().find(|event| event.name == words.event) else {
+            let Some(event) = events.get(words.event) else {
                 return Err(fault(
                     key,
                     format!("{}: unknown event, expected one of this catalog", words.event),

@@ -60,7 +60,8 @@ const ENTITY_KEYS: &[Key<EntityDef, Names>] = &[
     optional("within", |entity, entry, entities| {
         let parents: Result<Vec<EntityIndex>, Fault> =
             names(entry)?.iter().map(|parent| entities.find("within", parent)).collect();
-        put(&mut entity.within, parents)
+        put(&mut entity.within, parents)?;
+        at_most(&entry.key, entity.within.len(), limits::ENTITY_PARENTS_MAX)
     }),
     // It names an event, so `read` resolves it once the events are known.
     optional(ABANDONED, |_, _, _| Ok(())),
@@ -91,7 +92,10 @@ const METRIC_KEYS: &[Key<Metric, Names>] = &[
         put(&mut metric.kind, one_of(TYPES, entry).map(Some))
     }),
     required("help", "a text", |metric, entry, _| put(&mut metric.def.help, Ok(entry.value.clone()))),
-    optional("labels", |metric, entry, _| put(&mut metric.def.labels, label_names(entry))),
+    optional("labels", |metric, entry, _| {
+        put(&mut metric.def.labels, label_names(entry))?;
+        at_most(&entry.key, metric.def.labels.len(), limits::METRIC_LABELS_MAX)
+    }),
     optional("since", |metric, entry, _| put(&mut metric.def.since, Ok(Some(entry.value.clone())))),
     optional("live", |metric, entry, entities| {
         put(&mut metric.live, entities.find("live", &entry.value).map(Some))
@@ -195,6 +199,9 @@ pub(super) fn single<'a>(section: &'a Section, key: &str) -> Result<Option<&'a E
 pub(super) fn names(entry: &Entry) -> Result<Vec<String>, Fault> {
     let mut list: Vec<String> = Vec::new();
     for name in entry.value.split(',').map(str::trim) {
+        if list.len() == limits::LIST_NAMES_MAX {
+            return Err(fault(&entry.key, format!("too many, expected at most {} names", list.len())));
+        }
         if !is_name(name) {
             let what = format!("{name:?}: expected names of letters, digits and _, separated by commas");
             return Err(fault(&entry.key, what));
@@ -205,6 +212,10 @@ pub(super) fn names(entry: &Entry) -> Result<Vec<String>, Fault> {
         list.push(name.to_owned());
     }
     Ok(list)
+}
+
+fn at_most(key: &str, count: usize, max: usize) -> Result<(), Fault> {
+    if count > max { Err(fault(key, format!("{count} names, expected at most {max}"))) } else { Ok(()) }
 }
 
 pub(super) fn is_name(name: &str) -> bool {
@@ -328,7 +339,9 @@ fn read_buckets(text: &str) -> Result<Vec<f64>, Fault> {
     let number = |word: &str| word.parse::<f64>().ok().filter(|number| number.is_finite());
     let bounds = match text.split_whitespace().collect::<Vec<_>>().as_slice() {
         ["exponential", min, max, count] => match (number(min), number(max), count.parse::<usize>().ok()) {
-            (Some(min), Some(max), Some(count @ 2..=limits::BUCKETS_MAX)) if 0.0 < min && min < max => {
+            (Some(min), Some(max), Some(count @ 2..=limits::BUCKETS_MAX))
+                if 0.0 < min && min < max && (max / min).is_finite() =>
+            {
                 let factor = root(max / min, count as i32 - 1);
                 let mut bounds: Vec<f64> = (0..count).map(|i| min * factor.powi(i as i32)).collect();
                 bounds[count - 1] = max;
@@ -338,7 +351,9 @@ fn read_buckets(text: &str) -> Result<Vec<f64>, Fault> {
                 return Err(fault(
                     "buckets",
                     format!(
-                        "{text:?}: {expected}, with 0 < MIN < MAX and 2 <= COUNT <= {}",
+                        "{text:?}: {expected}, with 0 < MIN < MAX, MAX / MIN below {:e} and \
+                         2 <= COUNT <= {}",
+                        f64::MAX,
                         limits::BUCKETS_MAX
                     ),
                 ));
@@ -359,7 +374,9 @@ fn read_buckets(text: &str) -> Result<Vec<f64>, Fault> {
 /// The positive root of a number above 1, by Newton's method. The C library's `pow` would keep half a MiB
 /// resident.
 fn root(number: f64, degree: i32) -> f64 {
-    let mut root = number;
+    // The power of two next above it, so that a few hundred steps suffice for every number.
+    let bits = (number.to_bits() >> 52) as i32 - 1_022;
+    let mut root = 2_f64.powi((bits + degree - 1) / degree).min(number);
     loop {
         let next = root - (root - number / root.powi(degree - 1)) / f64::from(degree);
         if next >= root {
@@ -412,5 +429,21 @@ mod tests {
             );
         }
         assert_eq!(read_buckets("exponential 1 8 4").unwrap(), [1.0, 2.0, 4.0, 8.0]);
+    }
+
+    #[test]
+    fn exponential_buckets_take_no_time_whatever_they_say() {
+        let started = std::time::Instant::now();
+        for text in ["exponential 1e-300 1e308 200", "exponential 5e-324 1e308 2"] {
+            let error = read_buckets(text).unwrap_err().what;
+            assert!(error.contains("MAX / MIN below 1.79"), "{text}: {error}");
+        }
+        for _ in 0..1_000 {
+            let bounds = read_buckets("exponential 1e-150 1e150 200").unwrap();
+            assert!((bounds[100] / bounds[99] / 32.19 - 1.0).abs() < 1e-2, "{}", bounds[100] / bounds[99]);
+            assert_eq!(read_buckets("exponential 1 1.7e308 200").unwrap().len(), 200);
+        }
+        assert!(read_buckets("exponential 1 1.0000000000000002 3").is_err());
+        assert!(started.elapsed() < std::time::Duration::from_secs(2), "{:?}", started.elapsed());
     }
 }

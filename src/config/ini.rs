@@ -7,6 +7,8 @@
 use std::collections::HashSet;
 use std::fmt;
 
+use crate::limits;
+
 /// A file's sections in the order written.
 #[derive(Debug)]
 pub(crate) struct Document {
@@ -141,6 +143,10 @@ enum Line {
 /// Reads one line. The error says what was expected.
 fn parse_line(raw: &str, comments: InlineComments) -> Result<Line, String> {
     let raw = raw.strip_suffix('\r').unwrap_or(raw);
+    if raw.len() > limits::INI_LINE_BYTES_MAX {
+        let (bytes, expected) = (raw.len(), limits::INI_LINE_BYTES_MAX);
+        return Err(format!("a line of {bytes} bytes, expected at most {expected}"));
+    }
     if raw.contains(BYTE_ORDER_MARK) {
         return Err("a byte-order mark, expected plain UTF-8 text without one".to_owned());
     }
@@ -240,6 +246,7 @@ mod tests {
             ("[a]\nx=1\0\n", 2, "control character"),
             ("[a]\n [b]\n", 2, "indented"),
             ("[a]\nx = 1\\\nallowed_ips = ::1\n", 2, "a backslash"),
+            (&format!("[a]\nx = {}\n", "1".repeat(limits::INI_LINE_BYTES_MAX)), 2, "bytes, expected at most"),
         ];
         for (text, line, what) in cases {
             let [error] = &read(text).expect_err(text)[..] else { panic!("{text:?}: more than one error") };

@@ -1,6 +1,7 @@
 //! Reads the text of a configuration file into [`Settings`]: a table of every section and key, and what each
 //! value takes.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -27,12 +28,16 @@ const SECTIONS: &[(&str, &[Key<Settings>])] = &[
     ),
     (
         "app",
-        &[("trustedproxies", |all, value| put(&mut all.trusted_proxies, networks(value, Networks::none)))],
+        &[("trustedproxies", |all, value| {
+            put(&mut all.trusted_proxies, Ok::<_, String>(networks(value, Networks::none)))
+        })],
     ),
     (
         "stats",
         &[
-            ("allowed_ips", |all, value| put(&mut all.allowed_ips, networks(value, Networks::loopback))),
+            ("allowed_ips", |all, value| {
+                put(&mut all.allowed_ips, Ok::<_, String>(networks(value, Networks::loopback)))
+            }),
             ("aliases", |all, value| put(&mut all.aliases, yes_no(value))),
         ],
     ),
@@ -142,10 +147,14 @@ pub(crate) fn read_good_settings(file: &str, text: &str, faults: &mut Faults) ->
         }
     };
     let mut reader = Reader { file, warnings: Vec::new(), faults };
+    let mut scan_names = HashSet::new();
     for section in &document.sections {
         match SECTIONS.iter().find(|(name, _)| *name == section.name) {
-            Some((_, keys)) => reader.read(section, keys, &mut settings),
-            None => reader.scan(section, &mut settings.scans),
+            Some((_, keys)) => {
+                reader.read(section, keys, &mut settings);
+                reader.warn_of_networks(section, &settings);
+            }
+            None => settings.scans.extend(reader.scan(section, &mut scan_names)),
         }
     }
     if !document.ignored.is_empty() {
@@ -178,8 +187,9 @@ impl Reader<'_> {
     /// Reads the entries of a section by the table of its keys.
     fn read<T>(&mut self, section: &Section, keys: &[Key<T>], into: &mut T) {
         let is_shared = SHARED.contains(&section.name.as_str());
-        for (index, entry) in section.entries.iter().enumerate() {
-            let again = section.entries[..index].iter().any(|other| other.key == entry.key);
+        let mut taken = HashSet::new();
+        for entry in &section.entries {
+            let again = !taken.insert(entry.key.as_str());
             let read = match keys.iter().find(|(key, _)| *key == entry.key) {
                 None if is_shared => {
                     self.warnings.push(self.describe(section, entry, "unknown key, ignored"));
@@ -198,18 +208,34 @@ impl Reader<'_> {
         }
     }
 
+    fn warn_of_networks(&mut self, section: &Section, settings: &Settings) {
+        for entry in &section.entries {
+            let networks = match (section.name.as_str(), entry.key.as_str()) {
+                ("app", "trustedproxies") => &settings.trusted_proxies,
+                ("stats", "allowed_ips") => &settings.allowed_ips,
+                _ => continue,
+            };
+            for what in networks.refused() {
+                self.warnings.push(self.describe(section, entry, what));
+            }
+        }
+    }
+
     fn describe(&self, section: &Section, entry: &Entry, what: &str) -> String {
         format!("{}: line {}: [{}] {}: {what}", self.file, entry.line, section.name, entry.key)
     }
 
-    fn scan(&mut self, section: &Section, scans: &mut Vec<ScanSettings>) {
+    /// Reads a `[scan NAME]`; `taken` holds the names of those before it.
+    fn scan<'a>(&mut self, section: &'a Section, taken: &mut HashSet<&'a str>) -> Option<ScanSettings> {
         let name = section.name.strip_prefix("scan").unwrap_or_default().trim();
         let place = format!("{}: line {}: [{}]", self.file, section.line, section.name);
         if name.is_empty() || name.split_whitespace().count() != 1 {
-            return self.faults.add(format!("{place}: expected [scan NAME] with one word for the name"));
+            self.faults.add(format!("{place}: expected [scan NAME] with one word for the name"));
+            return None;
         }
-        if scans.iter().any(|scan| scan.name == name) {
-            return self.faults.add(format!("{place}: a name taken twice, expected each name once"));
+        if !taken.insert(name) {
+            self.faults.add(format!("{place}: a name taken twice, expected each name once"));
+            return None;
         }
         let mut scan = ScanSettings {
             name: name.to_owned(),
@@ -224,7 +250,7 @@ impl Reader<'_> {
         if !section.entries.iter().any(|entry| entry.key == "directory" && !entry.value.is_empty()) {
             self.faults.add(format!("{place}: directory: missing, expected an absolute path"));
         }
-        scans.push(scan);
+        Some(scan)
     }
 }
 
@@ -265,8 +291,8 @@ fn host_names(value: &str) -> Result<Vec<String>, String> {
     }
 }
 
-fn networks(value: &str, if_empty: fn() -> Networks) -> Result<Networks, String> {
-    if value.is_empty() { Ok(if_empty()) } else { Networks::parse(value) }
+fn networks(value: &str, if_empty: fn() -> Networks) -> Networks {
+    if value.is_empty() { if_empty() } else { Networks::parse(value) }
 }
 
 /// Parses an address to listen on.

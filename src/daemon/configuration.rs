@@ -1,16 +1,17 @@
 //! Loads settings and catalogs and checks them against each other, for a start, a reload and `check`.
 
-use std::fs;
+use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::catalog::model::FieldUse;
+use crate::catalog::model::{EventPlan, FieldUse};
 use crate::catalog::{self, Catalog, Catalogs};
 use crate::config::{Settings, read_good_settings};
-use crate::faults::Faults;
+use crate::faults::{Faults, listed};
 use crate::feed::peers::Peers;
+use crate::{limits, regular_file};
 
 /// Settings of the command line, which override the configuration file.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -54,7 +55,7 @@ pub(crate) fn config_file(overrides: &Overrides) -> PathBuf {
 fn load_good_settings(overrides: &Overrides, faults: &mut Faults) -> (Settings, Vec<String>) {
     let path = config_file(overrides);
     let file = path.display().to_string();
-    let text = match fs::read(&path) {
+    let text = match regular_file::read(&path, limits::CONFIG_BYTES_MAX) {
         Ok(bytes) => {
             faults.take(String::from_utf8(bytes).map_err(|_| format!("{file}: expected UTF-8 text")))
         }
@@ -111,7 +112,7 @@ fn check_against(
     let names: Vec<&str> = catalogs.iter().map(|catalog| catalog.name.as_str()).collect();
     let mut check = |place: &str, name: &str| {
         if all_known && !names.contains(&name) {
-            let expected = names.join(", ");
+            let expected = listed(names.iter().copied());
             faults.add(format!("{place}: {name:?}: unknown system, expected one of {expected}"));
         }
     };
@@ -124,9 +125,10 @@ fn check_against(
         }
     }
     let mut warnings = Vec::new();
+    let events = catalogs.iter().flat_map(|catalog| &catalog.events);
+    let events: HashMap<&str, &EventPlan> = events.map(|plan| (plan.name.as_str(), plan)).collect();
     for startup in &settings.startup {
-        let mut events = catalogs.iter().flat_map(|catalog| &catalog.events);
-        let Some(plan) = events.find(|plan| plan.name == startup.event) else {
+        let Some(plan) = events.get(startup.event.as_str()) else {
             let system = startup.event.split('.').next().unwrap_or_default();
             if all_known || names.contains(&system) {
                 let event = &startup.event;

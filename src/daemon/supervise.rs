@@ -1,4 +1,4 @@
-//! Spawns, names, supervises and joins the roles, each a thread. No other file does.
+//! Starts, supervises and joins the roles, each a thread (`threads`). No other file does.
 //!
 //! The roles do not know each other: each is given its ends of channels. The supervising thread waits for
 //! signals, for a role that exits, and for the watchdog's interval. If a role exits before it is asked to,
@@ -8,7 +8,7 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded, never, select, tick, unbounded};
@@ -17,6 +17,8 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::configuration::{Config, Overrides, load};
+use super::reloading::{Action, Ends, Input, Reloading};
+use super::threads::{JournalRoles, RoleExit, Threads, are_finished};
 use super::{activation, logging, rlimit};
 use crate::catalog::Catalogs;
 use crate::clock;
@@ -31,31 +33,32 @@ use crate::http::host::machine_names;
 use crate::http::listen;
 use crate::http::routes::Routes;
 use crate::http::server::Server;
-use crate::http::worker::{self, Answer};
+use crate::journal::Journal;
 use crate::journal::disk::RealDisk;
-use crate::journal::{Journal, Snapshotter, Writer};
 use crate::limits;
 use crate::liveness::Liveness;
 use crate::metrics::Metrics;
 use crate::state::State;
-use crate::{rdns, scan};
 
 /// Runs the daemon until a signal stops it. `ready` is called once, with the path of the feed's socket.
 pub(crate) fn serve(overrides: Overrides, ready: impl FnOnce(PathBuf)) -> Result<(), String> {
     // Files and sockets are private until their mode is set. No other thread runs yet.
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
     let loaded = load(&overrides)?;
-    logging::start(loaded.settings.log_level);
+    logging::configure(&loaded.settings);
     loaded.warnings.iter().for_each(|warning| log::warn!("{warning}"));
-    let signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(|error| format!("signals: {error}"))?;
-    let (supervisor, socket_path) = Supervisor::start(overrides, loaded)?;
+    let fail = |error: std::io::Error| format!("signals: {error}");
+    let signals = Signals::new([SIGHUP]).map_err(fail)?;
+    let (supervisor, started) = Supervisor::start(overrides, loaded)?;
+    // Until now they end the process at once, even if a disk or a directory service does not answer.
+    for signal in [SIGTERM, SIGINT] {
+        signals.handle().add_signal(signal).map_err(fail)?;
+    }
     let signals = supervisor.threads.spawn_signals(signals)?;
-    ready(socket_path);
+    supervisor.announce(&started);
+    ready(started.socket_path);
     supervisor.supervise(&signals)
 }
-
-/// The roles that write the journal.
-type JournalRoles = (Writer, Snapshotter);
 
 /// What only one process may hold at a time.
 struct Exclusive {
@@ -119,120 +122,11 @@ fn bind(settings: &Settings) -> Result<Vec<TcpListener>, String> {
     listen::bind_all(&settings.listen).map_err(|failed| failed.into_iter().collect::<Faults>().to_string())
 }
 
-/// A role that has exited.
-struct RoleExit {
-    name: &'static str,
-    result: Result<(), String>,
-}
-
-/// Reports the exit of a role when it is dropped, so also when the role panics.
-struct ExitGuard {
-    name: &'static str,
-    exits: Sender<RoleExit>,
-    result: Option<Result<(), String>>,
-}
-
-impl Drop for ExitGuard {
-    fn drop(&mut self) {
-        let result = self.result.take().unwrap_or_else(|| Err("panicked".to_owned()));
-        let _ = self.exits.send(RoleExit { name: self.name, result });
-    }
-}
-
-/// Spawns the roles' threads and learns when one exits.
-struct Threads {
-    exit_sender: Sender<RoleExit>,
-    exits: Receiver<RoleExit>,
-}
-
-impl Threads {
-    fn new() -> Self {
-        let (exit_sender, exits) = unbounded();
-        Threads { exit_sender, exits }
-    }
-
-    fn spawn(
-        &self,
-        name: &'static str,
-        role: impl FnOnce() -> Result<(), String> + Send + 'static,
-    ) -> Result<JoinHandle<()>, String> {
-        let exits = self.exit_sender.clone();
-        let run = move || {
-            let mut guard = ExitGuard { name, exits, result: None };
-            guard.result = Some(role());
-        };
-        let thread = thread::Builder::new().name(name.to_owned()).spawn(run);
-        thread.map_err(|error| format!("thread {name}: cannot be started: {error}"))
-    }
-
-    fn spawn_journal(
-        &self,
-        (writer, snapshotter): JournalRoles,
-        control: ControlSender,
-    ) -> Result<Vec<JoinHandle<()>>, String> {
-        let write = move || {
-            writer.run(|| control.nudge());
-            Ok(())
-        };
-        let save = move || {
-            snapshotter.run();
-            Ok(())
-        };
-        Ok(vec![self.spawn("journal", write)?, self.spawn("snapshotter", save)?])
-    }
-
-    /// Spawns the server, and a worker for each of `workers`.
-    fn spawn_http(
-        &self,
-        server: Server,
-        workers: &[Liveness],
-        answers: &Sender<Answer>,
-        routes: impl Fn() -> Routes,
-    ) -> Result<Vec<JoinHandle<()>>, String> {
-        let mut threads = vec![self.spawn("http", move || server.run())?];
-        for liveness in workers {
-            let (routes, answers, liveness) = (routes(), answers.clone(), liveness.clone());
-            threads.push(self.spawn(liveness.name(), move || {
-                worker::run(&routes, &answers, &routes.server, &liveness);
-                Ok(())
-            })?);
-        }
-        Ok(threads)
-    }
-
-    fn spawn_rdns(&self, wanted: Receiver<std::net::IpAddr>, control: ControlSender) -> Result<(), String> {
-        let role = move || {
-            rdns::run(&wanted, |ip, name| control.send(Control::Named(ip, name)));
-            Ok(())
-        };
-        self.spawn("rdns", role).map(drop)
-    }
-
-    fn spawn_scanner(
-        &self,
-        settings: Receiver<Vec<ScanSettings>>,
-        control: ControlSender,
-    ) -> Result<(), String> {
-        let role = move || {
-            scan::run(&settings, |report| control.send(Control::Scanned(report)));
-            Ok(())
-        };
-        self.spawn("scan", role).map(drop)
-    }
-
-    /// Signals as messages.
-    fn spawn_signals(&self, mut signals: Signals) -> Result<Receiver<i32>, String> {
-        let (sender, receiver) = unbounded();
-        let role = move || {
-            for signal in &mut signals {
-                if sender.send(signal).is_err() {
-                    break;
-                }
-            }
-            Ok(())
-        };
-        self.spawn("signals", role).map(|_| receiver)
-    }
+/// What is said of a start that has succeeded.
+struct Started {
+    socket_path: PathBuf,
+    is_ready: Arc<AtomicBool>,
+    message: String,
 }
 
 /// The running process.
@@ -251,10 +145,11 @@ struct Supervisor {
     http_threads: Vec<JoinHandle<()>>,
     /// The status line that systemd shows. A reload sends it again.
     status: String,
+    reload: Reloading,
 }
 
 impl Supervisor {
-    fn start(overrides: Overrides, loaded: Config) -> Result<(Self, PathBuf), String> {
+    fn start(overrides: Overrides, loaded: Config) -> Result<(Self, Started), String> {
         let settings = Arc::new(loaded.settings);
         let metrics = Arc::new(Metrics::new().map_err(|error| format!("own metrics: {error}"))?);
         metrics.note_reload(true, clock::unix_seconds());
@@ -263,7 +158,7 @@ impl Supervisor {
         let (socket_path, addresses) = (exclusive.socket_path(), exclusive.http_addresses());
         let status =
             format!("events on {}, metrics on {}", exclusive.feed_socket.shown, addresses.join(" and "));
-        let started = startup_message(&settings, &addresses, exclusive.journal.as_ref());
+        let message = startup_message(&settings, &addresses, exclusive.journal.as_ref());
 
         let (control, requests) = mailbox::channel().map_err(|error| format!("control channel: {error}"))?;
         let (wanted_names, addresses_to_look_up) = bounded(limits::NAMES_QUEUE_MAX);
@@ -324,16 +219,16 @@ impl Supervisor {
             journal_threads,
             http_threads,
             status,
+            reload: Reloading::default(),
         };
-        supervisor.announce(&ready, &started);
-        Ok((supervisor, socket_path))
+        Ok((supervisor, Started { socket_path, is_ready: ready, message }))
     }
 
     /// Tells `/-/ready`, the log and systemd that the process serves.
-    fn announce(&self, ready: &AtomicBool, started: &str) {
-        ready.store(true, Ordering::Relaxed);
+    fn announce(&self, started: &Started) {
+        started.is_ready.store(true, Ordering::Relaxed);
         log::info!("lifecycle-exporter {}: {}", env!("CARGO_PKG_VERSION"), self.status);
-        log::info!("{started}");
+        log::info!("{}", started.message);
         notify(&[NotifyState::Ready, NotifyState::Status(&self.status)]);
     }
 
@@ -343,12 +238,37 @@ impl Supervisor {
         let ticks =
             watchdog.map_or_else(never, |interval| tick((interval / 3).max(Duration::from_millis(10))));
         let exits = self.threads.exits.clone();
+        let log_ticks = tick(limits::LOG_SUMMARY_TICK);
         loop {
+            let Ends { loaded, taken, timeout } = self.reload.ends();
             select! {
                 recv(signals) -> signal => match signal {
-                    Ok(SIGHUP) => self.reload(),
+                    Ok(SIGHUP) => {
+                        if self.reload.is_stale() {
+                            log::error!(
+                                "the configuration cannot be read yet: the disk that holds it does not answer"
+                            );
+                        }
+                        self.step(Input::Asked);
+                    }
                     _ => return self.stop(),
                 },
+                recv(loaded) -> loaded => self.loaded(loaded.unwrap_or_else(|_| {
+                    Err(Faults::from("the thread that reads the configuration cannot run".to_owned()))
+                })),
+                recv(taken) -> _ => {
+                    self.metrics.note_reload(true, clock::unix_seconds());
+                    log::info!("the configuration was read again");
+                    self.step(Input::Done);
+                },
+                recv(timeout) -> _ => {
+                    self.note_failed_reload(&Faults::from(format!(
+                        "it could not be read within {} s; is the disk that holds it well?",
+                        limits::RELOAD_MAX.as_secs()
+                    )));
+                    self.step(Input::TimedOut);
+                },
+                recv(log_ticks) -> _ => logging::summarize(false),
                 recv(exits) -> exit => {
                     let RoleExit { name, result } = exit.expect("the sender is in `self.threads`");
                     let why = result.err().unwrap_or_else(|| "it was not asked to".to_owned());
@@ -366,29 +286,49 @@ impl Supervisor {
         }
     }
 
-    /// Reads the configuration again. If it has any fault, the previous configuration stays in force.
-    fn reload(&mut self) {
-        let mut states = vec![NotifyState::Reloading];
-        states.extend(NotifyState::monotonic_usec_now());
-        notify(&states);
-        match load(&self.overrides) {
-            Ok(loaded) => {
-                loaded.warnings.iter().for_each(|warning| log::warn!("{warning}"));
-                self.take_configuration(loaded);
-                self.metrics.note_reload(true, clock::unix_seconds());
-                log::info!("the configuration was read again");
-            }
-            Err(faults) => {
-                self.metrics.note_reload(false, clock::unix_seconds());
-                for fault in faults.iter() {
-                    log::error!("the configuration was not taken, the previous one stays in force: {fault}");
+    /// Tells the reload's state what has happened, and does what follows.
+    fn step(&mut self, input: Input) {
+        for action in self.reload.step(input) {
+            match action {
+                Action::Load => {
+                    let mut states = vec![NotifyState::Reloading];
+                    states.extend(NotifyState::monotonic_usec_now());
+                    notify(&states);
+                    self.reload.wait_for_load(Threads::spawn_loader(self.overrides.clone()));
                 }
+                Action::TellReady => notify(&[NotifyState::Ready, NotifyState::Status(&self.status)]),
             }
         }
-        notify(&[NotifyState::Ready, NotifyState::Status(&self.status)]);
     }
 
-    fn take_configuration(&mut self, loaded: Config) {
+    /// The configuration was read. If it has any fault, the previous one stays in force.
+    fn loaded(&mut self, loaded: Result<Config, Faults>) {
+        if self.reload.is_stale() {
+            return self.step(Input::Done);
+        }
+        let taken = loaded.and_then(|loaded| {
+            loaded.warnings.iter().for_each(|warning| log::warn!("{warning}"));
+            self.take_configuration(loaded)
+        });
+        match taken {
+            Ok(taken) => self.reload.wait_until_taken(taken),
+            Err(faults) => {
+                self.note_failed_reload(&faults);
+                self.step(Input::Done);
+            }
+        }
+    }
+
+    fn note_failed_reload(&self, faults: &Faults) {
+        self.metrics.note_reload(false, clock::unix_seconds());
+        for fault in faults.iter() {
+            log::error!("the configuration was not taken, the previous one stays in force: {fault}");
+        }
+    }
+
+    /// Hands the configuration to the roles. What is returned receives a message once the feed has taken it.
+    fn take_configuration(&mut self, loaded: Config) -> Result<Receiver<()>, Faults> {
+        let (taken, is_taken) = bounded(1);
         let (old, new) = (Arc::clone(&self.settings), Arc::new(loaded.settings));
         let restart_settings: [(&str, bool); 5] = [
             ("[http] listen", old.listen != new.listen),
@@ -400,42 +340,41 @@ impl Supervisor {
         for (setting, _) in restart_settings.iter().filter(|(_, changed)| *changed) {
             log::warn!("{setting} has changed; restart lifecycle-exporter to apply it");
         }
-        log::set_max_level(new.log_level);
+        let reload = Reload { settings: Arc::clone(&new), catalogs: loaded.catalogs, peers: loaded.peers };
+        let control = Control::Reload(Box::new(reload), taken);
+        if !self.control.send_within(control, limits::MAILBOX_ROOM_MAX) {
+            return Err(Faults::from("the feed is too busy to take it".to_owned()));
+        }
+        logging::configure(&new);
         self.http.replace_access(Access::new(&new, &machine_names()));
         let _ = self.scans.send(new.scans.clone());
-        self.settings = Arc::clone(&new);
-        let reload = Reload { settings: new, catalogs: loaded.catalogs, peers: loaded.peers };
-        self.control.send(Control::Reload(Box::new(reload)));
+        self.settings = new;
+        Ok(is_taken)
     }
 
     /// Stops accepting connections, applies the events that have arrived, and finishes the responses in
-    /// progress.
+    /// progress, all of it in a bounded time. What was acknowledged is in the journal in any case.
     fn stop(&mut self) -> Result<(), String> {
+        let until = Instant::now() + limits::STOP_MAX;
         log::info!("stopping");
         notify(&[NotifyState::Stopping]);
-        self.control.send(Control::Stop);
+        let feed_until = until.checked_sub(limits::STOP_AFTER_FEED).unwrap_or(until);
+        self.control.send_within(Control::Stop(feed_until), limits::MAILBOX_ROOM_MAX);
         let mut result = Ok(());
-        if let Some(feed) = self.feed.take() {
+        if !are_finished(self.feed.as_slice(), until) {
+            log::error!("the feed has not ended in time: stopping without it");
+        } else if let Some(feed) = self.feed.take() {
             result = feed.join().map_err(|_| "the feed panicked while stopping".to_owned());
         }
         self.http.stop();
-        for thread in self.http_threads.drain(..) {
-            let _ = thread.join();
+        if !are_finished(&self.http_threads, until) {
+            log::warn!("responses in progress have not ended in time: stopping without them");
         }
-        self.join_journal();
+        if !are_finished(&self.journal_threads, until) {
+            log::error!("the disk of the state does not answer: stopping without it");
+        }
+        logging::summarize(true);
         result
-    }
-
-    /// Waits for the journal's threads, but not longer than a disk that does not answer deserves.
-    fn join_journal(&self) {
-        let until = Instant::now() + limits::JOURNAL_JOIN_MAX;
-        while self.journal_threads.iter().any(|thread| !thread.is_finished()) {
-            if Instant::now() >= until {
-                log::error!("the disk of the state does not answer: stopping without it");
-                return;
-            }
-            thread::park_timeout(Duration::from_millis(1));
-        }
     }
 }
 

@@ -91,16 +91,28 @@ pub(crate) fn choose_path(configured: Option<&Path>) -> Result<PathBuf, String> 
     Ok(own.join(FILE_NAME))
 }
 
-/// Where a producer of this user looks for the feed, without making anything.
-pub(crate) fn find_path(configured: Option<&Path>) -> PathBuf {
+/// Where a producer of this user looks for the feed, without making anything. What is found there, and not
+/// configured, must not have been put there by another user: whoever listens there gets all events.
+pub(crate) fn find_path(configured: Option<&Path>) -> Result<PathBuf, String> {
     if let Some(path) = configured {
-        return path.to_owned();
+        return Ok(path.to_owned());
     }
     let mut candidates = vec![PathBuf::from(SYSTEM_DIRECTORY)];
     candidates.extend(runtime_directory());
     candidates.push(temporary_directory());
-    let paths: Vec<PathBuf> = candidates.into_iter().map(|directory| directory.join(FILE_NAME)).collect();
-    paths.iter().find(|path| path.exists()).unwrap_or(&paths[0]).clone()
+    let found = candidates.iter().find(|directory| directory.join(FILE_NAME).exists());
+    let directory = found.unwrap_or(&candidates[0]);
+    // Of a link, the owner is whoever made the link.
+    let owner = fs::symlink_metadata(directory).map(|found| found.uid()).ok();
+    let trusted = [0, nix::unistd::geteuid().as_raw()];
+    match owner.filter(|owner| !trusted.contains(owner)) {
+        Some(owner) => Err(format!(
+            "{}: belongs to user id {owner}, expected a directory of root or of this user; nothing was sent \
+             (--socket names another path)",
+            directory.display()
+        )),
+        None => Ok(directory.join(FILE_NAME)),
+    }
 }
 
 fn runtime_directory() -> Option<PathBuf> {

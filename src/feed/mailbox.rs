@@ -5,6 +5,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use nix::sys::eventfd::{EfdFlags, EventFd};
@@ -27,10 +28,10 @@ pub(crate) enum Control {
     Scanned(ScanReport),
     /// A look-up has ended; `None` where the address has no name.
     Named(IpAddr, Option<String>),
-    /// Go on with other settings and catalogs.
-    Reload(Box<Reload>),
-    /// Take no new connections, apply what has arrived, and end.
-    Stop,
+    /// Go on with other settings and catalogs, and say when that has been done.
+    Reload(Box<Reload>, Sender<()>),
+    /// Take no new connections, apply what has arrived, and end by then.
+    Stop(Instant),
 }
 
 /// What a scrape asks for.
@@ -67,6 +68,13 @@ impl ControlSender {
             // The counter is at its limit only if a wake-up is pending already.
             let _ = self.wake.write(1);
         }
+    }
+
+    /// The same, but waits for room in the mailbox only so long. Returns whether it was sent.
+    pub(crate) fn send_within(&self, control: Control, patience: Duration) -> bool {
+        let is_sent = self.queue.send_timeout(control, patience).is_ok();
+        let _ = self.wake.write(1);
+        is_sent
     }
 
     /// Wakes the feed without a request: there is news for it elsewhere.

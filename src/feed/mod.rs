@@ -100,7 +100,8 @@ const WAKE: u64 = u64::MAX - 1;
 #[derive(PartialEq, Eq)]
 enum Round {
     Continue,
-    Stop,
+    /// The feed's thread has to have ended by then.
+    Stop(Instant),
 }
 
 impl Feed {
@@ -144,15 +145,18 @@ impl Feed {
 
     /// Runs until it is told to stop, then applies what has arrived.
     pub(crate) fn run(mut self) -> Result<(), String> {
-        let result = loop {
+        let (result, until) = loop {
             self.liveness.heartbeat();
             match self.round() {
                 Ok(Round::Continue) => {}
-                Ok(Round::Stop) => break Ok(()),
-                Err(error) => break Err(format!("polling the producers failed: {error}")),
+                Ok(Round::Stop(until)) => break (Ok(()), until),
+                Err(error) => {
+                    let until = Instant::now() + limits::STOP_MAX.saturating_sub(limits::STOP_AFTER_FEED);
+                    break (Err(format!("polling the producers failed: {error}")), until);
+                }
             }
         };
-        self.drain();
+        self.drain(until);
         result
     }
 
@@ -269,10 +273,14 @@ impl Feed {
                 }
                 Control::Named(ip, Some(name)) => self.store.record(&Record::Named { ip, name: &name }, ""),
                 Control::Named(_, None) => {}
-                Control::Reload(reload) => self.reload(&reload),
-                Control::Stop => {
+                Control::Reload(reload, taken) => {
+                    self.reload(&reload);
+                    // A supervisor that has given up waiting is no concern here.
+                    let _ = taken.send(());
+                }
+                Control::Stop(until) => {
                     self.answer_scrapes();
-                    return Ok(Round::Stop);
+                    return Ok(Round::Stop(until));
                 }
             }
         }
@@ -353,18 +361,22 @@ impl Feed {
         }
     }
 
-    /// At a stop: what producers have written so far is applied, in a bounded time, and the state is saved.
-    fn drain(&mut self) {
+    /// At a stop: what producers have written so far is applied, and the state is saved, until then.
+    fn drain(&mut self, end: Instant) {
         self.producers.accept(&mut self.store);
-        let until = Instant::now() + limits::DRAIN_MAX;
+        let until = end.checked_sub(limits::STOP_SAVE).unwrap_or(end);
         let mut busy: Vec<usize> = self.producers.connections.slots().collect();
         while !busy.is_empty() && Instant::now() < until {
             self.liveness.heartbeat();
             while self.store.is_congested(Instant::now()) && Instant::now() < until {
                 std::thread::park_timeout(Duration::from_millis(1));
             }
-            let turn_until = Instant::now() + limits::ROUND_MAX;
-            busy.retain(|&slot| self.producers.turn(&mut self.store, slot, EpollFlags::EPOLLIN, turn_until));
+            let turn_until = until.min(Instant::now() + limits::ROUND_MAX);
+            // Even one piece of each of a thousand producers may take too long.
+            busy.retain(|&slot| {
+                Instant::now() >= until
+                    || self.producers.turn(&mut self.store, slot, EpollFlags::EPOLLIN, turn_until)
+            });
         }
         self.store.await_durable();
         let until_durable = until.min(Instant::now() + limits::STOP_ACK_MAX);
@@ -379,7 +391,7 @@ impl Feed {
             log::warn!("stopped with {cut} unfinished lines; producers may have sent more than was read");
         }
         let liveness = &self.liveness;
-        self.store.finish(|| liveness.heartbeat());
+        self.store.finish(|| liveness.heartbeat(), end);
     }
 }
 

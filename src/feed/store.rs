@@ -293,11 +293,11 @@ impl Store {
         true
     }
 
-    /// At a clean stop: saves the state, in a bounded time. `alive` is called while it waits.
-    pub(super) fn finish(&mut self, alive: impl Fn()) {
+    /// At a clean stop: saves the state, no longer than `until`. `alive` is called while it waits.
+    pub(super) fn finish(&mut self, alive: impl Fn(), until: Instant) {
         let state = &self.state;
         if let Some(journal) = &mut self.journal {
-            journal.finish(clock::unix_seconds(), || state.write(), alive);
+            journal.finish(clock::unix_seconds(), || state.write(), alive, until);
         }
     }
 }

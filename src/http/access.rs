@@ -132,8 +132,7 @@ mod tests {
     use super::*;
 
     fn access(allowed: &str, proxies: &str) -> Access {
-        let networks =
-            |text: &str| if text.is_empty() { Networks::none() } else { Networks::parse(text).unwrap() };
+        let networks = |text: &str| if text.is_empty() { Networks::none() } else { Networks::parse(text) };
         let (trusted_proxies, allowed_ips) = (networks(proxies), networks(allowed));
         Access::new(&Settings { trusted_proxies, allowed_ips, ..Settings::default() }, &[])
     }

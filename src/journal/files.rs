@@ -10,11 +10,12 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::{Flock, FlockArg, OFlag};
 use nix::unistd::{AccessFlags, eaccess};
 
 use super::recover::Unrecoverable;
 use crate::format::{self, FirstLine};
+use crate::regular_file;
 
 /// No generation is higher; there is always a next one.
 const GENERATION_MAX: u64 = 1 << 60;
@@ -66,7 +67,7 @@ impl Listing {
     pub(super) fn refuse_newer(&self, directory: &Path) -> Result<(), Unrecoverable> {
         for ListedFile { kind, path, .. } in self.files(directory) {
             // What cannot be read is dealt with where it is needed.
-            let Ok(mut file) = File::open(&path) else { continue };
+            let Ok(mut file) = regular_file::open(&path) else { continue };
             if let Ok(FirstLine::Newer(version)) = first_line(&mut file, kind) {
                 return Err(Unrecoverable::Newer(format!(
                     "{}: state of format version {version}, expected at most {} (lifecycle-exporter {}); nothing was \
@@ -154,12 +155,15 @@ pub(crate) fn probe(directory: &Path) -> Result<(), Unusable> {
     {
         return Err(Unusable::Fault(fault));
     }
-    match File::open(directory.join("lock")).map(|file| Flock::lock(file, FlockArg::LockSharedNonblock)) {
-        Ok(Err((_, Errno::EWOULDBLOCK))) => Err(Unusable::Locked(used_elsewhere(directory))),
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => fail(format!("its lock cannot be opened: {error}")),
+    for opened in [File::open(directory), regular_file::open(&directory.join("lock"))] {
+        match opened.map(|file| Flock::lock(file, FlockArg::LockSharedNonblock)) {
+            Ok(Err((_, Errno::EWOULDBLOCK))) => return Err(Unusable::Locked(used_elsewhere(directory))),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return fail(format!("its lock cannot be opened: {error}")),
+        }
     }
+    Ok(())
 }
 
 /// The fault of a directory that another exporter has locked.
@@ -176,21 +180,42 @@ pub(crate) enum Unusable {
     Fault(String),
 }
 
-/// Whether a lock is that of the directory of this name, which may have been replaced.
-pub(super) fn is_lock_of(lock: &File, directory: &Path) -> bool {
-    let identity = |metadata: io::Result<Metadata>| metadata.map(|found| (found.dev(), found.ino())).ok();
-    let held = identity(lock.metadata());
-    held.is_some() && held == identity(fs::metadata(directory.join("lock")))
+/// A directory that belongs to this process alone.
+pub(super) struct Lock {
+    /// The lock of the directory itself, which nobody can remove from under it. `None` where the file system
+    /// locks no directories.
+    directory: Option<Flock<File>>,
+    /// The lock of a file in it, the only one that former versions know.
+    file: Flock<File>,
+}
+
+impl Lock {
+    /// Whether this is the lock of the directory of this name, which may have been replaced.
+    pub(super) fn is_of(&self, directory: &Path) -> bool {
+        let identity = |metadata: io::Result<Metadata>| metadata.map(|found| (found.dev(), found.ino())).ok();
+        let (held, now) = match &self.directory {
+            Some(lock) => (identity(lock.metadata()), identity(fs::metadata(directory))),
+            None => (identity(self.file.metadata()), identity(fs::metadata(directory.join("lock")))),
+        };
+        held.is_some() && held == now
+    }
 }
 
 /// Takes the directory for this process alone, as long as the result lives.
-pub(super) fn lock(directory: &Path) -> Result<Flock<File>, Locked> {
+pub(super) fn lock(directory: &Path) -> Result<Lock, Locked> {
+    let exclusive = |file: File| Flock::lock(file, FlockArg::LockExclusiveNonblock);
+    let whole = match exclusive(File::open(directory).map_err(Locked::Not)?) {
+        Err((_, Errno::EWOULDBLOCK)) => return Err(Locked::Elsewhere),
+        taken => taken.ok(),
+    };
     let path = directory.join("lock");
     // One that cannot be made, in a directory that is only read, may be there all the same.
-    let made = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
-    let file = made.or_else(|error| File::open(&path).map_err(|_| error)).map_err(Locked::Not)?;
-    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
-        Errno::EWOULDBLOCK => Locked::Elsewhere,
-        errno => Locked::Not(errno.into()),
-    })
+    let mut options = OpenOptions::new();
+    let made = options.create(true).append(true).mode(0o600).custom_flags(OFlag::O_NONBLOCK.bits());
+    let file = made.open(&path).or_else(|error| regular_file::open(&path).map_err(|_| error));
+    match exclusive(file.map_err(Locked::Not)?) {
+        Ok(file) => Ok(Lock { directory: whole, file }),
+        Err((_, Errno::EWOULDBLOCK)) => Err(Locked::Elsewhere),
+        Err((_, errno)) => Err(Locked::Not(errno.into())),
+    }
 }

@@ -313,9 +313,15 @@ impl Journal {
         self.send(Order::Sync(sync));
     }
 
-    /// At a clean stop: saves the state, and waits for that a bounded time. `alive` is called while it waits.
-    pub(crate) fn finish(&mut self, taken_at: f64, image: impl FnOnce() -> Vec<u8>, alive: impl Fn()) {
-        let until = Instant::now() + limits::JOURNAL_FINISH_MAX;
+    /// At a clean stop: saves the state, and waits for that no longer than `until`. `alive` is called while it
+    /// waits.
+    pub(crate) fn finish(
+        &mut self,
+        taken_at: f64,
+        image: impl FnOnce() -> Vec<u8>,
+        alive: impl Fn(),
+        until: Instant,
+    ) {
         self.hand_over();
         while !self.has_gap
             && self.progress.written.load(Ordering::Acquire) < self.appended
@@ -331,7 +337,8 @@ impl Journal {
         self.send(Order::Image { image, lsn: self.appended, last: true });
         while Instant::now() < until {
             alive();
-            match self.reports.recv_timeout(Duration::from_millis(100)) {
+            let left = until.saturating_duration_since(Instant::now());
+            match self.reports.recv_timeout(left.min(Duration::from_millis(100))) {
                 Ok(Report::Finished) | Err(crossbeam_channel::RecvTimeoutError::Disconnected) => return,
                 Ok(Report::Recovered(_)) | Err(crossbeam_channel::RecvTimeoutError::Timeout) => {}
             }

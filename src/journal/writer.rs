@@ -9,10 +9,9 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, select};
-use nix::fcntl::Flock;
 
 use super::disk::Disk;
-use super::files::{self, Locked};
+use super::files::{self, Lock, Locked};
 use super::machine::{Action, Image, Input, Machine, State as Standing};
 use super::recover::{self, Recovered, Unrecoverable};
 use super::segments::Segments;
@@ -41,7 +40,7 @@ pub(crate) struct Writer {
     disk: Arc<dyn Disk>,
     sync: FsyncPolicy,
     machine: Machine,
-    lock: Option<Flock<File>>,
+    lock: Option<Lock>,
     /// Whether what the directory holds has been read. Nothing is written there before.
     was_read: bool,
     /// What was read and is not adopted yet, and what its journal goes on from.
@@ -307,7 +306,7 @@ impl Writer {
     }
 
     fn lock(&mut self) -> Result<(), NotAttached> {
-        if self.lock.as_ref().is_some_and(|lock| files::is_lock_of(lock, &self.directory)) {
+        if self.lock.as_ref().is_some_and(|lock| lock.is_of(&self.directory)) {
             return Ok(());
         }
         self.lock = None;

@@ -1,6 +1,8 @@
 //! Events written as words, `EVENT KEY=VALUE…`, as `send` and `[startup] event` take them. They become lines
 //! of the feed.
 
+use std::collections::HashSet;
+
 use serde_json::value::RawValue;
 
 /// An event and its fields as words.
@@ -21,12 +23,13 @@ impl<'a> EventSpec<'a> {
         let mut words = words.into_iter();
         let event = words.next().filter(|word| !word.contains('=')).ok_or("expected EVENT [KEY=VALUE…]")?;
         let mut fields: Vec<(&str, &str)> = Vec::new();
+        let mut taken = HashSet::new();
         for word in words {
             let (key, value) = word
                 .split_once('=')
                 .filter(|(key, _)| !key.is_empty() && *key != "event")
                 .ok_or_else(|| format!("{word:?}: expected KEY=VALUE"))?;
-            if fields.iter().any(|(other, _)| *other == key) {
+            if !taken.insert(key) {
                 return Err(format!("{key}: given twice, expected once"));
             }
             fields.push((key, value));

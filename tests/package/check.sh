@@ -42,7 +42,9 @@ echo "-- the units are as systemd wants them, and closed"
 mkdir "$other/units"
 cp "$other"/root/usr/lib/systemd/system/* "$other/units/"
 sed -i "s|^ExecStart=/usr/bin|ExecStart=$other/root/usr/bin|" "$other/units/lifecycle-exporter.service"
-said=$(systemd-analyze verify --man=no "$other"/units/* 2>&1 | grep -i lifecycle || true)
+# The pauses between restarts grow where systemd knows how.
+said=$(systemd-analyze verify --man=no "$other"/units/* 2>&1 | grep -i lifecycle |
+  grep -vE "Unknown key( name)? '(RestartSteps|RestartMaxDelaySec)'" || true)
 [[ -z $said ]] || { echo "$said"; exit 1; }
 systemd-analyze security --offline=true --no-pager --threshold=15 "$other/units/lifecycle-exporter.service" | tail -n 1
 

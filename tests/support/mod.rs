@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+pub mod notify;
 pub mod other_user;
 pub mod session;
 pub mod switches;

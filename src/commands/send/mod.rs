@@ -30,7 +30,7 @@ pub(crate) fn run(overrides: &Overrides, words: &[String], progress: bool) -> Re
     let from_environment =
         std::env::var_os("LIFECYCLE_EVENTS_SOCKET").filter(|path| !path.is_empty()).map(PathBuf::from);
     let configured = overrides.socket.clone().or(from_environment).or_else(|| settings.socket.clone());
-    let path = listener::find_path(configured.as_deref());
+    let path = listener::find_path(configured.as_deref())?;
     let catalogs = catalog::load(settings.catalog_directory.as_deref()).unwrap_or_default();
     let mut unknown = Unknown::new(&catalogs);
     if words == ["-"] {

@@ -9,7 +9,7 @@ use crate::config::{Networks, Settings};
 const PEERS: [&str; 3] = ["127.0.0.1", "192.0.2.1", "198.51.100.1"];
 
 fn access() -> Access {
-    let trusted_proxies = Networks::parse("192.0.2.1").unwrap();
+    let trusted_proxies = Networks::parse("192.0.2.1");
     Access::new(&Settings { trusted_proxies, ..Settings::default() }, &[])
 }
 
