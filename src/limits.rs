@@ -186,7 +186,7 @@ pub(crate) const HTTP_LINGERING_MAX: usize = 64;
 pub(crate) const HTTP_HEAD_BYTES_MAX: usize = 8_192;
 /// Time after accept that a connection has for its head before another may take its place. A full kernel
 /// queue of new connections is served within a second all the same.
-pub(crate) const HTTP_HEAD_TIME_MIN: Duration = Duration::from_millis(250);
+pub(crate) const HTTP_HEAD_TIME_MIN: Duration = Duration::from_millis(100);
 /// Header fields of a request.
 pub(crate) const HTTP_HEADERS_MAX: usize = 100;
 /// Time from accept to the end of the head.

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use support::{Exporter, PATIENCE, Response, wait_until};
 
 /// What a good scrape may take while others misbehave.
-const GOOD_SCRAPE: Duration = Duration::from_secs(1);
+const GOOD_SCRAPE: Duration = Duration::from_secs(5);
 
 fn assert_good_scrape(exporter: &Exporter) {
     let started = Instant::now();

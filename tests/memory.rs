@@ -1,6 +1,11 @@
 //! `[limits] memory`: what does not fit is refused by name or goes on in `_overflow`, and nothing else stops.
 
-#![allow(clippy::unwrap_used, clippy::format_collect, reason = "a failure here is a failed test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::format_collect,
+    reason = "a failure here is a failed test"
+)]
 
 mod support;
 
