@@ -168,6 +168,8 @@ pub(crate) const SCRAPE_POLL: Duration = Duration::from_millis(20);
 pub(crate) const DISK_ANSWER_MAX: Duration = Duration::from_millis(100);
 /// How often the journal's thread looks up when nothing happens.
 pub(crate) const JOURNAL_TICK: Duration = Duration::from_secs(10);
+/// Series or entities that are copied into an image before the feed looks at the clock.
+pub(crate) const IMAGE_PIECE: usize = 4_096;
 /// Bytes of an image in one frame of a snapshot.
 pub(crate) const SNAPSHOT_CHUNK_BYTES: usize = 1 << 20;
 /// With `sync = interval`, the journal is forced to the disk this long after the first entry that is not

@@ -39,6 +39,7 @@ use crate::series;
 
 pub(crate) use counts::EntityCount;
 pub(crate) use entities::{EntityOwner, UNOWNED};
+pub(crate) use persist::Place;
 
 use abandon::RestartEvent;
 use apply::{Context, Event, Scratch};

@@ -9,6 +9,7 @@ use super::{Engine, EngineSettings};
 use crate::catalog::model::{Catalog, MetricIndex, MetricKind};
 use crate::config::Settings;
 use crate::format::{self, Corrupt, Reader, ensure, v1};
+use crate::limits;
 use crate::protocol::rejection::Reason;
 use crate::series::Family;
 
@@ -75,8 +76,13 @@ impl Engine {
         head.systems = self.systems.len() as u32;
     }
 
-    pub(crate) fn write_systems(&self, out: &mut Vec<u8>) {
-        self.systems.iter().for_each(|system| system.write(out));
+    /// Appends a piece of the systems, from this place on. Says whether there are more.
+    pub(crate) fn write_piece(&self, place: &mut Place, out: &mut Vec<u8>) -> bool {
+        let Some(system) = self.systems.get(place.system) else { return false };
+        if !system.write_piece(&mut place.part, out) {
+            *place = Place { system: place.system + 1, part: Part::Head };
+        }
+        true
     }
 
     /// Reads what version 1 has written, into an engine that has catalogs and no state. `is_session` tells
@@ -176,9 +182,65 @@ pub(super) fn metrics_of(catalog: &Catalog) -> Vec<v1::Metric<'_>> {
     metrics.collect()
 }
 
+/// Where the next piece of an image begins.
+#[derive(Default)]
+pub(crate) struct Place {
+    system: usize,
+    part: Part,
+}
+
+/// The parts of a system, in their order.
+#[derive(Default)]
+enum Part {
+    #[default]
+    Head,
+    /// The series of a metric from this slot on.
+    Series { metric: usize, slot: usize, numbers: Vec<Vec<u32>> },
+    /// The entities from this id on.
+    Entities { id: usize, numbers: Vec<Vec<u32>>, entity_numbers: Vec<u32> },
+}
+
 impl System {
-    fn write(&self, out: &mut Vec<u8>) {
-        let numbers: Vec<Vec<u32>> = self.families.iter().map(Family::numbers).collect();
+    /// Appends a piece of the system. Says whether there are more.
+    fn write_piece(&self, part: &mut Part, out: &mut Vec<u8>) -> bool {
+        *part = match std::mem::take(part) {
+            Part::Head => {
+                let numbers: Vec<Vec<u32>> = self.families.iter().map(Family::numbers).collect();
+                self.write_head(&numbers, out);
+                Part::Series { metric: 0, slot: 0, numbers }
+            }
+            Part::Series { metric, slot, numbers } => match self.families.get(metric) {
+                None => Part::Entities { id: 0, numbers, entity_numbers: self.entities.numbers() },
+                Some(family) if slot < family.slots() => {
+                    let end = family.slots().min(slot + limits::IMAGE_PIECE);
+                    family.write(slot..end, out);
+                    Part::Series { metric, slot: end, numbers }
+                }
+                Some(_) => {
+                    for (labels, &last) in self.totals.get(&(metric as u16)).into_iter().flatten() {
+                        format::put(out, &v1::Total { labels, last });
+                    }
+                    Part::Series { metric: metric + 1, slot: 0, numbers }
+                }
+            },
+            Part::Entities { id, .. } if id >= self.entities.ids_end() => return false,
+            Part::Entities { id, numbers, entity_numbers } => {
+                let series = |list: &[SeriesRef]| -> Vec<v1::SeriesRef> {
+                    let written = list.iter().map(|series| v1::SeriesRef {
+                        metric: u32::from(series.metric),
+                        series: numbers[series.metric as usize][series.slot as usize],
+                    });
+                    written.collect()
+                };
+                let end = self.entities.ids_end().min(id + limits::IMAGE_PIECE);
+                self.entities.write(id..end, &entity_numbers, out, series);
+                Part::Entities { id: end, numbers, entity_numbers }
+            }
+        };
+        true
+    }
+
+    fn write_head(&self, numbers: &[Vec<u32>], out: &mut Vec<u8>) {
         let events = self.catalog.events.iter().zip(&self.applied);
         let mut kinds = kinds_of(&self.catalog);
         for (kind, &abandoned) in kinds.iter_mut().zip(&self.abandoned) {
@@ -201,20 +263,6 @@ impl System {
             entities: self.entities.count_all() as u32,
         };
         format::put(out, &written);
-        for (index, family) in self.families.iter().enumerate() {
-            family.write(out);
-            for (labels, &last) in self.totals.get(&(index as u16)).into_iter().flatten() {
-                format::put(out, &v1::Total { labels, last });
-            }
-        }
-        let series = |list: &[SeriesRef]| -> Vec<v1::SeriesRef> {
-            let written = list.iter().map(|series| v1::SeriesRef {
-                metric: u32::from(series.metric),
-                series: numbers[series.metric as usize][series.slot as usize],
-            });
-            written.collect()
-        };
-        self.entities.write(out, series);
     }
 
     /// Reads a stored system into one without state. Returns the index in the catalog of each stored metric.

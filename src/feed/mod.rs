@@ -162,6 +162,9 @@ impl Feed {
 
     /// One poll, and a turn for everyone who is ready.
     fn round(&mut self) -> io::Result<Round> {
+        if self.store.is_imaging() {
+            return self.round_of_image();
+        }
         if let Some(timeout) = self.holds_producers_back(Instant::now()) {
             return self.round_of_mailbox(timeout);
         }
@@ -177,6 +180,13 @@ impl Feed {
         // acknowledged in this round.
         self.upkeep(now);
         Ok(round)
+    }
+
+    /// A round in which a piece of the state's image is written. Scrapes are answered, nothing else happens.
+    fn round_of_image(&mut self) -> io::Result<Round> {
+        self.store.continue_image(Some(Instant::now() + limits::ROUND_MAX));
+        wait(&self.mailbox_poll, &mut [EpollEvent::empty()], Duration::ZERO)?;
+        self.answer()
     }
 
     /// For how long producers are not read: while scrapes wait for the journal, while a slow disk is behind, and
@@ -241,7 +251,7 @@ impl Feed {
         if self.store.adopt_recovered() {
             self.producers.end_sessions(&mut self.store);
         }
-        self.store.snapshot_if_wanted();
+        self.store.begin_image_if_wanted();
         self.settle();
         self.store.hand_over_if_due(now);
     }
@@ -255,6 +265,9 @@ impl Feed {
         // Emptied before the queue is, so that no request is missed.
         let _ = self.control.wake.read();
         while let Ok(control) = self.control.queue.try_recv() {
+            if !matches!(control, Control::Scrape(_) | Control::Status(_)) {
+                self.store.continue_image(None);
+            }
             match control {
                 Control::Scrape(scrape) => {
                     self.catch_up()?;
@@ -295,6 +308,9 @@ impl Feed {
 
     /// A scrape shows what was written before it was asked for, unless producers are far ahead.
     fn catch_up(&mut self) -> io::Result<()> {
+        if self.store.is_imaging() {
+            return Ok(());
+        }
         let until = Instant::now() + limits::SCRAPE_CATCH_UP_MAX;
         // A connection that was taken in this poll is reported by the next.
         while Instant::now() < until
@@ -363,6 +379,7 @@ impl Feed {
 
     /// At a stop: what producers have written so far is applied, and the state is saved, until then.
     fn drain(&mut self, end: Instant) {
+        self.store.continue_image(None);
         self.producers.accept(&mut self.store);
         let until = end.checked_sub(limits::STOP_SAVE).unwrap_or(end);
         let mut busy: Vec<usize> = self.producers.connections.slots().collect();

@@ -15,7 +15,7 @@ use crate::scan::{ScanReport, ScanStatus};
 use crate::state::boot::Boot;
 use crate::state::record::{Position, Record};
 use crate::state::sessions::{Session, SessionId, SessionName};
-use crate::state::{Diagnostic, State};
+use crate::state::{Diagnostic, ImageWriter, State};
 
 /// All that outlives a connection.
 pub(super) struct Store {
@@ -23,6 +23,10 @@ pub(super) struct Store {
     /// Where state outlives the process; `None` where it need not.
     pub(super) journal: Option<Journal>,
     pub(super) rejections: RejectionLog,
+    /// The image that is being written.
+    image: Option<ImageWriter>,
+    /// The size of the latest image, and some more.
+    image_bytes: usize,
 }
 
 /// What came of lines of a session.
@@ -37,10 +41,11 @@ pub(super) struct Applied {
 
 impl Store {
     pub(super) fn new(state: State, journal: Option<Journal>) -> Self {
-        Store { state, journal, rejections: RejectionLog::default() }
+        Store { state, journal, rejections: RejectionLog::default(), image: None, image_bytes: 0 }
     }
 
     fn append(&mut self, record: &Record<'_>) {
+        debug_assert!(self.image.is_none(), "the state changes while its image is written");
         if let Some(journal) = &mut self.journal {
             journal.append(record);
         }
@@ -265,12 +270,32 @@ impl Store {
         }
     }
 
-    /// Takes a snapshot if the journal asks for one.
-    pub(super) fn snapshot_if_wanted(&mut self) {
-        if let Some(journal) = &mut self.journal
-            && journal.wants_image()
-        {
-            journal.snapshot(self.state.write(), clock::unix_seconds());
+    /// Begins an image of the state if the journal asks for one.
+    pub(super) fn begin_image_if_wanted(&mut self) {
+        if self.image.is_none() && self.journal.as_ref().is_some_and(Journal::wants_image) {
+            self.image = Some(ImageWriter::new(self.image_bytes));
+        }
+    }
+
+    /// Whether an image is being written. The state must not change meanwhile.
+    pub(super) fn is_imaging(&self) -> bool {
+        self.image.is_some()
+    }
+
+    /// Goes on with the image, and hands it to the journal once it is whole. `until`: at most until then.
+    pub(super) fn continue_image(&mut self, until: Option<Instant>) {
+        while let Some(image) = &mut self.image {
+            if !image.write_piece(&self.state)
+                && let Some(image) = self.image.take()
+                && let Some(journal) = &mut self.journal
+            {
+                let bytes = image.into_bytes();
+                self.image_bytes = bytes.len() + bytes.len() / 16;
+                journal.snapshot(bytes, clock::unix_seconds());
+            }
+            if until.is_some_and(|until| Instant::now() >= until) {
+                return;
+            }
         }
     }
 

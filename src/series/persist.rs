@@ -3,18 +3,25 @@
 
 use std::borrow::Cow;
 use std::hash::BuildHasher;
+use std::ops::Range;
 
 use super::family::{Family, Shape, Slot};
 use crate::format::{self, Corrupt, Reader, ensure, v1};
 
 impl Family {
-    /// Appends all series. The counts of the family itself are in its [`v1::Metric`].
-    pub(crate) fn write(&self, out: &mut Vec<u8>) {
-        for (slot, series) in self.slots.iter().enumerate().filter(|(_, series)| series.alive) {
+    /// Appends the series of these slots. The counts of the family itself are in its [`v1::Metric`].
+    pub(crate) fn write(&self, slots: Range<usize>, out: &mut Vec<u8>) {
+        let series = slots.clone().zip(&self.slots[slots]);
+        for (slot, series) in series.filter(|(_, series)| series.alive) {
             let buckets = self.buckets.get(slot).map_or(&[][..], |buckets| buckets);
             let (labels, value) = (&series.text, series.value);
             format::put(out, &v1::Series { labels, value, buckets: Cow::Borrowed(buckets) });
         }
+    }
+
+    /// The slots that may hold a series.
+    pub(crate) fn slots(&self) -> usize {
+        self.slots.len()
     }
 
     /// For each slot, the number of its series in the order of [`Self::write`].

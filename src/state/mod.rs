@@ -19,6 +19,7 @@ use crate::protocol::control_line::ControlLine;
 use crate::protocol::rejection::{Reason, Rejection};
 use crate::state::boot::Boot;
 
+pub(crate) use persist::ImageWriter;
 use record::{Position, Record};
 use sessions::{Presence, SessionId, Sessions};
 

@@ -6,12 +6,46 @@ use super::State;
 use super::boot::Boot;
 use super::sessions::Sessions;
 use crate::catalog::{self, CatalogText, Catalogs};
-use crate::engine::{Engine, EngineSettings, UNOWNED};
+use crate::engine::{Engine, EngineSettings, Place, UNOWNED};
 use crate::format::{self, Corrupt, Reader, v1};
+
+/// An image of the state that is written piece by piece. Nothing may change the state meanwhile.
+#[derive(Default)]
+pub(crate) struct ImageWriter {
+    bytes: Vec<u8>,
+    has_head: bool,
+    place: Place,
+}
+
+impl ImageWriter {
+    /// An image of probably so many bytes.
+    pub(crate) fn new(bytes: usize) -> Self {
+        ImageWriter { bytes: Vec::with_capacity(bytes), ..ImageWriter::default() }
+    }
+
+    /// Writes a piece. Says whether there are more.
+    pub(crate) fn write_piece(&mut self, state: &State) -> bool {
+        if !std::mem::replace(&mut self.has_head, true) {
+            state.write_head(&mut self.bytes);
+        }
+        state.engine.write_piece(&mut self.place, &mut self.bytes)
+    }
+
+    /// The image, once there are no more pieces.
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+}
 
 impl State {
     /// Returns the image of the state.
     pub(crate) fn write(&self) -> Vec<u8> {
+        let mut image = ImageWriter::default();
+        while image.write_piece(self) {}
+        image.into_bytes()
+    }
+
+    fn write_head(&self, out: &mut Vec<u8>) {
         let mut head = v1::Head {
             settings: Vec::new(),
             catalogs: self.texts.iter().map(CatalogText::to_v1).collect(),
@@ -23,11 +57,8 @@ impl State {
             systems: 0,
         };
         self.engine.write_head(&mut head);
-        let mut out = Vec::new();
-        format::put(&mut out, &head);
-        self.sessions.write(&mut out);
-        self.engine.write_systems(&mut out);
-        out
+        format::put(out, &head);
+        self.sessions.write(out);
     }
 
     /// Reads an image that version 1 has written. `fallback` holds the catalogs of this run; they replace

@@ -213,6 +213,11 @@ impl Entities {
         self.entities[id as usize].parents = links;
     }
 
+    /// Behind the last id that an open entity may have.
+    pub(super) fn ids_end(&self) -> usize {
+        self.entities.len()
+    }
+
     /// All open entities in the order of their ids.
     pub(super) fn all(&self) -> impl Iterator<Item = EntityId> {
         (0..self.entities.len() as EntityId).filter(|&id| self.is_open(id))

@@ -1,5 +1,7 @@
 //! Carries entities over: to and from the format on disk, and to a changed catalog.
 
+use std::ops::Range;
+
 use hashbrown::HashTable;
 
 use super::{Entities, Entity, EntityId, EntityOwner, FREE, Key, PART_END, SeriesRef, UNOWNED};
@@ -9,17 +11,26 @@ use crate::format::{self, v1};
 use crate::limits;
 
 impl Entities {
-    /// Appends all open entities. `series` converts references to series.
-    pub(in crate::engine) fn write(
-        &self,
-        out: &mut Vec<u8>,
-        series: impl Fn(&[SeriesRef]) -> Vec<v1::SeriesRef>,
-    ) {
+    /// For each id, the number of its entity in the order of [`Self::write`].
+    pub(in crate::engine) fn numbers(&self) -> Vec<u32> {
         let mut numbers = vec![0; self.entities.len()];
         for (number, id) in self.all().enumerate() {
             numbers[id as usize] = number as u32;
         }
-        for id in self.all() {
+        numbers
+    }
+
+    /// Appends the open ones among the entities with these ids. `numbers` are those of all entities, `series`
+    /// converts references to series.
+    pub(in crate::engine) fn write(
+        &self,
+        ids: Range<usize>,
+        numbers: &[u32],
+        out: &mut Vec<u8>,
+        series: impl Fn(&[SeriesRef]) -> Vec<v1::SeriesRef>,
+    ) {
+        let ids = ids.map(|id| id as EntityId);
+        for id in ids.filter(|id| self.is_open(*id)) {
             let entity = self.get(id);
             let owner = self.owner(id);
             let totals = entity.extra().totals.iter();
