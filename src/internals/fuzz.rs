@@ -111,6 +111,28 @@ pub struct EventShape {
     pub fields: Vec<String>,
 }
 
+/// A catalog that has no faults.
+pub struct Catalog(Catalogs);
+
+impl Catalog {
+    /// Reads a catalog named `own.ini`. The error holds its faults.
+    pub fn read(text: &str) -> Result<Self, Vec<String>> {
+        let texts = [CatalogText { file: "own.ini".into(), text: text.to_owned().into() }];
+        let catalogs = catalog::read_texts(&texts);
+        catalogs.map(Catalog).map_err(|faults| faults.iter().map(str::to_owned).collect())
+    }
+
+    /// Its events.
+    pub fn events(&self) -> Vec<EventShape> {
+        let plans = self.0.all.iter().flat_map(|catalog| &catalog.events);
+        let shapes = plans.map(|plan| EventShape {
+            name: plan.name.clone(),
+            fields: plan.fields.iter().map(|field| field.name.clone()).collect(),
+        });
+        shapes.collect()
+    }
+}
+
 /// A gauge that counts what is open.
 pub struct LiveGauge {
     /// The name of the metric.
@@ -133,26 +155,26 @@ pub struct Replica {
 
 impl Replica {
     /// A state with one catalog and the default settings.
-    pub fn new(catalog: &str, at: f64) -> Result<Self, Vec<String>> {
+    pub fn new(catalog: &Catalog, at: f64) -> Self {
         let mut replica = Replica::default();
-        replica.configure(catalog, Limits::default(), at)?;
-        Ok(replica)
+        replica.configure(catalog, Limits::default(), at);
+        replica
     }
 
-    /// Replaces catalog and settings.
-    pub fn configure(&mut self, catalog: &str, limits: Limits, at: f64) -> Result<(), Vec<String>> {
-        let texts = [CatalogText { file: "own.ini".into(), text: catalog.to_owned().into() }];
-        catalog::read_texts(&texts)
-            .map_err(|faults| -> Vec<String> { faults.iter().map(str::to_owned).collect() })?;
+    /// Replaces catalog and settings. Returns messages for the log.
+    pub fn configure(&mut self, Catalog(catalogs): &Catalog, limits: Limits, at: f64) -> Vec<String> {
         let mut settings = EngineSettings::from(&Settings::default());
         settings.series_max = limits.series_per_metric;
         settings.entities_max = limits.entities;
         settings.privacy.numeric = !limits.resolves_names;
         settings.restart_resets = limits.restart_resets;
-        let record =
-            Record::Configured { at, settings: Cow::Owned(settings), catalogs: Cow::Owned(texts.to_vec()) };
-        self.apply(&record);
-        Ok(())
+        self.keep(&Record::Configured {
+            at,
+            settings: Cow::Borrowed(&settings),
+            catalogs: Cow::Borrowed(&catalogs.texts),
+        });
+        // As the feed does: a catalog is read once, not once more from its record.
+        self.state.configure(catalogs, settings, at)
     }
 
     /// A session begins or comes back.
@@ -203,10 +225,14 @@ impl Replica {
         self.apply(&Record::Started { at, boot: Cow::Owned(Boot::Id(boot.to_owned())) })
     }
 
-    fn apply(&mut self, record: &Record<'_>) -> Vec<String> {
+    fn keep(&mut self, record: &Record<'_>) {
         let mut bytes = Vec::new();
         record.write(&mut bytes);
         self.records.push(bytes);
+    }
+
+    fn apply(&mut self, record: &Record<'_>) -> Vec<String> {
+        self.keep(record);
         let mut told = Vec::new();
         let applied = self.state.apply(record, &mut |diagnostic| {
             told.push(match diagnostic {
@@ -247,17 +273,6 @@ impl Replica {
         let opened = Journal::open(directory, FsyncPolicy::Never, Arc::new(RealDisk), &Catalogs::default());
         let (_, _, _, state) = opened?;
         Ok(Replica { state, records: Vec::new() })
-    }
-
-    /// The events of the catalogs in use.
-    pub fn events(&self) -> Vec<EventShape> {
-        let catalogs = self.state.configuration().map(|(catalogs, _)| catalogs.all).unwrap_or_default();
-        let plans = catalogs.iter().flat_map(|catalog| &catalog.events);
-        let shapes = plans.map(|plan| EventShape {
-            name: plan.name.clone(),
-            fields: plan.fields.iter().map(|field| field.name.clone()).collect(),
-        });
-        shapes.collect()
     }
 
     /// The live gauges of the systems that are shown.

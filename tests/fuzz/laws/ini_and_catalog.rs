@@ -2,7 +2,7 @@
 //! catalog that loads counts every line of its events once, its live gauges count what is open, and what it
 //! shows can be parsed.
 
-use lifecycle_exporter::internals::fuzz::{Replica, configuration};
+use lifecycle_exporter::internals::fuzz::{Catalog, Replica, configuration};
 
 use super::exposition;
 use super::input::Input;
@@ -20,8 +20,8 @@ pub(crate) fn check(bytes: &[u8]) {
     };
     let Ok(text) = std::str::from_utf8(text) else { return };
     check_configuration(text);
-    match Replica::new(text, START) {
-        Ok(state) => check_catalog(text, state, Input(rest)),
+    match Catalog::read(text) {
+        Ok(catalog) => check_catalog(text, &catalog, Input(rest)),
         Err(faults) => check_faults("own.ini", &faults),
     }
 }
@@ -41,8 +41,8 @@ fn check_faults(file: &str, faults: &[String]) {
     }
 }
 
-fn check_catalog(text: &str, mut state: Replica, mut input: Input<'_>) {
-    let events = state.events();
+fn check_catalog(text: &str, catalog: &Catalog, mut input: Input<'_>) {
+    let (events, mut state) = (catalog.events(), Replica::new(catalog, START));
     let (mut fed, mut rejections) = (0, 0);
     let mut at = START;
     while !input.is_empty() && fed < LINES_MAX {

@@ -55,7 +55,7 @@ pub(crate) fn check(bytes: &[u8]) {
 fn written(mut input: Input<'_>) -> Vec<u8> {
     let (at, change, keep) = (input.byte(), input.byte(), input.byte());
     let mut state = play::begin();
-    let mut play = Play::new(input, &state);
+    let mut play = Play::new(input);
     while let Some(step) = play.next() {
         if !matches!(step, Step::Saved) {
             play.step(&step, &mut state);

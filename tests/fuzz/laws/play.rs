@@ -2,20 +2,42 @@
 //! names that become known, reloads and restarts.
 
 use std::net::IpAddr;
+use std::sync::LazyLock;
 
-use lifecycle_exporter::internals::fuzz::{EventShape, Limits, NextLine, Replica};
+use lifecycle_exporter::internals::fuzz::{Catalog, EventShape, Limits, NextLine, Replica};
 
 use super::input::Input;
 
 pub(crate) const CATALOG: &str = include_str!("catalog.ini");
 const START: f64 = 1e9;
 
+/// The catalog, and what a reload may put in its place: a label less, an event less, both.
+struct Variants {
+    catalogs: [Catalog; 4],
+    events: Vec<EventShape>,
+}
+
+/// Read once, since that takes longer than most inputs do.
+static VARIANTS: LazyLock<Variants> = LazyLock::new(|| {
+    let catalogs = [0, 1, 2, 3].map(|variant| {
+        let mut text = CATALOG.to_owned();
+        if variant & 1 != 0 {
+            text = text.replace("labels = colour\nlive = a\n", "live = a\n");
+        }
+        if variant & 2 != 0 {
+            text = text.replace("[event t.seen]", "[event t.saw]");
+        }
+        Catalog::read(&text).expect("each variant is a catalog")
+    });
+    Variants { events: catalogs[0].events(), catalogs }
+});
+
 /// Two producers with two runs each.
 const SESSIONS: [(&str, &str); 4] = [("p", "1"), ("p", "2"), ("q", "1"), ("q", "2")];
 
 /// One change of the state.
 pub(crate) enum Step {
-    Configure(String, Limits),
+    Configure(&'static Catalog, Limits),
     Hello(usize, bool),
     Lines(Option<usize>, Vec<u8>),
     Rejected(Option<usize>),
@@ -31,17 +53,16 @@ pub(crate) enum Step {
 pub(crate) struct Play<'a> {
     pub(crate) input: Input<'a>,
     pub(crate) at: f64,
-    events: Vec<EventShape>,
 }
 
 /// An empty state with the catalog.
 pub(crate) fn begin() -> Replica {
-    Replica::new(CATALOG, START).expect("the catalog has no faults")
+    Replica::new(&VARIANTS.catalogs[0], START)
 }
 
 impl<'a> Play<'a> {
-    pub(crate) fn new(input: Input<'a>, state: &Replica) -> Self {
-        Play { input, at: START, events: state.events() }
+    pub(crate) fn new(input: Input<'a>) -> Self {
+        Play { input, at: START }
     }
 
     /// The next step; `None` at the end of the input.
@@ -66,7 +87,7 @@ impl<'a> Play<'a> {
             _ => {
                 let mut block = Vec::new();
                 for _ in 0..=self.input.byte() % 8 {
-                    self.input.line(&self.events, self.at, &mut block);
+                    self.input.line(&VARIANTS.events, self.at, &mut block);
                 }
                 if choice == 127 {
                     block.extend_from_slice(b"{\"bye\":true}\n");
@@ -76,23 +97,16 @@ impl<'a> Play<'a> {
         })
     }
 
-    /// A reload: other limits, and sometimes a label or a kind less.
+    /// A reload: another variant of the catalog, other limits.
     fn configure(&mut self) -> Step {
         let choice = self.input.byte();
-        let mut catalog = CATALOG.to_owned();
-        if choice & 1 != 0 {
-            catalog = catalog.replace("labels = colour\nlive = a\n", "live = a\n");
-        }
-        if choice & 2 != 0 {
-            catalog = catalog.replace("[event t.seen]", "[event t.saw]");
-        }
         let limits = Limits {
             series_per_metric: if choice & 4 != 0 { 2 } else { 1_000 },
             entities: if choice & 8 != 0 { 3 } else { 1_000 },
             resolves_names: choice & 16 != 0,
             restart_resets: choice & 32 != 0,
         };
-        Step::Configure(catalog, limits)
+        Step::Configure(&VARIANTS.catalogs[usize::from(choice % 4)], limits)
     }
 
     /// Does a step. Returns what a producer and the log are told.
@@ -103,10 +117,7 @@ impl<'a> Play<'a> {
             Some((producer, instance, state.next_line(producer, instance)?))
         };
         match step {
-            Step::Configure(catalog, limits) => {
-                state.configure(catalog, *limits, at).expect("each variant is a catalog");
-                Vec::new()
-            }
+            Step::Configure(catalog, limits) => state.configure(catalog, *limits, at),
             Step::Hello(session, owner) => {
                 state.hello(at, SESSIONS[*session].0, SESSIONS[*session].1, *owner)
             }

@@ -36,7 +36,7 @@ fn check_image(image: &[u8]) {
     let mut again = Replica::restore(&saved).expect("what was saved can be restored");
     assert_eq!(again.observe(), shown);
     // It goes on, whatever stood in the image.
-    let mut play = Play::new(Input(&image[image.len() / 2..]), &state);
+    let mut play = Play::new(Input(&image[image.len() / 2..]));
     while let Some(step) = play.next() {
         play.step(&step, &mut state);
     }
@@ -83,7 +83,7 @@ fn check_file(file: Vec<u8>, state: Option<Replica>) {
 fn damaged(input: &mut Input<'_>) -> Vec<u8> {
     let changes = input.bytes();
     let mut state = play::begin();
-    let mut play = Play::new(Input(input.0), &state);
+    let mut play = Play::new(Input(input.0));
     while let Some(step) = play.next() {
         if !matches!(step, Step::Saved) {
             play.step(&step, &mut state);
