@@ -49,7 +49,7 @@ fn check_catalog(text: &str, catalog: &Catalog, mut input: Input<'_>) {
         at += input.seconds();
         let mut line = Vec::new();
         input.line(&events, at, &mut line);
-        let is_blank = line.trim_ascii().is_empty();
+        let is_blank = line.iter().all(|byte| b" \t\r\n".contains(byte));
         let told = state.lines(at, None, &line);
         let rejected = told.iter().filter(|told| told.starts_with("rejected ")).count();
         assert!(rejected <= usize::from(!is_blank), "{told:?}");
