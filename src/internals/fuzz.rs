@@ -365,5 +365,5 @@ pub(crate) fn observable(state: &mut State) -> String {
     let mut sessions: Vec<String> =
         state.sessions.iter().map(|(_, session)| format!("{session:?}\n")).collect();
     sessions.sort();
-    String::from_utf8(out).expect("a scrape is text") + &counts.concat() + &counted + &sessions.concat()
+    String::from_utf8_lossy(&out).into_owned() + &counts.concat() + &counted + &sessions.concat()
 }

@@ -54,10 +54,12 @@ pub(crate) fn check(bytes: &[u8]) {
 /// A journal as the exporter writes it, with one piece changed.
 fn written(mut input: Input<'_>) -> Vec<u8> {
     let (at, change, keep) = (input.byte(), input.byte(), input.byte());
-    let mut state = play::begin();
+    // Most go without a catalog, which takes longer to read than all else: what is rejected counts as well.
+    let with_catalog = input.byte() % 8 == 7;
+    let mut state = if with_catalog { play::begin() } else { Replica::default() };
     let mut play = Play::new(input);
     while let Some(step) = play.next() {
-        if !matches!(step, Step::Saved) {
+        if with_catalog || !matches!(step, Step::Configure(..)) {
             play.step(&step, &mut state);
         }
     }
@@ -81,9 +83,6 @@ fn written(mut input: Input<'_>) -> Vec<u8> {
 fn framed(mut input: Input<'_>) -> Vec<u8> {
     let mut file = first_line("journal");
     push_frame(&mut file, &START);
-    for record in play::begin().records() {
-        push_frame(&mut file, record);
-    }
     while !input.is_empty() {
         match input.byte() % 4 {
             0 => file.extend_from_slice(input.bytes()),

@@ -40,7 +40,7 @@ fn check_image(image: &[u8]) {
     while let Some(step) = play.next() {
         play.step(&step, &mut state);
     }
-    state.render(play.at);
+    state.observe();
 }
 
 /// A snapshot of generation 1 in pieces of this many bytes.
