@@ -1,4 +1,6 @@
-//! What this package's own benchmarks, generators and tests of the packaging use. Nothing here is stable.
+//! What this package's own benchmarks, generators, fuzz targets and tests of the packaging use. Nothing here is stable.
+
+pub mod fuzz;
 
 use std::collections::BTreeSet;
 

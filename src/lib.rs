@@ -25,8 +25,8 @@
 //! - `engine`, `series`, `catalog` and `protocol` hold no sockets, files or threads and ask for no time: the same lines with
 //!   the same times make the same state, in the feed, in a replay of the journal, and in a test.
 //!
-//! The library exists for the binary and for [`internals`], which this package's own benchmarks use. It is no
-//! interface for others.
+//! The library exists for the binary and for [`internals`], which this package's own benchmarks and fuzz targets use.
+//! It is no interface for others.
 
 mod commands;
 mod daemon;

@@ -212,7 +212,7 @@ impl Engine {
         &self.settings
     }
 
-    #[cfg(test)]
+    /// What `[limits] memory` leaves.
     pub(crate) fn budget(&self) -> &Budget {
         &self.budget
     }

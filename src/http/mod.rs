@@ -27,3 +27,12 @@ mod single_flight;
 mod slots;
 mod target;
 pub(crate) mod worker;
+
+/// What the bytes received so far are as a request, for `internals`. `None`: its head is not complete.
+pub(crate) fn describe_request(bytes: &[u8]) -> Option<Result<String, String>> {
+    match request::parse(bytes) {
+        request::Parsed::Incomplete => None,
+        request::Parsed::Complete(request) => Some(Ok(format!("{request:?}"))),
+        request::Parsed::Invalid(refusal) => Some(Err(format!("{refusal:?}"))),
+    }
+}

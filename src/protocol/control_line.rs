@@ -32,12 +32,14 @@ impl ControlLine {
         fields.scan(line).ok()?;
         let has =
             |name: &str| fields.iter(line).any(|(key, value)| key == name.as_bytes() && value != Value::Null);
-        if fields.head().event.is_some_and(|value| value != Value::Null) {
+        let head = fields.head();
+        if head.event.is_some_and(|value| value != Value::Null) || head.twice.is_some() {
             None
         } else if has("hello") {
             Some(read_hello(line, &fields).map(ControlLine::Hello))
         } else if has("bye") {
-            let bye = fields.iter(line).find(|(key, _)| *key == b"bye").map(|(_, value)| value);
+            let mut byes = fields.iter(line).filter(|(key, _)| *key == b"bye").map(|(_, value)| value);
+            let bye = byes.next().filter(|_| byes.next().is_none());
             let is_true = matches!(bye, Some(Value::Boolean(text)) if fields.text(line, text) == "true");
             is_true.then_some(Ok(ControlLine::Bye))
         } else {
@@ -99,7 +101,15 @@ mod tests {
             hello("p", "7", false)
         );
         assert_eq!(ControlLine::read(r#"{"bye":true}"#), Some(Ok(ControlLine::Bye)));
-        for line in ["", "garbage", "{}", r#"{"bye":false}"#, r#"{"event":"a.b","hello":"p","bye":true}"#] {
+        for line in [
+            "",
+            "garbage",
+            "{}",
+            r#"{"bye":false}"#,
+            r#"{"bye":true,"bye":false}"#,
+            r#"{"event":"a.b","hello":"p","bye":true}"#,
+            r#"{"event":"a.b","event":null,"hello":"p","instance":"i"}"#,
+        ] {
             assert_eq!(ControlLine::read(line), None, "{line}");
         }
     }

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::catalog::Catalog;
 use crate::config::Settings;
+pub(crate) use crate::internals::fuzz::observable;
 
 /// What a test does to a state. Few names, so that steps concern the same sessions and entities.
 #[derive(Debug, Clone)]
@@ -283,36 +284,6 @@ impl Life {
             }
         }
     }
-}
-
-/// Everything that can be observed of a state: the metrics, the counts of the engine, and the sessions.
-pub(crate) fn observable(state: &mut State) -> String {
-    let (now, mut out) = (2e9, Vec::new());
-    state.engine.render(&[], &[], now, &mut out).unwrap();
-    let engine = &state.engine;
-    let counts: Vec<String> = engine
-        .counts(now)
-        .iter()
-        .flat_map(|system| system.kinds.iter().map(|kind| (&system.catalog.name, kind)))
-        .map(|(system, kind)| {
-            // Of several that are equally old any may be the one.
-            let oldest = kind.oldest.as_ref().map(|oldest| oldest.age_seconds);
-            format!("{system} {} {} {} {oldest:?}\n", kind.entity, kind.open, kind.abandoned)
-        })
-        .collect();
-    let counted = format!(
-        "{:?}\n{:?}\n{:?}\n{:?}\n{:?}\n{}\n",
-        engine.applied().collect::<Vec<_>>(),
-        engine.rejected().collect::<Vec<_>>(),
-        engine.series().collect::<Vec<_>>(),
-        engine.label_cuts().collect::<Vec<_>>(),
-        engine.overflowed().collect::<Vec<_>>(),
-        engine.times_ignored(),
-    ) + &format!("{:?}\n", engine.budget());
-    let mut sessions: Vec<String> =
-        state.sessions.iter().map(|(_, session)| format!("{session:?}\n")).collect();
-    sessions.sort();
-    String::from_utf8(out).unwrap() + &counts.concat() + &counted + &sessions.concat()
 }
 
 fn read(image: &[u8], fallback: Catalogs) -> Result<State, crate::format::Corrupt> {

@@ -1,0 +1,11 @@
+//! libFuzzer's way to the law of `laws/handshake.rs`, where it is said what the bytes mean.
+
+#![no_main]
+#![allow(dead_code, reason = "a target uses a part of what the laws share")]
+
+#[path = "../laws/json.rs"]
+mod json;
+#[path = "../laws/handshake.rs"]
+mod law;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| law::check(bytes));
