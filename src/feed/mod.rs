@@ -233,7 +233,7 @@ impl Feed {
         let mut is_woken = false;
         for event in &events[..count] {
             match event.data() {
-                LISTENER => self.producers.accept(&mut self.store),
+                LISTENER => self.producers.accept(&mut self.store, Instant::now() + limits::TURN_MAX),
                 WAKE => is_woken = true,
                 slot => self.producers.connections.queue(slot as usize, event.events()),
             }
@@ -380,8 +380,8 @@ impl Feed {
     /// At a stop: what producers have written so far is applied, and the state is saved, until then.
     fn drain(&mut self, end: Instant) {
         self.store.continue_image(None);
-        self.producers.accept(&mut self.store);
         let until = end.checked_sub(limits::STOP_SAVE).unwrap_or(end);
+        self.producers.accept(&mut self.store, until);
         let mut busy: Vec<usize> = self.producers.connections.slots().collect();
         while !busy.is_empty() && Instant::now() < until {
             self.liveness.heartbeat();

@@ -117,10 +117,13 @@ impl Producers {
         !self.awaiting.is_empty()
     }
 
-    /// Takes the connections that wait, a bounded number at a time.
-    pub(super) fn accept(&mut self, store: &mut Store) {
+    /// Takes connections that wait, a bounded number and no longer than `until`: the poll reports the others
+    /// again.
+    pub(super) fn accept(&mut self, store: &mut Store, until: Instant) {
         self.admission.begin_turn();
-        while let Some((stream, uid)) = self.admission.next(&self.epoll, &self.limits.peers) {
+        while Instant::now() < until
+            && let Some((stream, uid)) = self.admission.next(&self.epoll, &self.limits.peers)
+        {
             while self.connections.open() >= self.limits.connections_max
                 && let Some(slot) = self.connections.eviction_candidate(uid)
             {
