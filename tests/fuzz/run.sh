@@ -19,7 +19,7 @@ feed() {
   ulimit -v 4194304
   if "$built/$1" -max_total_time="$seconds" -max_len=1024 -timeout=5 -rss_limit_mb=1024 -print_final_stats=1 \
     -artifact_prefix="target/fuzz/$1-" "$corpus" "tests/fuzz/corpus/$1" >"$log" 2>&1; then
-    echo "$1: $(grep -a ' DONE ' "$log")"
+    echo "$1: $(grep -aP '^#\d+\tDONE' "$log")"
   else
     echo "$1: found something:" && tail -n 60 "$log"
     return 1
