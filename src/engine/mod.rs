@@ -199,7 +199,7 @@ impl Engine {
         let catalog = Arc::clone(&system.catalog);
         let (mut scratch, fields) = (Scratch::default(), Fields::default());
         let mut context = Context::new(&self.settings, &mut self.rdns, &self.hasher, &[]);
-        for id in system.entities.all().collect::<Vec<_>>() {
+        for id in system.entities.sorted() {
             let plan = &catalog.entities[system.entities.kind(id)].gauges;
             let event = Event { plan, line: "", fields: &fields, time: 0.0, entity_owner: UNOWNED };
             if scratch.resolve_gauges(event, id, system, &mut context, wanted).is_ok() {

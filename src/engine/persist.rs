@@ -330,6 +330,8 @@ impl System {
                 ends == parts && entity.values.ends_with(&[PART_END]),
                 "a value for each field of the kind",
             )?;
+            let is_text = |part: &[u8]| std::str::from_utf8(part).is_ok();
+            ensure(entity.values.split(|&byte| byte == PART_END).all(is_text), "values in UTF-8")?;
             ensure(entity.parents.len() == kind.within.len(), "as many parents as the kind has")?;
             let Some(mapped) = mapping.kinds[entity.kind as usize] else {
                 lost[entity.kind as usize] += 1;

@@ -412,3 +412,27 @@ fn a_run_that_said_goodbye_is_not_waited_for_when_its_connection_ends() {
     let (_, session) = life.state.sessions.iter().next().unwrap();
     assert_eq!(session.presence, Presence::Expired);
 }
+
+#[test]
+fn which_series_overflow_when_gauges_are_counted_anew_does_not_depend_on_a_restart() {
+    let mut life = Life::begin();
+    let (mut settings, texts) = configuration(0);
+    (settings.series_max, settings.restart_resets) = (1, true);
+    let configured =
+        Record::Configured { at: 1e9, settings: Cow::Owned(settings), catalogs: Cow::Owned(texts) };
+    life.step(0.0, &Step::Hello { session: 0, owner: true }, &mut |_| {});
+    let lines = |state: &mut State, line: u64, block: &[u8]| {
+        let position = Some(Position { producer: "producer0", instance: "instance0", line });
+        state.apply(&Record::Lines { at: 1e9, position, block }, &mut |_| {}).unwrap();
+    };
+    let block = b"{\"event\":\"t.on\",\"a\":0,\"colour\":\"x\"}\n{\"event\":\"t.on\",\"a\":1,\"colour\":\"y\"}\n{\"event\":\"t.off\",\"a\":0}\n";
+    lines(&mut life.state, 1, block);
+    let mut copy = restored(&life.state.write());
+    for state in [&mut life.state, &mut copy] {
+        lines(state, 4, b"{\"event\":\"t.on\",\"a\":2,\"colour\":\"z\"}\n");
+        state.apply(&configured, &mut |_| {}).unwrap();
+        let block = b"{\"event\":\"t.restarted\"}\n";
+        state.apply(&Record::Lines { at: 1e9, position: None, block }, &mut |_| {}).unwrap();
+    }
+    assert_eq!(observable(&mut copy), observable(&mut life.state));
+}

@@ -223,6 +223,16 @@ impl Entities {
         (0..self.entities.len() as EntityId).filter(|&id| self.is_open(id))
     }
 
+    /// All open entities, sorted by kind and key: an order that does not depend on ids, which a restored state
+    /// gives anew.
+    pub(super) fn sorted(&self) -> Vec<EntityId> {
+        let mut ids: Vec<EntityId> = self.all().collect();
+        ids.sort_unstable_by(|&a, &b| {
+            (self.kind(a), self.get(a).key()).cmp(&(self.kind(b), self.get(b).key()))
+        });
+        ids
+    }
+
     /// An entity and all its descendants, children before their parents.
     pub(super) fn with_descendants(&self, id: EntityId) -> Vec<EntityId> {
         let mut found = vec![id];
