@@ -1,5 +1,6 @@
 //! One metric family: its series, their values, and their text.
 
+use std::collections::HashSet;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
@@ -272,26 +273,30 @@ impl Family {
     /// Changes label texts: `rename` returns the new text of a series that changes. If another series has
     /// that text, the two are merged. Returns the merged slots as pairs (old, new).
     pub(crate) fn relabel(&mut self, rename: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Vec<(u32, u32)> {
-        let mut merged = Vec::new();
+        let alive = (0..).zip(&self.slots).filter(|(_, slot)| slot.alive);
+        let mut renamed: Vec<(u32, Vec<u8>)> =
+            alive.filter_map(|(slot, series)| Some((slot, rename(&series.text)?))).collect();
         // Sorted by text: floating-point sums must not depend on the slots that series happen to have.
-        let mut slots: Vec<u32> = (0..self.slots.len() as u32).collect();
-        slots.sort_by(|&a, &b| self.slots[a as usize].text.cmp(&self.slots[b as usize].text));
-        for slot in slots {
-            let old = &self.slots[slot as usize];
-            let Some(text) = old.alive.then(|| rename(&old.text)).flatten() else { continue };
-            let (hash, old_hash) = (self.hasher.hash_one(&*text), self.hasher.hash_one(&*old.text));
+        renamed.sort_by(|(a, _), (b, _)| self.slots[*a as usize].text.cmp(&self.slots[*b as usize].text));
+        // The order depends on the text.
+        let changing: HashSet<u32> = renamed.iter().map(|(slot, _)| *slot).collect();
+        if !changing.is_empty() {
+            self.order.retain(|slot| !changing.contains(&slot));
+        }
+        let mut merged = Vec::new();
+        for (slot, text) in renamed {
+            let former = &self.slots[slot as usize].text;
+            let (hash, former_hash) = (self.hasher.hash_one(&*text), self.hasher.hash_one(&**former));
+            let (bytes, former_bytes) = (self.bytes_of(&text), self.bytes_of(former));
             if let Some(taken) = self.find(&text, hash) {
                 self.merge(slot, taken);
                 merged.push((slot, taken));
                 continue;
             }
-            if let Ok(entry) = self.index.find_entry(old_hash, |&other| other == slot) {
+            if let Ok(entry) = self.index.find_entry(former_hash, |&other| other == slot) {
                 entry.remove();
             }
-            // The order depends on the text.
-            self.order.retain(|other| other != slot);
             self.order.add(slot);
-            let (bytes, former_bytes) = (self.bytes_of(&text), self.bytes_of(&old.text));
             self.claim.take(bytes);
             self.claim.give_back(former_bytes);
             self.slots[slot as usize].text = text.into();

@@ -36,9 +36,11 @@ class Exporter:
             return log.read()
 
     def metrics(self, system):
-        """The series of a system, by name with labels."""
+        """The series of a system, by name with labels. Those of the exporter itself come along; they are left out."""
         with urllib.request.urlopen(f"http://{self.address}/metrics?system={system}") as response:
-            return series(response.read().decode())
+            every = series(response.read().decode())
+        own = ("lifecycle_exporter_", "process_")
+        return {name: value for name, value in every.items() if not name.startswith(own)}
 
     def close(self):
         """Ends it."""
