@@ -189,6 +189,7 @@ fn when_all_places_are_taken_the_connection_that_has_been_silent_for_longest_giv
     exporter.wait_for("signaling_hub_sessions_resume_failed_total", 3.0);
     kept.write_all(b"{\"event\":\"signaling.session.resume_failed\"}\n").unwrap();
     exporter.wait_for("signaling_hub_sessions_resume_failed_total", 4.0);
+    exporter.wait_for_log("all places");
     assert_eq!(exporter.log().matches("all places for producers are taken").count(), 1);
 }
 
@@ -203,6 +204,7 @@ fn peers_that_are_not_listed_are_refused() {
     }
     exporter.wait_for("lifecycle_exporter_connections_refused_total{reason=\"peer_credentials\"}", 2.0);
     exporter.assert_law(0);
+    exporter.wait_for_log("was refused");
     assert_eq!(exporter.log().matches("was refused").count(), 1);
 }
 

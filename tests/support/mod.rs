@@ -199,7 +199,8 @@ impl Exporter {
     pub fn stop(mut self) -> (Option<i32>, String) {
         self.signal("TERM");
         let code = wait_for_exit(&mut self.child);
-        self.wait_for_log("stopping");
+        // Whoever reads the log lets go of it at its end.
+        wait_until(|| Arc::strong_count(&self.log) == 1, || self.log());
         (code, self.log())
     }
 }
