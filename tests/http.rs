@@ -9,7 +9,6 @@
 
 mod support;
 
-use std::fs;
 use std::io::Write;
 use std::net::TcpStream;
 use std::process::Command;
@@ -179,19 +178,13 @@ fn exporter_with_series(label_bytes: usize) -> Exporter {
     exporter
 }
 
-fn resident_bytes(exporter: &Exporter) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", exporter.child.id())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim_end_matches("kB").trim().parse::<u64>().unwrap() * 1_024
-}
-
 /// A slow reader keeps the whole response in memory; sixty that ask for different ones keep sixty.
 #[test]
 fn responses_that_nobody_reads_take_bounded_memory() {
     let exporter = exporter_with_series(600);
     let body = exporter.get("/metrics?system=signaling").raw_body.len() as u64;
     assert!(body > 18_000_000, "{body}");
-    let before = resident_bytes(&exporter);
+    let before = exporter.resident_bytes();
     let others = ["recording", "proxy", "edumeet", "vlog"];
     let mut slow: Vec<TcpStream> = (0..60)
         .map(|client| {
@@ -210,7 +203,7 @@ fn responses_that_nobody_reads_take_bounded_memory() {
     assert!(refused.body.contains("responses that their clients have not read"), "{}", refused.body);
     assert!(started.elapsed() < Duration::from_secs(9), "{:?}", started.elapsed());
     assert_eq!(exporter.get("/-/healthy").status, 200);
-    let grown = resident_bytes(&exporter).saturating_sub(before);
+    let grown = exporter.resident_bytes().saturating_sub(before);
     assert!(grown < (64 << 20) + 4 * body, "{grown} bytes for bodies of {body}");
     // Each gets the whole of its response or its beginning, or is told why not.
     for stream in &mut slow[..30] {

@@ -14,12 +14,6 @@ use support::session::Session;
 
 const CONFIG: &str = "[limits]\nmemory = 16M\n[state]\ndirectory = {directory}/state\n";
 
-fn resident_bytes(exporter: &Exporter) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", exporter.child.id())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim_end_matches("kB").trim().parse::<u64>().unwrap() * 1_024
-}
-
 fn joined(number: usize) -> String {
     format!(r#"{{"event":"proxy.session.created","session":"{number:0900}"}}"#)
 }
@@ -28,7 +22,7 @@ fn joined(number: usize) -> String {
 fn entities_fill_the_memory_and_no_more() {
     let mut exporter = Exporter::start(CONFIG);
     let (mut session, _) = Session::begin(&exporter.socket, "p", "i");
-    let before = resident_bytes(&exporter);
+    let before = exporter.resident_bytes();
     // 40 MB of keys.
     let lines: String = (0..40_000).map(|number| format!("{}\n", joined(number))).collect();
     let mut writer = session.stream.try_clone().unwrap();
@@ -39,7 +33,7 @@ fn entities_fill_the_memory_and_no_more() {
     let open = exporter.value("lifecycle_exporter_entities{system=\"proxy\",entity=\"session\"}").unwrap();
     assert!((14_000.0..17_000.0).contains(&open), "{open} are open");
     assert!(replies[0].contains("entity_limit") && replies[0].contains("[limits] memory"), "{}", replies[0]);
-    assert!(resident_bytes(&exporter) - before < 64 << 20, "{} bytes", resident_bytes(&exporter));
+    assert!(exporter.resident_bytes() - before < 64 << 20, "{} bytes", exporter.resident_bytes());
 
     // What closes makes room for as much, and what is at hand goes on counting.
     session.send(r#"{"event":"proxy.server_started"}"#);
@@ -70,5 +64,5 @@ fn series_fill_the_memory_and_go_on_in_one() {
     assert!((sum - 5_000.0).abs() < 0.5, "{sum}");
     let overflow = support::value(&metrics, "signaling_server_messages_total{type=\"_overflow\"}").unwrap();
     assert!((3_900.0..4_300.0).contains(&overflow), "{overflow}");
-    assert!(resident_bytes(&exporter) < 64 << 20);
+    assert!(exporter.resident_bytes() < 64 << 20);
 }

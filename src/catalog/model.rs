@@ -5,6 +5,9 @@
 
 use crate::faults::listed;
 
+/// What stands for the exporter's own metrics where systems are named. No catalog may have this name.
+pub(crate) const OWN_METRICS: &str = "exporter";
+
 /// An index into [`Catalog::entities`].
 pub(crate) type EntityIndex = usize;
 /// An index into [`Catalog::metrics`].

@@ -4,7 +4,7 @@
 //! of events.
 
 use super::fault::{Fault, Names, fault};
-use super::model::{EntityDef, EntityIndex, MetricDef, MetricKind, ScanEvents, Transform};
+use super::model::{EntityDef, EntityIndex, MetricDef, MetricKind, OWN_METRICS, ScanEvents, Transform};
 use super::verbs::{Kind, VERBS};
 use crate::config::ini::{Entry, Section};
 use crate::faults::{alternatives, put};
@@ -43,8 +43,8 @@ const SYSTEM_KEYS: &[Key<System>] = &[
         if !is_name(name) {
             return Err(fault("name", format!("{name:?}: expected letters, digits and _")));
         }
-        if name == "exporter" {
-            let what = "exporter: stands for the exporter's own metrics, expected another name";
+        if name == OWN_METRICS {
+            let what = format!("{OWN_METRICS}: stands for the exporter's own metrics, expected another name");
             return Err(fault("name", what));
         }
         put(&mut system.name, Ok(name.clone()))

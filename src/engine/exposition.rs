@@ -3,9 +3,7 @@
 
 use super::Engine;
 use super::system::System;
-
-/// What stands for the exporter's own metrics where systems are named. No catalog may have this name.
-const OWN_METRICS: &str = "exporter";
+use crate::catalog::model::OWN_METRICS;
 
 /// A family under one of its names: a metric with an alias has two.
 pub(super) struct ExposedFamily {

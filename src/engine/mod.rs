@@ -40,6 +40,7 @@ use crate::series;
 pub(crate) use counts::EntityCount;
 pub(crate) use entities::{EntityOwner, UNOWNED};
 pub(crate) use persist::Place;
+pub(crate) use transform::masked_address;
 
 use abandon::RestartEvent;
 use apply::{Context, Event, Scratch};

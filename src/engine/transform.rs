@@ -83,13 +83,8 @@ fn address(value: &str, privacy: Privacy, names: &mut RdnsCache) -> String {
     };
     let port = port.map_or(String::new(), |port| format!(":{port}"));
     if privacy.deidentify {
-        return match ip {
-            IpAddr::V4(ip) => format!("xx.xx.{}.{}{port}", ip.octets()[2], ip.octets()[3]),
-            IpAddr::V6(ip) => {
-                let masked = format!("xx:xx:xx:xx:xx:xx:{:x}:{:x}", ip.segments()[6], ip.segments()[7]);
-                if port.is_empty() { masked } else { format!("[{masked}]{port}") }
-            }
-        };
+        let masked = masked_address(ip);
+        return if ip.is_ipv6() && !port.is_empty() { format!("[{masked}]{port}") } else { masked + &port };
     }
     if !privacy.numeric
         && let Some(name) = names.known_or_request(ip)
@@ -97,6 +92,14 @@ fn address(value: &str, privacy: Privacy, names: &mut RdnsCache) -> String {
         return format!("{name}{port}");
     }
     value.to_owned()
+}
+
+/// An address of which only the last two parts are shown.
+pub(crate) fn masked_address(ip: IpAddr) -> String {
+    match ip {
+        IpAddr::V4(ip) => format!("xx.xx.{}.{}", ip.octets()[2], ip.octets()[3]),
+        IpAddr::V6(ip) => format!("xx:xx:xx:xx:xx:xx:{:x}:{:x}", ip.segments()[6], ip.segments()[7]),
+    }
 }
 
 /// Parses `IP`, `IP:PORT` or `[IP]:PORT`. An IPv4-mapped IPv6 address becomes IPv4.

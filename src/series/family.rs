@@ -23,6 +23,16 @@ pub(crate) enum Shape {
     Age,
 }
 
+impl Shape {
+    /// The buckets of each series; 0: it is no histogram.
+    pub(super) fn buckets(&self) -> usize {
+        match self {
+            Shape::Histogram(bounds) => bounds.len() + 1,
+            Shape::Number | Shape::Age => 0,
+        }
+    }
+}
+
 /// The series of one metric.
 #[derive(Debug)]
 pub(crate) struct Family {
@@ -167,11 +177,7 @@ impl Family {
 
     /// The bytes of a series with this text.
     pub(super) fn bytes_of(&self, text: &[u8]) -> usize {
-        let buckets = match &self.shape {
-            Shape::Histogram(bounds) => bounds.len() + 1,
-            Shape::Number | Shape::Age => 0,
-        };
-        limits::SERIES_BYTES + text.len() + buckets * size_of::<u64>()
+        limits::SERIES_BYTES + text.len() + self.shape.buckets() * size_of::<u64>()
     }
 
     fn insert(&mut self, text: &[u8], hash: u64) -> u32 {
@@ -185,9 +191,10 @@ impl Family {
             self.slots.push(made);
             self.slots.len() as u32 - 1
         };
-        if let Shape::Histogram(bounds) = &self.shape {
+        let buckets = self.shape.buckets();
+        if buckets > 0 {
             self.buckets.resize_with(self.slots.len(), Box::default);
-            self.buckets[slot as usize] = vec![0; bounds.len() + 1].into();
+            self.buckets[slot as usize] = vec![0; buckets].into();
         }
         let (hasher, slots) = (&self.hasher, &self.slots);
         self.index.insert_unique(hash, slot, |&slot| hasher.hash_one(&*slots[slot as usize].text));

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::hash::BuildHasher;
 use std::ops::Range;
 
-use super::family::{Family, Shape, Slot};
+use super::family::{Family, Slot};
 use crate::format::{self, Corrupt, Reader, ensure, v1};
 
 impl Family {
@@ -43,10 +43,7 @@ impl Family {
         metric: &v1::Metric<'_>,
         is_live: bool,
     ) -> Result<(), Corrupt> {
-        let buckets = match self.shape() {
-            Shape::Histogram(bounds) => bounds.len() + 1,
-            Shape::Number | Shape::Age => 0,
-        };
+        let buckets = self.shape().buckets();
         for slot in 0..metric.series {
             let series: v1::Series<'_> = image.take()?;
             ensure(series.buckets.len() == buckets, "as many buckets as the metric has")?;

@@ -1,7 +1,9 @@
 //! The text of a message as the log shows it: nothing that a terminal obeys, and no address where `[privacy]`
 //! hides them.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::Ipv6Addr;
+
+use crate::engine::masked_address;
 
 /// Appends a message with everything escaped that does not print: control characters, escape sequences, marks
 /// that turn the direction of text.
@@ -43,12 +45,7 @@ fn push_masked(out: &mut String, word: &str, is_cut: bool) {
     let candidates = [word, bare, word.trim_start_matches(':'), bare.trim_start_matches(':')];
     let parsed = candidates.iter().find_map(|text| text.parse::<Ipv6Addr>().ok());
     if let Some(ip) = parsed.filter(|_| has_parts) {
-        match IpAddr::V6(ip).to_canonical() {
-            IpAddr::V4(ip) => out.push_str(&format!("xx.xx.{}.{}", ip.octets()[2], ip.octets()[3])),
-            IpAddr::V6(ip) => {
-                out.push_str(&format!("xx:xx:xx:xx:xx:xx:{:x}:{:x}", ip.segments()[6], ip.segments()[7]));
-            }
-        }
+        out.push_str(&masked_address(ip.to_canonical()));
     } else if is_cut && word.matches(':').count() >= 2 {
         out.push_str("xx");
     } else {
