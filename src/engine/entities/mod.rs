@@ -2,19 +2,21 @@
 //!
 //! A parent lists its children, and a child knows its position in that list: opening and closing cost the
 //! same however many siblings there are. This module also records which series count an entity or belong to
-//! it; `apply` changes their values. `entity` is one entity, `series` its series, and `persist` saves and
+//! it; `apply` changes their values. `entity` is one entity, `index` finds it by key,
+//! `series` holds its series, and `persist` saves and
 //! migrates all of them.
 
 mod entity;
+mod index;
 mod persist;
 mod series;
 
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 use std::collections::HashSet;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use hashbrown::{DefaultHashBuilder, HashTable};
+use hashbrown::DefaultHashBuilder;
 use smallvec::SmallVec;
 
 use crate::budget::{Budget, Claim};
@@ -23,6 +25,7 @@ use crate::limits;
 
 pub(super) use entity::{Entity, SeriesRef};
 use entity::{Link, Total};
+use index::Index;
 
 /// Follows each part of an entity's text. The byte never occurs in UTF-8.
 pub(super) const PART_END: u8 = 0xff;
@@ -44,6 +47,22 @@ pub(super) struct Key {
     pub(super) hash: u64,
 }
 
+/// An entity in a list that is sorted: children before their parents, then by kind and key, so that a restored
+/// state, which gives ids anew, sorts alike. Comparing sums of keys is faster than comparing keys.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ordered {
+    depth: Reverse<u16>,
+    kind: u16,
+    key_sum: u32,
+    pub(super) id: EntityId,
+}
+
+impl Ordered {
+    pub(super) fn kind(self) -> EntityIndex {
+        self.kind as EntityIndex
+    }
+}
+
 /// All open entities of one system.
 #[derive(Debug)]
 pub(super) struct Entities {
@@ -52,7 +71,7 @@ pub(super) struct Entities {
     /// For each kind, how many levels of parents it has.
     depths: Vec<usize>,
     /// For each kind, the entities by key.
-    index: Vec<HashTable<EntityId>>,
+    index: Vec<Index>,
     /// The number of open entities of all kinds.
     open: usize,
     entities: Vec<Entity>,
@@ -64,6 +83,8 @@ pub(super) struct Entities {
     free: Vec<EntityId>,
     /// Closed by the event that is being applied. Their ids become free when it ends.
     closed: Vec<EntityId>,
+    /// Ids of closed entities stay unused, since somebody remembers them.
+    keeps_ids: bool,
     /// The same as [`entity::Extra::owned`], to look up one pair quickly.
     owned_series: HashSet<(EntityId, SeriesRef), DefaultHashBuilder>,
 }
@@ -80,7 +101,7 @@ impl Entities {
     pub(super) fn new(depths: Vec<usize>, hasher: DefaultHashBuilder, budget: &Arc<Budget>) -> Self {
         Entities {
             claim: Claim::new(budget),
-            index: depths.iter().map(|_| HashTable::new()).collect(),
+            index: depths.iter().map(|_| Index::default()).collect(),
             depths,
             open: 0,
             entities: Vec::new(),
@@ -89,6 +110,7 @@ impl Entities {
             owners: Vec::new(),
             free: Vec::new(),
             closed: Vec::new(),
+            keeps_ids: false,
             owned_series: HashSet::with_hasher(hasher.clone()),
             hasher,
         }
@@ -118,17 +140,13 @@ impl Entities {
         oldest.into_iter().map(|(_, id)| id).collect()
     }
 
-    pub(super) fn find(&self, kind: EntityIndex, key: &[u8]) -> Option<EntityId> {
-        self.find_hashed(kind, key, self.hash(key))
-    }
-
     /// Hashes a key for [`Self::find_hashed`] and [`Self::open`].
     pub(super) fn hash(&self, key: &[u8]) -> u64 {
         self.hasher.hash_one(key)
     }
 
     pub(super) fn find_hashed(&self, kind: EntityIndex, key: &[u8], hash: u64) -> Option<EntityId> {
-        self.index[kind].find(hash, |&id| self.entities[id as usize].key() == key).copied()
+        self.index[kind].find(hash, |id| self.entities[id as usize].key() == key)
     }
 
     pub(super) fn get(&self, id: EntityId) -> &Entity {
@@ -187,19 +205,12 @@ impl Entities {
             self.opened[id as usize] = opened;
             self.owners[id as usize] = owner;
         }
-        self.insert(kind, id, key.hash);
+        self.index[kind].insert(key.hash, id);
+        self.open += 1;
         if !parents.is_empty() {
             self.link(id, parents);
         }
         id
-    }
-
-    /// Adds an entity to the index of its kind.
-    fn insert(&mut self, kind: EntityIndex, id: EntityId, hash: u64) {
-        let (hasher, entities) = (&self.hasher, &self.entities);
-        let rehash = |id: &EntityId| hasher.hash_one(entities[*id as usize].key());
-        self.index[kind].insert_unique(hash, id, rehash);
-        self.open += 1;
     }
 
     /// Sets the parents of an entity.
@@ -223,28 +234,58 @@ impl Entities {
         (0..self.entities.len() as EntityId).filter(|&id| self.is_open(id))
     }
 
-    /// All open entities, sorted by kind and key: an order that does not depend on ids, which a restored state
-    /// gives anew.
-    pub(super) fn sorted(&self) -> Vec<EntityId> {
-        let mut ids: Vec<EntityId> = self.all().collect();
-        ids.sort_unstable_by(|&a, &b| {
-            (self.kind(a), self.get(a).key()).cmp(&(self.kind(b), self.get(b).key()))
-        });
-        ids
+    /// All open entities, children before their parents, in an order that does not depend on ids.
+    pub(super) fn sorted(&self) -> Vec<Ordered> {
+        let mut found: Vec<Ordered> = self.all().map(|id| self.ordered(id)).collect();
+        found.sort_unstable_by(|a, b| self.compare(a, b));
+        found
+    }
+
+    /// An entity with what decides its place among others.
+    pub(super) fn ordered(&self, id: EntityId) -> Ordered {
+        let depth = Reverse(self.depths[self.kind(id)] as u16);
+        Ordered { depth, kind: self.kinds[id as usize], key_sum: crc32fast::hash(self.get(id).key()), id }
+    }
+
+    /// Sorts some of the entities for [`Self::next_of`].
+    pub(super) fn run_of(&self, mut found: Vec<Ordered>) -> Vec<Ordered> {
+        found.sort_unstable_by(|a, b| self.compare(b, a));
+        found
+    }
+
+    /// Takes the next entity from runs that are sorted each: to sort all of them at once would take too long.
+    pub(super) fn next_of(&self, runs: &mut Vec<Vec<Ordered>>) -> Option<Ordered> {
+        let heads = runs.iter().enumerate().filter_map(|(index, run)| Some((index, run.last()?)));
+        let (index, _) = heads.min_by(|(_, a), (_, b)| self.compare(a, b))?;
+        let next = runs[index].pop();
+        if runs[index].is_empty() {
+            runs.swap_remove(index);
+        }
+        next
+    }
+
+    fn compare(&self, a: &Ordered, b: &Ordered) -> Ordering {
+        let order = (a.depth, a.kind, a.key_sum).cmp(&(b.depth, b.kind, b.key_sum));
+        order.then_with(|| self.get(a.id).key().cmp(self.get(b.id).key()))
     }
 
     /// An entity and all its descendants, children before their parents.
     pub(super) fn with_descendants(&self, id: EntityId) -> Vec<EntityId> {
         let mut found = vec![id];
         let mut next = 0;
-        let mut seen = HashSet::from([id]);
+        let mut seen = HashSet::new();
         while next < found.len() {
             let children = &self.entities[found[next] as usize].extra().children;
-            found.extend(children.iter().filter(|child| seen.insert(**child)));
+            // Only a child of several parents can be found twice.
+            let is_new =
+                |child: &&EntityId| self.entities[**child as usize].parents.len() < 2 || seen.insert(**child);
+            found.extend(children.iter().filter(is_new));
             next += 1;
         }
+        // The last child first: it leaves its parent's list without moving another.
+        found.reverse();
         // A child of two parents may have been found before its other parent: the depth of its kind decides.
-        found.sort_by_key(|&id| std::cmp::Reverse(self.depths[self.kind(id)]));
+        found.sort_by_key(|&id| Reverse(self.depths[self.kind(id)]));
         found
     }
 
@@ -258,8 +299,7 @@ impl Entities {
         self.claim.give_back(bytes_of(&entity.text));
         let kind = self.kinds[id as usize] as usize;
         let hash = self.hasher.hash_one(entity.key());
-        if let Ok(found) = self.index[kind].find_entry(hash, |&other| other == id) {
-            found.remove();
+        if self.index[kind].remove(hash, id) {
             self.open -= 1;
         }
         for link in &entity.parents {
@@ -277,7 +317,15 @@ impl Entities {
 
     /// Frees the ids of the entities that the event has closed.
     pub(super) fn release(&mut self) {
-        self.free.append(&mut self.closed);
+        if !self.keeps_ids {
+            self.free.append(&mut self.closed);
+        }
+    }
+
+    /// Whether the ids of entities that close stay unused.
+    pub(super) fn keep_ids(&mut self, keeps: bool) {
+        self.keeps_ids = keeps;
+        self.release();
     }
 
     fn unlink(&mut self, link: Link) {
@@ -305,17 +353,6 @@ impl Entities {
         self.claim.give_back(bytes_of(&former));
     }
 
-    /// The kinds and keys of the open entities that match, children before their parents. The order does not
-    /// depend on ids, so that a restored state abandons entities in the same order.
-    pub(super) fn children_first(&self, matches: impl Fn(EntityId) -> bool) -> Vec<(EntityIndex, Box<[u8]>)> {
-        let matching = self.all().filter(|&id| matches(id));
-        let mut found: Vec<(Reverse<usize>, EntityIndex, Box<[u8]>)> = matching
-            .map(|id| (Reverse(self.depths[self.kind(id)]), self.kind(id), self.get(id).key().into()))
-            .collect();
-        found.sort();
-        found.into_iter().map(|(_, kind, key)| (kind, key)).collect()
-    }
-
     /// Closes all entities without touching their series.
     pub(super) fn clear(&mut self) {
         let budget = Arc::clone(self.claim.budget());
@@ -323,6 +360,6 @@ impl Entities {
     }
 
     pub(super) fn ids(&self, kind: EntityIndex) -> Vec<EntityId> {
-        self.index[kind].iter().copied().collect()
+        self.index[kind].ids().collect()
     }
 }
