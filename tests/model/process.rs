@@ -19,13 +19,6 @@ pub struct Process {
     clock: PathBuf,
 }
 
-/// Where Debian has the library that changes the clock, in its edition for threads: with the other one, two threads that read
-/// the file in the same moment can see the former time.
-pub fn faketime() -> Option<PathBuf> {
-    let folders = fs::read_dir("/usr/lib").ok()?.map_while(Result::ok);
-    folders.map(|folder| folder.path().join("faketime/libfaketimeMT.so.1")).find(|library| library.exists())
-}
-
 impl Process {
     /// Starts an exporter for the first time, at this time of day.
     pub fn start(config: &str, library: &Path, now: f64) -> Self {
