@@ -153,6 +153,10 @@ fn check(feed: &Feed, laws: &Laws, target: &Target, reference: &Exporter) {
     });
 }
 
+fn story<'a>(plan: &Plan, laws: &Laws, rows: &'a [Row], torments: &'a [(f64, Torment)]) -> Story<'a> {
+    Story { rows, torments, seconds: laws.seconds(), seed: plan.seed, broken: laws.broken() }
+}
+
 #[test]
 fn all_torments_at_once_lose_nothing_and_count_nothing_twice() {
     let plan = Plan {
@@ -164,7 +168,7 @@ fn all_torments_at_once_lose_nothing_and_count_nothing_twice() {
     let laws = Laws::new();
     let (rows, torments) = soak(&plan, &laws);
     laws.assert();
-    let story = Story { rows: &rows, torments: &torments, seconds: laws.seconds(), seed: plan.seed };
+    let story = story(&plan, &laws, &rows, &torments);
     assert!(story.svg().ends_with("</svg>\n"));
     assert_eq!(story.tsv().lines().count(), rows.len() + 1);
 }
@@ -182,7 +186,7 @@ fn a_long_soak_is_drawn() {
     };
     let laws = Laws::new();
     let (rows, torments) = soak(&plan, &laws);
-    let story = Story { rows: &rows, torments: &torments, seconds: laws.seconds(), seed: plan.seed };
+    let story = story(&plan, &laws, &rows, &torments);
     let default = || Path::new(env!("CARGO_TARGET_TMPDIR")).join("soak.svg");
     let picture = switches::soak_picture().map_or_else(default, Into::into);
     std::fs::write(&picture, story.svg()).unwrap();

@@ -48,6 +48,10 @@ impl Laws {
         }
     }
 
+    pub fn broken(&self) -> usize {
+        self.broken.lock().unwrap().len()
+    }
+
     pub fn assert(&self) {
         let broken = self.broken.lock().unwrap();
         assert!(broken.is_empty(), "{} laws were broken:\n{}", broken.len(), broken.join("\n"));

@@ -84,6 +84,8 @@ pub struct Story<'a> {
     pub torments: &'a [(f64, Torment)],
     pub seconds: f64,
     pub seed: u64,
+    /// Laws.
+    pub broken: usize,
 }
 
 impl Story<'_> {
@@ -147,11 +149,12 @@ impl Story<'_> {
 
     fn title(&self) -> String {
         let events = self.rows.last().map_or(0.0, |row| row.events);
-        format!(
-            "{} at 5,000 events a second: {:.1} million events, each counted once",
-            length(self.seconds),
-            events / 1e6
-        )
+        let found = match self.broken {
+            0 => "each counted once".to_owned(),
+            broken => format!("{broken} laws broken"),
+        };
+        let (length, millions) = (length(self.seconds), events / 1e6);
+        format!("{length} at 5,000 events a second: {millions:.1} million events, {found}")
     }
 
     fn subtitle(&self) -> String {
