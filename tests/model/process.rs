@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::support::{Response, wait_for_exit, wait_until};
+use crate::support::{Response, preload, wait_for_exit, wait_until};
 
 pub struct Process {
     pub directory: TempDir,
@@ -49,6 +49,7 @@ impl Process {
             self.child.kill().unwrap();
             self.child.wait().unwrap();
         }
+        preload::clean_up_after(self.child.id());
     }
 
     pub fn start_again(&mut self, library: &Path) {
@@ -94,6 +95,7 @@ impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        preload::clean_up_after(self.child.id());
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -123,7 +123,7 @@ impl<'a> Target<'a> {
     pub fn kill(&mut self) {
         self.is_down();
         self.exporter.kill();
-        self.has_ended();
+        preload::clean_up_after(self.exporter.child.id());
     }
 
     pub fn stop(&mut self) {
@@ -145,15 +145,7 @@ impl<'a> Target<'a> {
         self.laws.demand(took < STOP_MAX + delay, || {
             format!("the end took {took:?}, and this machine is late by {delay:?}:\n{}", log())
         });
-        self.has_ended();
-    }
-
-    /// A program that is killed leaves behind what the clock's library shares with its children.
-    fn has_ended(&self) {
-        let process = self.exporter.child.id();
-        for left in [format!("faketime_shm_{process}"), format!("sem.faketime_sem_{process}")] {
-            let _ = fs::remove_file(Path::new("/dev/shm").join(left));
-        }
+        preload::clean_up_after(self.exporter.child.id());
     }
 
     /// Starts it without waiting for anything.
@@ -203,6 +195,6 @@ impl Drop for Target<'_> {
     fn drop(&mut self) {
         let _ = self.exporter.child.kill();
         let _ = self.exporter.child.wait();
-        self.has_ended();
+        preload::clean_up_after(self.exporter.child.id());
     }
 }

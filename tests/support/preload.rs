@@ -31,3 +31,10 @@ pub fn faketime() -> Option<PathBuf> {
     }
     found
 }
+
+/// Removes what the clock's library shares with children of a process, which stays behind when that is killed.
+pub fn clean_up_after(process: u32) {
+    for left in [format!("faketime_shm_{process}"), format!("sem.faketime_sem_{process}")] {
+        let _ = fs::remove_file(Path::new("/dev/shm").join(left));
+    }
+}
