@@ -7,27 +7,16 @@ mod support;
 
 use std::fs;
 use std::io::{ErrorKind, Read};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use support::notify::Notify;
+use support::preload;
 use support::session::Session;
-use support::{Exporter, binary, has_program, run, wait_for_exit};
+use support::{Exporter, binary, wait_for_exit};
 
 const TOTAL: &str = "signaling_server_messages_total{type=\"t\"}";
 const MESSAGE: &str = "{\"event\":\"signaling.message.received\",\"type\":\"t\"}";
-
-/// Builds what is preloaded; `None` where there is no compiler.
-fn library(directory: &Path) -> Option<PathBuf> {
-    if !has_program("cc") {
-        return None;
-    }
-    let library = directory.join("hang.so");
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/disk/hang.c");
-    run(Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source).arg("-ldl"));
-    Some(library)
-}
 
 /// An exporter whose disk can be made to hang, with a file that makes it so while it is there.
 struct Hanging {
@@ -39,10 +28,10 @@ struct Hanging {
 impl Hanging {
     fn start(sync: &str) -> Option<Self> {
         let directory = tempfile::tempdir().unwrap();
-        let library = library(directory.path())?;
+        let library = preload::disk(directory.path())?;
         let (state, switch) = (directory.path().join("state"), directory.path().join("hang"));
         let mut command = binary();
-        command.env("LD_PRELOAD", library).env("HANG_DIRECTORY", &state).env("HANG_WHILE", &switch);
+        command.env("LD_PRELOAD", library).env("DISK_DIRECTORY", &state).env("DISK_HANGS_WHILE", &switch);
         let config =
             format!("[state]\ndirectory = {}\nsync = {sync}\n[events]\ngrace = 1h\n", state.display());
         let exporter = Exporter::start_by(&config, |_| {}, command);
@@ -134,13 +123,13 @@ fn a_stop_does_not_wait_for_a_disk_for_ever() {
 #[test]
 fn a_reload_that_hangs_holds_nothing_up() {
     let directory = tempfile::tempdir().unwrap();
-    let Some(library) = library(directory.path()) else { return };
+    let Some(library) = preload::disk(directory.path()) else { return };
     let (catalogs, switch) = (directory.path().join("catalogs"), directory.path().join("hang"));
     fs::create_dir(&catalogs).unwrap();
     fs::write(catalogs.join("x.ini"), "[system]\nname = x\ntitle = x\n").unwrap();
     let systemd = Notify::listen(directory.path());
     let mut command = binary();
-    command.env("LD_PRELOAD", library).env("HANG_DIRECTORY", &catalogs).env("HANG_WHILE", &switch);
+    command.env("LD_PRELOAD", library).env("DISK_DIRECTORY", &catalogs).env("DISK_HANGS_WHILE", &switch);
     command.env("NOTIFY_SOCKET", &systemd.path).env("WATCHDOG_USEC", "600000");
     let config = format!("[systems]\ncatalog_directory = {}\n", catalogs.display());
     let mut exporter = Exporter::start_by(&config, |_| {}, command);

@@ -7,6 +7,9 @@
 //! | `UPDATE_STORED_STATE` | an example of the present format on disk is made, where there is none (`tests/stored`) |
 //! | `MODEL_SEED` | the model plays this sequence first |
 //! | `MODEL_SECONDS` | the model plays for so long |
+//! | `SOAK_SECONDS` | the long soak takes so long |
+//! | `SOAK_SEED` | the soak does its torments in this order |
+//! | `SOAK_PICTURE` | the long soak draws into this file, and writes its numbers beside it |
 //! | `LIFECYCLE_EXPORTER_BINARY` | the model plays against this program |
 
 use std::ffi::OsString;
@@ -42,4 +45,16 @@ pub fn model_seconds() -> Option<u64> {
 
 pub fn model_binary() -> Option<OsString> {
     std::env::var_os("LIFECYCLE_EXPORTER_BINARY")
+}
+
+pub fn soak_seconds() -> Option<u64> {
+    number("SOAK_SECONDS")
+}
+
+pub fn soak_seed() -> Option<u64> {
+    number("SOAK_SEED")
+}
+
+pub fn soak_picture() -> Option<OsString> {
+    std::env::var_os("SOAK_PICTURE")
 }
