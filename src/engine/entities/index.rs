@@ -47,6 +47,6 @@ impl Index {
     /// Removes an entity. Returns whether it was there.
     pub(super) fn remove(&mut self, hash: u64, id: EntityId) -> bool {
         let found = self.table.find_entry(spread(hash as u32), |entry| entry.id == id);
-        found.map(|found| found.remove()).is_ok()
+        found.map(hashbrown::hash_table::OccupiedEntry::remove).is_ok()
     }
 }
