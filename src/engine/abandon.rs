@@ -47,7 +47,8 @@ impl Engine {
     }
 
     fn begin(&mut self, owners: Vec<EntityOwner>, at: f64, systems: Vec<usize>, restart: Option<Restart>) {
-        debug_assert!(self.abandonment.is_none(), "one at a time");
+        debug_assert!(!self.is_busy, "one at a time");
+        self.is_busy = true;
         self.abandonment = Some(Box::new(Abandonment { owners, at, systems, stage: BEGINNING, restart }));
     }
 
@@ -59,19 +60,9 @@ impl Engine {
         self.forget_opening_startup();
     }
 
-    /// Whether something is being abandoned. No line may be applied meanwhile.
-    pub(crate) fn is_abandoning(&self) -> bool {
-        self.abandonment.is_some()
-    }
-
-    /// Abandons all that is being abandoned.
-    pub(crate) fn finish_abandoning(&mut self, log: &mut dyn FnMut(String)) {
-        while self.abandon_piece(log) {}
-    }
-
     /// Abandons a few entities of those that are being abandoned. Returns whether there are more. `log` gets
     /// messages for the log.
-    pub(crate) fn abandon_piece(&mut self, log: &mut dyn FnMut(String)) -> bool {
+    pub(super) fn abandon_piece(&mut self, log: &mut dyn FnMut(String)) -> bool {
         let Some(mut work) = self.abandonment.take() else { return false };
         let Some(&index) = work.systems.last() else {
             if let Some(restart) = work.restart {
@@ -93,7 +84,7 @@ impl Engine {
                     runs.push(run);
                 }
                 if *id == end {
-                    system.entities.keep_ids(true);
+                    system.entities.keep_ids();
                     work.stage = Stage::Abandon { runs: std::mem::take(runs) };
                 }
             }
@@ -101,10 +92,13 @@ impl Engine {
                 for _ in 0..limits::ABANDON_PIECE {
                     let Some(next) = self.systems[index].entities.next_of(runs) else { break };
                     self.abandon_one(index, next, work.at, log);
+                    if self.systems[index].is_closing() {
+                        break;
+                    }
                 }
-                if runs.is_empty() {
+                if runs.is_empty() && !self.systems[index].is_closing() {
                     let entities = &mut self.systems[index].entities;
-                    entities.keep_ids(false);
+                    entities.use_ids();
                     // A later session may get the number of one of these.
                     entities.clear_owners(&work.owners);
                     work.systems.pop();
@@ -134,7 +128,7 @@ impl Engine {
             }
         }
         let state = &mut self.systems[system];
-        if state.entities.is_open(id) {
+        if state.is_open(id) {
             state.close(id);
             state.close_emptied();
         }

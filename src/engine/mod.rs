@@ -108,6 +108,8 @@ pub(crate) struct Engine {
     times_ignored: u64,
     fields: Fields,
     scratch: Scratch,
+    /// Something is begun that takes longer: entities are being closed or abandoned.
+    is_busy: bool,
     abandonment: Option<Box<Abandonment>>,
 }
 
@@ -150,6 +152,7 @@ impl Default for Engine {
             times_ignored: 0,
             fields: Fields::default(),
             scratch: Scratch::default(),
+            is_busy: false,
             abandonment: None,
         }
     }
@@ -239,19 +242,19 @@ impl Engine {
     /// Unix seconds.
     pub(crate) fn apply(&mut self, line: &str, arrived: f64) -> Result<(), Rejection> {
         let applied = self.apply_for(line, arrived, LineSource::unowned());
-        self.finish_abandoning(&mut |_| {});
+        self.finish(&mut |_| {});
         applied.inspect_err(|rejection| self.count_rejection(rejection.reason))
     }
 
-    /// Applies one line of this source. The caller counts a rejection. If the line reports a restart, its effect
-    /// begins with what [`Self::abandon_piece`] does.
+    /// Applies one line of this source. The caller counts a rejection. What takes longer is left to
+    /// [`Self::go_on`].
     pub(crate) fn apply_for(
         &mut self,
         line: &str,
         arrived: f64,
         source: LineSource<'_>,
     ) -> Result<(), Rejection> {
-        debug_assert!(!self.is_abandoning(), "what is being abandoned comes first");
+        debug_assert!(!self.is_busy || source.is_internal, "what was begun comes first");
         self.fields.scan(line)?;
         let fields = &self.fields;
         let (name, time) = read_head(line, fields)?;
@@ -296,12 +299,37 @@ impl Engine {
                     system.expose(&self.hasher);
                 }
                 self.scratch.commit(event, system, &self.hasher);
+                self.is_busy |= system.is_closing();
             }
             system.label_cuts += self.scratch.cuts();
             system.applied[event_index] += 1;
         }
         self.times_ignored += u64::from(!is_trusted);
         Ok(())
+    }
+
+    /// Whether something is begun that takes longer. No line may be applied meanwhile.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.is_busy
+    }
+
+    /// Does a piece of what is begun: entities are closed or abandoned. Returns whether there is more. `log` gets
+    /// messages for the log.
+    pub(crate) fn go_on(&mut self, log: &mut dyn FnMut(String)) -> bool {
+        if !self.is_busy {
+            return false;
+        }
+        if let Some(system) = self.systems.iter_mut().find(|system| system.is_closing()) {
+            system.close_piece();
+        } else if !self.abandon_piece(log) {
+            self.is_busy = false;
+        }
+        self.is_busy
+    }
+
+    /// Does all that is begun.
+    pub(crate) fn finish(&mut self, log: &mut dyn FnMut(String)) {
+        while self.go_on(log) {}
     }
 
     pub(crate) fn count_rejection(&mut self, reason: Reason) {

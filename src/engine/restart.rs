@@ -68,6 +68,7 @@ impl Engine {
                 log(format!("{}: {rejection}", restart.line));
             }
         }
+        self.finish(log);
         self.apply_startup(restart.system, resets, restart.arrived, log);
     }
 

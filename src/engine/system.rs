@@ -33,6 +33,8 @@ pub(super) struct System {
     groups: Vec<EntityIndex>,
     /// Groups that the current event has opened, or from which it has removed a member. They may be empty.
     pub(super) emptied: Vec<EntityId>,
+    /// The descendants of closed entities that are still to be closed, the next one last.
+    closing: Vec<EntityId>,
     /// `[limits] series_per_metric`.
     series_max: usize,
     /// What `totals` take of the budget.
@@ -81,6 +83,7 @@ impl System {
                 .filter(|&kind| catalog.entities[kind].closes_when_empty)
                 .collect(),
             emptied: Vec::new(),
+            closing: Vec::new(),
             series_max,
             claim: Claim::new(budget),
             hasher: hasher.clone(),
@@ -148,6 +151,7 @@ impl System {
     pub(super) fn reset(&mut self, hasher: &DefaultHashBuilder) {
         self.entities.clear();
         self.emptied.clear();
+        self.closing.clear();
         self.totals.clear();
         self.claim.give_all_back();
         self.forget_series(hasher);
@@ -174,12 +178,48 @@ impl System {
     }
 
     /// Closes an entity and its descendants, children first. The caller calls [`Self::close_emptied`]
-    /// afterwards.
+    /// afterwards. If there are many, only the entity is closed, and [`Self::close_piece`] has the others to close.
     pub(super) fn close(&mut self, id: EntityId) {
-        if self.entities.has_children(id) {
-            self.entities.with_descendants(id).into_iter().for_each(|id| self.close_one(id));
-        } else {
-            self.close_one(id);
+        if !self.entities.has_children(id) {
+            return self.close_one(id);
+        }
+        let mut descendants = self.entities.with_descendants(id);
+        if descendants.len() <= limits::CLOSE_PIECE {
+            return descendants.into_iter().for_each(|id| self.close_one(id));
+        }
+        self.close_one(id);
+        descendants.pop();
+        descendants.reverse();
+        if self.closing.is_empty() {
+            self.entities.keep_ids();
+        }
+        // The end comes first.
+        descendants.append(&mut self.closing);
+        self.closing = descendants;
+    }
+
+    /// Whether an entity is open, and no event has closed one that it is within.
+    pub(super) fn is_open(&self, id: EntityId) -> bool {
+        self.entities.is_open(id) && !self.closing.contains(&id)
+    }
+
+    /// Whether [`Self::close_piece`] has something to close.
+    pub(super) fn is_closing(&self) -> bool {
+        !self.closing.is_empty()
+    }
+
+    /// Closes some of what remains of a closed entity.
+    pub(super) fn close_piece(&mut self) {
+        for _ in 0..limits::CLOSE_PIECE {
+            let Some(id) = self.closing.pop() else { break };
+            // It may have been within two that were closed.
+            if self.entities.is_open(id) {
+                self.close_one(id);
+            }
+        }
+        if self.closing.is_empty() {
+            self.entities.use_ids();
+            self.close_emptied();
         }
     }
 
@@ -192,7 +232,8 @@ impl System {
         for series in &left.extra().owned {
             self.families[series.metric as usize].disown(series.slot);
         }
-        for parent in parents {
+        // A parent of very many has closed before them.
+        for parent in parents.into_iter().filter(|&parent| self.entities.is_open(parent)) {
             if self.catalog.entities[self.entities.kind(parent)].closes_when_empty {
                 self.emptied.push(parent);
             }

@@ -284,8 +284,8 @@ impl Store {
         }
     }
 
-    /// Whether something takes longer: an image is being written, or entities are being abandoned. The state must
-    /// not change in any other way meanwhile.
+    /// Whether something takes longer: an image is being written, or entities are being closed or abandoned.
+    /// The state must not change in any other way meanwhile.
     pub(super) fn is_busy(&self) -> bool {
         self.image.is_some() || self.state.is_busy()
     }

@@ -87,7 +87,7 @@ impl State {
         at: f64,
     ) -> Vec<String> {
         let mut said = Vec::new();
-        self.engine.finish_abandoning(&mut |text| said.push(text));
+        self.engine.finish(&mut |text| said.push(text));
         self.texts = Arc::clone(&catalogs.texts);
         said.extend(self.engine.configure(&catalogs.all, settings, at));
         said
@@ -100,7 +100,7 @@ impl State {
         report: &mut dyn FnMut(Diagnostic<'_>),
     ) -> Result<bool, ReplayError> {
         let mut begun = self.begin(record, report)?;
-        self.engine.finish_abandoning(&mut |text| report(Diagnostic::Message(text)));
+        self.engine.finish(&mut |text| report(Diagnostic::Message(text)));
         if let Record::Lines { at, position, block } = *record {
             let session = position
                 .and_then(|Position { producer, instance, .. }| self.sessions.find(producer, instance));
@@ -108,20 +108,20 @@ impl State {
             while begun.bytes < rest.len() {
                 rest = &rest[begun.bytes..];
                 begun = self.apply_lines(at, session, rest, report);
-                self.engine.finish_abandoning(&mut |text| report(Diagnostic::Message(text)));
+                self.engine.finish(&mut |text| report(Diagnostic::Message(text)));
             }
         }
         Ok(begun.is_bye)
     }
 
-    /// Whether a record has begun what takes longer: something is being abandoned.
+    /// Whether a record has begun what takes longer: entities are being closed or abandoned.
     pub(crate) fn is_busy(&self) -> bool {
-        self.engine.is_abandoning()
+        self.engine.is_busy()
     }
 
     /// Does a piece of what a record has begun. Returns whether there is more.
     pub(crate) fn go_on(&mut self, report: &mut dyn FnMut(Diagnostic<'_>)) -> bool {
-        self.engine.abandon_piece(&mut |text| report(Diagnostic::Message(text)))
+        self.engine.go_on(&mut |text| report(Diagnostic::Message(text)))
     }
 
     /// Applies one record but for what takes longer: [`Self::go_on`] does that. What a former record has begun is
@@ -131,7 +131,7 @@ impl State {
         record: &Record<'_>,
         report: &mut dyn FnMut(Diagnostic<'_>),
     ) -> Result<Begun, ReplayError> {
-        self.engine.finish_abandoning(&mut |text| report(Diagnostic::Message(text)));
+        self.engine.finish(&mut |text| report(Diagnostic::Message(text)));
         match *record {
             Record::Configured { at, ref settings, ref catalogs } => {
                 let catalogs = persist::readable_catalogs(catalogs, &self.fallback, &mut |text| {
@@ -272,7 +272,7 @@ impl State {
             for end in memchr::memchr_iter(b'\n', block) {
                 lines.apply(&text[start..end]);
                 start = end + 1;
-                if lines.engine.is_abandoning() {
+                if lines.engine.is_busy() {
                     bytes = start;
                     break;
                 }
@@ -285,7 +285,7 @@ impl State {
                     Err(_) => lines.reject(&Rejection::new(Reason::Malformed, "expected UTF-8"), line),
                 }
                 start += line.len();
-                if lines.engine.is_abandoning() {
+                if lines.engine.is_busy() {
                     bytes = start;
                     break;
                 }

@@ -83,8 +83,8 @@ pub(super) struct Entities {
     free: Vec<EntityId>,
     /// Closed by the event that is being applied. Their ids become free when it ends.
     closed: Vec<EntityId>,
-    /// Ids of closed entities stay unused, since somebody remembers them.
-    keeps_ids: bool,
+    /// While it is not 0, ids of closed entities stay unused, since somebody remembers them.
+    keepers: u32,
     /// The same as [`entity::Extra::owned`], to look up one pair quickly.
     owned_series: HashSet<(EntityId, SeriesRef), DefaultHashBuilder>,
 }
@@ -110,7 +110,7 @@ impl Entities {
             owners: Vec::new(),
             free: Vec::new(),
             closed: Vec::new(),
-            keeps_ids: false,
+            keepers: 0,
             owned_series: HashSet::with_hasher(hasher.clone()),
             hasher,
         }
@@ -317,19 +317,27 @@ impl Entities {
 
     /// Frees the ids of the entities that the event has closed.
     pub(super) fn release(&mut self) {
-        if !self.keeps_ids {
+        if self.keepers == 0 {
             self.free.append(&mut self.closed);
         }
     }
 
-    /// Whether the ids of entities that close stay unused.
-    pub(super) fn keep_ids(&mut self, keeps: bool) {
-        self.keeps_ids = keeps;
+    /// The ids of entities that close stay unused until [`Self::use_ids`].
+    pub(super) fn keep_ids(&mut self) {
+        self.keepers += 1;
+    }
+
+    /// The ids of entities that have closed may be used again.
+    pub(super) fn use_ids(&mut self) {
+        // A reset in between has let go of all.
+        self.keepers = self.keepers.saturating_sub(1);
         self.release();
     }
 
     fn unlink(&mut self, link: Link) {
-        let siblings = &mut self.entities[link.parent as usize].extra_mut().children;
+        // A parent of very many has closed before them.
+        let Some(extra) = &mut self.entities[link.parent as usize].extra else { return };
+        let siblings = &mut extra.children;
         siblings.swap_remove(link.position as usize);
         // The last child has moved to the free position.
         if let Some(&moved) = siblings.get(link.position as usize) {
