@@ -128,7 +128,7 @@ impl Engine {
             }
         }
         let state = &mut self.systems[system];
-        if state.is_open(id) {
+        if state.entities.is_open(id) {
             state.close(id);
             state.close_emptied();
         }

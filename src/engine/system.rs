@@ -33,7 +33,7 @@ pub(super) struct System {
     groups: Vec<EntityIndex>,
     /// Groups that the current event has opened, or from which it has removed a member. They may be empty.
     pub(super) emptied: Vec<EntityId>,
-    /// The descendants of closed entities that are still to be closed, the next one last.
+    /// Closed entities that are still to be removed, the next one last.
     closing: Vec<EntityId>,
     /// `[limits] series_per_metric`.
     series_max: usize,
@@ -178,7 +178,8 @@ impl System {
     }
 
     /// Closes an entity and its descendants, children first. The caller calls [`Self::close_emptied`]
-    /// afterwards. If there are many, only the entity is closed, and [`Self::close_piece`] has the others to close.
+    /// afterwards. If there are many, they are closed at once for whoever looks, and [`Self::close_piece`] has the
+    /// rest of the work to do.
     pub(super) fn close(&mut self, id: EntityId) {
         if !self.entities.has_children(id) {
             return self.close_one(id);
@@ -187,35 +188,31 @@ impl System {
         if descendants.len() <= limits::CLOSE_PIECE {
             return descendants.into_iter().for_each(|id| self.close_one(id));
         }
-        self.close_one(id);
-        descendants.pop();
-        descendants.reverse();
+        // Some may be within another that the event has closed.
+        descendants.retain(|&id| self.entities.is_open(id));
+        for &id in &descendants {
+            let (counted_by, owned) = self.entities.leave(id);
+            self.leave_series(&counted_by, &owned);
+        }
         if self.closing.is_empty() {
             self.entities.keep_ids();
         }
-        // The end comes first.
+        descendants.reverse();
+        // A child of both is among the former ones, and goes before its other parent.
         descendants.append(&mut self.closing);
         self.closing = descendants;
     }
 
-    /// Whether an entity is open, and no event has closed one that it is within.
-    pub(super) fn is_open(&self, id: EntityId) -> bool {
-        self.entities.is_open(id) && !self.closing.contains(&id)
-    }
-
-    /// Whether [`Self::close_piece`] has something to close.
+    /// Whether [`Self::close_piece`] has something to do.
     pub(super) fn is_closing(&self) -> bool {
         !self.closing.is_empty()
     }
 
-    /// Closes some of what remains of a closed entity.
+    /// Removes some of the entities that have closed.
     pub(super) fn close_piece(&mut self) {
-        for _ in 0..limits::CLOSE_PIECE {
-            let Some(id) = self.closing.pop() else { break };
-            // It may have been within two that were closed.
-            if self.entities.is_open(id) {
-                self.close_one(id);
-            }
+        let piece = self.closing.len().min(limits::CLOSE_PIECE);
+        for id in self.closing.split_off(self.closing.len() - piece).into_iter().rev() {
+            self.close_one(id);
         }
         if self.closing.is_empty() {
             self.entities.use_ids();
@@ -223,16 +220,19 @@ impl System {
         }
     }
 
+    fn leave_series(&mut self, counted_by: &[SeriesRef], owned: &[SeriesRef]) {
+        for series in counted_by {
+            self.families[series.metric as usize].add(series.slot, -1.0);
+        }
+        for series in owned {
+            self.families[series.metric as usize].disown(series.slot);
+        }
+    }
+
     fn close_one(&mut self, id: EntityId) {
         let parents: SmallVec<[EntityId; 2]> = self.entities.parents(id).collect();
         let left = self.entities.close(id);
-        for series in &left.counted_by {
-            self.families[series.metric as usize].add(series.slot, -1.0);
-        }
-        for series in &left.extra().owned {
-            self.families[series.metric as usize].disown(series.slot);
-        }
-        // A parent of very many has closed before them.
+        self.leave_series(&left.counted_by, &left.extra().owned);
         for parent in parents.into_iter().filter(|&parent| self.entities.is_open(parent)) {
             if self.catalog.entities[self.entities.kind(parent)].closes_when_empty {
                 self.emptied.push(parent);

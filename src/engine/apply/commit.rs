@@ -54,7 +54,7 @@ impl Scratch {
             Handle::Existing(id) => id,
             Handle::New(opening) => *self.opened.get(opening)?,
         };
-        system.is_open(id).then_some(id)
+        system.entities.is_open(id).then_some(id)
     }
 
     fn commit_open(&mut self, event: Event<'_>, system: &mut System) {

@@ -22,10 +22,6 @@ fn spread(hash: u32) -> u64 {
 }
 
 impl Index {
-    pub(super) fn len(&self) -> usize {
-        self.table.len()
-    }
-
     /// All ids, in no order.
     pub(super) fn ids(&self) -> impl Iterator<Item = EntityId> {
         self.table.iter().map(|entry| entry.id)
@@ -44,9 +40,10 @@ impl Index {
         self.table.insert_unique(spread(entry.hash), entry, |entry| spread(entry.hash));
     }
 
-    /// Removes an entity. Returns whether it was there.
-    pub(super) fn remove(&mut self, hash: u64, id: EntityId) -> bool {
-        let found = self.table.find_entry(spread(hash as u32), |entry| entry.id == id);
-        found.map(hashbrown::hash_table::OccupiedEntry::remove).is_ok()
+    /// Removes an entity.
+    pub(super) fn remove(&mut self, hash: u64, id: EntityId) {
+        if let Ok(found) = self.table.find_entry(spread(hash as u32), |entry| entry.id == id) {
+            found.remove();
+        }
     }
 }

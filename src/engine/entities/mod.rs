@@ -72,8 +72,8 @@ pub(super) struct Entities {
     depths: Vec<usize>,
     /// For each kind, the entities by key.
     index: Vec<Index>,
-    /// The number of open entities of all kinds.
-    open: usize,
+    /// For each kind, how many are open.
+    counts: Vec<usize>,
     entities: Vec<Entity>,
     /// Kinds, times and owners are separate from `entities`, so that the search for the oldest reads little
     /// memory.
@@ -94,7 +94,9 @@ pub(super) fn bytes_of(text: &[u8]) -> usize {
     limits::ENTITY_BYTES + text.len()
 }
 
-/// The entry in `kinds` of an id that is not in use.
+/// In the entry in `kinds` of an entity that has closed and is still to be removed.
+const LEAVING: u16 = 1 << 15;
+/// The entry of an id that is not in use.
 const FREE: u16 = u16::MAX;
 
 impl Entities {
@@ -102,8 +104,8 @@ impl Entities {
         Entities {
             claim: Claim::new(budget),
             index: depths.iter().map(|_| Index::default()).collect(),
+            counts: vec![0; depths.len()],
             depths,
-            open: 0,
             entities: Vec::new(),
             kinds: Vec::new(),
             opened: Vec::new(),
@@ -122,18 +124,18 @@ impl Entities {
     }
 
     pub(super) fn count(&self, kind: EntityIndex) -> usize {
-        self.index[kind].len()
+        self.counts[kind]
     }
 
     pub(super) fn count_all(&self) -> usize {
-        self.open
+        self.counts.iter().sum()
     }
 
     /// For each kind, the open entity that was opened first.
     pub(super) fn oldest(&self) -> Vec<Option<EntityId>> {
         let mut oldest = vec![(f64::INFINITY, None); self.index.len()];
         for (id, (&kind, &opened)) in self.kinds.iter().zip(&self.opened).enumerate() {
-            if kind != FREE && opened < oldest[kind as usize].0 {
+            if kind < LEAVING && opened < oldest[kind as usize].0 {
                 oldest[kind as usize] = (opened, Some(id as EntityId));
             }
         }
@@ -158,11 +160,11 @@ impl Entities {
     }
 
     pub(super) fn is_open(&self, id: EntityId) -> bool {
-        self.kinds.get(id as usize).is_some_and(|&kind| kind != FREE)
+        self.kinds.get(id as usize).is_some_and(|&kind| kind < LEAVING)
     }
 
     pub(super) fn kind(&self, id: EntityId) -> EntityIndex {
-        self.kinds[id as usize] as EntityIndex
+        (self.kinds[id as usize] & !LEAVING) as EntityIndex
     }
 
     pub(super) fn opened(&self, id: EntityId) -> f64 {
@@ -206,7 +208,7 @@ impl Entities {
             self.owners[id as usize] = owner;
         }
         self.index[kind].insert(key.hash, id);
-        self.open += 1;
+        self.counts[kind] += 1;
         if !parents.is_empty() {
             self.link(id, parents);
         }
@@ -297,11 +299,9 @@ impl Entities {
     pub(super) fn close(&mut self, id: EntityId) -> Entity {
         let entity = std::mem::take(&mut self.entities[id as usize]);
         self.claim.give_back(bytes_of(&entity.text));
-        let kind = self.kinds[id as usize] as usize;
-        let hash = self.hasher.hash_one(entity.key());
-        if self.index[kind].remove(hash, id) {
-            self.open -= 1;
-        }
+        let kind = self.kind(id);
+        self.index[kind].remove(self.hasher.hash_one(entity.key()), id);
+        self.counts[kind] -= usize::from(self.is_open(id));
         for link in &entity.parents {
             self.unlink(*link);
         }
@@ -313,6 +313,21 @@ impl Entities {
         self.owners[id as usize] = UNOWNED;
         self.closed.push(id);
         entity
+    }
+
+    /// Closes an entity, but leaves it to [`Self::close`] to remove it. Returns the series that counted it and those
+    /// that it owned.
+    pub(super) fn leave(&mut self, id: EntityId) -> (SmallVec<[SeriesRef; 2]>, Vec<SeriesRef>) {
+        let kind = self.kind(id);
+        self.counts[kind] -= 1;
+        self.kinds[id as usize] |= LEAVING;
+        let entity = &mut self.entities[id as usize];
+        let owned = entity.extra.as_mut().map_or(Vec::new(), |extra| std::mem::take(&mut extra.owned));
+        let counted_by = std::mem::take(&mut entity.counted_by);
+        for series in &owned {
+            self.owned_series.remove(&(id, *series));
+        }
+        (counted_by, owned)
     }
 
     /// Frees the ids of the entities that the event has closed.
@@ -335,9 +350,7 @@ impl Entities {
     }
 
     fn unlink(&mut self, link: Link) {
-        // A parent of very many has closed before them.
-        let Some(extra) = &mut self.entities[link.parent as usize].extra else { return };
-        let siblings = &mut extra.children;
+        let siblings = &mut self.entities[link.parent as usize].extra_mut().children;
         siblings.swap_remove(link.position as usize);
         // The last child has moved to the free position.
         if let Some(&moved) = siblings.get(link.position as usize) {

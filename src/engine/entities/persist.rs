@@ -89,14 +89,15 @@ impl Entities {
             self.set_text(id, &text);
         }
         let mut index: Vec<Index> = depths.iter().map(|_| Index::default()).collect();
+        let mut counts = vec![0; depths.len()];
         self.depths = depths;
         for (old, table) in self.index.drain(..).enumerate() {
             if let Some(new) = mapping.kinds[old] {
                 index[new] = table;
+                counts[new] = self.counts[old];
             }
         }
-        self.open = index.iter().map(Index::len).sum();
-        self.index = index;
+        (self.index, self.counts) = (index, counts);
         for kind in self.kinds.iter_mut().filter(|kind| **kind != FREE) {
             *kind = mapping.kinds[*kind as usize].map_or(FREE, |new| new as u16);
         }
