@@ -347,6 +347,9 @@ impl System {
                 self.entities.set_text(id, &values);
             }
             for series in &entity.counted_by {
+                let metric = written.metrics.get(series.metric as usize);
+                let is_live = metric.is_some_and(|metric| matches!(metric.kind, v1::MetricKind::Live(_)));
+                ensure(is_live, "gauges that count entities")?;
                 if let Some(series) = series_of(*series, written, mapping)? {
                     self.entities.get_mut(id).counted_by.push(series);
                     self.families[series.metric as usize].add(series.slot, 1.0);
