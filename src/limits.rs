@@ -234,6 +234,10 @@ pub(crate) const SEND_RETRY_MAX: Duration = Duration::from_secs(1);
 pub(crate) const SEND_ACK_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long `send` waits for the exporter to close a session after its bye.
 pub(crate) const SEND_BYE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a start reads the state before it says that it still does.
+pub(crate) const START_NOTICE_FIRST: Duration = Duration::from_secs(2);
+/// How often it says so again. systemd gives it twice as long each time.
+pub(crate) const START_NOTICE_EVERY: Duration = Duration::from_secs(30);
 /// How long a start waits to learn whether another process listens on the socket.
 pub(crate) const SOCKET_TRY: Duration = Duration::from_secs(1);
 /// How long `send` waits for the first reply.

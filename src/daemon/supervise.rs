@@ -100,6 +100,17 @@ fn open_state(
     let Some(directory) = &settings.state_directory else {
         return Ok((None, None, State::new(catalogs.clone())));
     };
+    let shown = directory.display().to_string();
+    let _watch = Threads::spawn_start_watch(move |so_far| {
+        let seconds = so_far.as_secs();
+        log::warn!(
+            "the state in {shown} could not be read within {seconds} s: its disk is slow or does not answer; the start \
+             waits for it, and SIGTERM ends it"
+        );
+        let status = format!("waiting for the disk of the state in {shown}");
+        let more = limits::START_NOTICE_EVERY * 2;
+        notify(&[NotifyState::Status(&status), NotifyState::ExtendTimeoutUsec(more.as_micros() as u32)]);
+    });
     let (journal, writer, snapshotter, state) =
         Journal::open(directory, settings.sync, Arc::new(RealDisk), catalogs)?;
     Ok((Some(journal), Some((writer, snapshotter)), state))

@@ -1,4 +1,4 @@
-//! Spawns and names the threads: one for each role, and one for each reload.
+//! Spawns and names the threads: one for each role, one for each reload, and one that watches the start.
 //!
 //! A role's end is reported, whether it returns or panics. `supervise` decides what follows from it.
 
@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use signal_hook::iterator::Signals;
 
 use super::configuration::{Config, Overrides, load};
@@ -18,7 +18,7 @@ use crate::http::server::Server;
 use crate::http::worker::{self, Answer};
 use crate::journal::{Snapshotter, Writer};
 use crate::liveness::Liveness;
-use crate::{rdns, scan};
+use crate::{limits, rdns, scan};
 
 /// The roles that write the journal.
 pub(super) type JournalRoles = (Writer, Snapshotter);
@@ -79,6 +79,23 @@ impl Threads {
         // Without a thread the channel is closed, which is a result, too.
         let _ = thread::Builder::new().name("reload".to_owned()).spawn(load);
         loaded
+    }
+
+    /// A thread that is no role: calls `tell` with the time so far if a start takes long, from time to time, until
+    /// what is returned is dropped.
+    pub(super) fn spawn_start_watch(tell: impl Fn(Duration) + Send + 'static) -> Sender<()> {
+        let (sender, is_over) = bounded::<()>(0);
+        let watch = move || {
+            let started = Instant::now();
+            let mut wait = limits::START_NOTICE_FIRST;
+            while is_over.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
+                tell(started.elapsed());
+                wait = limits::START_NOTICE_EVERY;
+            }
+        };
+        // Without a thread nothing is said, and the start goes on.
+        let _ = thread::Builder::new().name("start".to_owned()).spawn(watch);
+        sender
     }
 
     pub(super) fn spawn_journal(
