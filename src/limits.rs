@@ -131,6 +131,10 @@ pub(crate) const LOGGED_LINE_CHARS_MAX: usize = 200;
 pub(crate) const LOG_LINES_AT_ONCE_MAX: u32 = 50;
 /// Lines of one kind of message that are written in a minute, once those are used up.
 pub(crate) const LOG_LINES_PER_MINUTE: u32 = 10;
+/// Bytes of the log that wait for standard error; more of them are left out.
+pub(crate) const LOG_QUEUE_BYTES_MAX: usize = 1 << 20;
+/// How long a stop waits for standard error.
+pub(crate) const LOG_FINISH_MAX: Duration = Duration::from_millis(250);
 /// How often the log is asked for messages that were left out.
 pub(crate) const LOG_SUMMARY_TICK: Duration = Duration::from_secs(10);
 /// Refused user ids that are remembered, so that each is logged once.

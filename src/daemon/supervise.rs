@@ -207,6 +207,7 @@ impl Supervisor {
         };
 
         let threads = Threads::new();
+        threads.spawn_log()?;
         let journal_roles = exclusive.journal_roles;
         let journal_threads = journal_roles.map(|roles| threads.spawn_journal(roles, control.clone()));
         let journal_threads = journal_threads.transpose()?.unwrap_or_default();
@@ -385,6 +386,7 @@ impl Supervisor {
             log::error!("the disk of the state does not answer: stopping without it");
         }
         logging::summarize(true);
+        logging::finish();
         result
     }
 }

@@ -10,6 +10,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use signal_hook::iterator::Signals;
 
 use super::configuration::{Config, Overrides, load};
+use super::logging;
 use crate::config::ScanSettings;
 use crate::faults::Faults;
 use crate::feed::mailbox::{Control, ControlSender};
@@ -151,6 +152,15 @@ impl Threads {
             Ok(())
         };
         self.spawn("scan", role).map(drop)
+    }
+
+    pub(super) fn spawn_log(&self) -> Result<(), String> {
+        let role = logging::role();
+        let role = move || {
+            role();
+            Ok(())
+        };
+        self.spawn("log", role).map(drop)
     }
 
     /// Signals as messages.
