@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use crate::catalog::model::{AmountSource, Step};
 use crate::catalog::{self, Catalogs};
+use crate::commands::demo::script::Script;
 use crate::config::Settings;
 use crate::engine::EngineSettings;
 use crate::protocol::line::Fields;
@@ -79,6 +80,11 @@ pub fn number_fields(event: &str) -> BTreeSet<String> {
 /// The effects of catalogs: key, operand and the text of the manual page.
 pub fn effects() -> Vec<(&'static str, &'static str, &'static str)> {
     catalog::VERBS.iter().map(|verb| (verb.key, verb.operand(), verb.help)).collect()
+}
+
+/// The demo's endless feed of all built-in systems: lines, each with its time in seconds. The same seed gives the same lines.
+pub fn demo(seed: u64) -> impl Iterator<Item = (f64, String)> {
+    Script::new(seed)
 }
 
 /// Every key, type and transform of the grammar of catalogs but the effects.

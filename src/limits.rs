@@ -47,6 +47,12 @@ pub(crate) const EVENT_STEPS_MAX: usize = 1_000;
 pub(crate) const CATALOG_WORK_MAX: usize = 8_000_000;
 /// What a step of an event counts in entities.
 pub(crate) const STEP_WORK: usize = 32;
+/// Entity ids that are looked at in one piece of an abandonment.
+pub(crate) const ABANDON_FIND_IDS: usize = if cfg!(test) { 2 } else { 65_536 };
+/// Entities that are abandoned in one piece.
+pub(crate) const ABANDON_PIECE: usize = if cfg!(test) { 2 } else { 256 };
+/// Entities that are closed in one piece.
+pub(crate) const CLOSE_PIECE: usize = if cfg!(test) { 2 } else { 4_096 };
 /// Buckets of one histogram.
 pub(crate) const BUCKETS_MAX: usize = 200;
 /// Entity ids of one system; more than `[limits] entities` allows to be open.

@@ -15,22 +15,12 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use support::notify::Notify;
+use support::preload;
 use support::session::Session;
-use support::{Exporter, binary, has_program, run, wait_for_exit};
+use support::{Exporter, binary, wait_for_exit};
 
 const TOTAL: &str = "signaling_server_messages_total{type=\"t\"}";
 const MESSAGE: &str = "{\"event\":\"signaling.message.received\",\"type\":\"t\"}";
-
-/// Builds what is preloaded; `None` where there is no compiler.
-fn library(directory: &Path) -> Option<PathBuf> {
-    if !has_program("cc") {
-        return None;
-    }
-    let library = directory.join("hang.so");
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/disk/hang.c");
-    run(Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source).arg("-ldl"));
-    Some(library)
-}
 
 /// An exporter whose disk can be made to hang, with a file that makes it so while it is there.
 struct Hanging {
@@ -50,7 +40,7 @@ impl Hanging {
 
     fn start_call(sync: &str, call: Option<&'static str>) -> Option<Self> {
         let directory = tempfile::tempdir().unwrap();
-        let library = library(directory.path())?;
+        let library = preload::disk(directory.path())?;
         let (state, switch) = (directory.path().join("state"), directory.path().join("hang"));
         let config =
             format!("[state]\ndirectory = {}\nsync = {sync}\n[events]\ngrace = 1h\n", state.display());
@@ -81,8 +71,8 @@ impl Hanging {
 /// The exporter with a library that makes calls below the directory `state` hang while the file `switch` exists.
 fn hanging(library: &Path, state: &Path, switch: &Path, call: Option<&str>) -> Command {
     let mut command = binary();
-    command.env("LD_PRELOAD", library).env("HANG_DIRECTORY", state).env("HANG_WHILE", switch);
-    call.map(|call| command.env("HANG_CALL", call));
+    command.env("LD_PRELOAD", library).env("DISK_DIRECTORY", state).env("DISK_HANGS_WHILE", switch);
+    call.map(|call| command.env("DISK_HANGS_CALL", call));
     command
 }
 
@@ -162,7 +152,7 @@ fn a_stop_does_not_wait_for_a_disk_for_ever() {
 #[test]
 fn a_reload_that_hangs_holds_nothing_up() {
     let directory = tempfile::tempdir().unwrap();
-    let Some(library) = library(directory.path()) else { return };
+    let Some(library) = preload::disk(directory.path()) else { return };
     let (catalogs, switch) = (directory.path().join("catalogs"), directory.path().join("hang"));
     fs::create_dir(&catalogs).unwrap();
     fs::write(catalogs.join("x.ini"), "[system]\nname = x\ntitle = x\n").unwrap();

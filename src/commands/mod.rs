@@ -4,7 +4,7 @@
 mod args;
 mod catalog;
 mod check;
-mod demo;
+pub(crate) mod demo;
 mod send;
 
 use std::ffi::OsString;

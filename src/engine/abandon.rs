@@ -1,180 +1,136 @@
 //! Abandons open entities whose end no event reports: their producer has gone, or its server or the machine
 //! has restarted.
 //!
-//! Each entity is abandoned by the `abandoned` event of its kind, which `apply` applies, or it is closed.
+//! Each entity is abandoned by the `abandoned` event of its kind, which `apply` applies, or it is closed. A
+//! producer may have had a million open: the work goes on piece by piece, and scrapes see how far it has come.
+//! No other line is applied meanwhile.
 
 use std::sync::Arc;
 
-use super::apply::{Context, Event, Scratch};
-use super::entities::{EntityOwner, UNOWNED};
-use super::{Engine, LineSource, read_head};
-use crate::catalog::model::{EventPlan, Step};
-use crate::protocol::line::Fields;
-use crate::protocol::rejection::{Reason, Rejection};
+use super::entities::{EntityId, EntityOwner, Ordered, UNOWNED};
+use super::restart::Restart;
+use super::{Engine, LineSource};
+use crate::limits;
 
-/// An event that reports a restart of its server. Times are Unix seconds.
-#[derive(Clone, Copy)]
-pub(super) struct RestartEvent {
-    pub(super) system: usize,
-    pub(super) event: usize,
-    /// When it happened.
-    pub(super) time: f64,
-    /// When its line arrived.
-    pub(super) arrived: f64,
+/// What is being abandoned.
+pub(super) struct Abandonment {
+    owners: Vec<EntityOwner>,
+    /// When it happens, Unix seconds.
+    at: f64,
+    /// The systems that are left; the last one is in progress.
+    systems: Vec<usize>,
+    stage: Stage,
+    /// What follows, if a restart is the reason.
+    restart: Option<Restart>,
 }
+
+enum Stage {
+    /// Entities are looked for, from this id on.
+    Find { id: usize, runs: Vec<Vec<Ordered>> },
+    /// What was found is abandoned.
+    Abandon { runs: Vec<Vec<Ordered>> },
+}
+
+const BEGINNING: Stage = Stage::Find { id: 0, runs: Vec::new() };
 
 impl Engine {
-    /// Abandons what these owners have open: applies the `abandoned` event of each entity, or closes it.
-    /// Children come first, whichever owner has them. Entities of kinds with `owned = no` stay open. `log`
-    /// gets messages for the log.
-    pub(crate) fn abandon(&mut self, owners: &[EntityOwner], now: f64, log: &mut dyn FnMut(String)) {
-        for system in 0..self.systems.len() {
-            self.abandon_in(system, owners, now, log);
-        }
+    /// Begins to abandon what these owners have open: to apply the `abandoned` event of each entity, or to close
+    /// it. Children come first, whichever owner has them. Entities of kinds with `owned = no` stay open.
+    pub(crate) fn begin_abandoning(&mut self, owners: Vec<EntityOwner>, at: f64) {
+        self.begin(owners, at, (0..self.systems.len()).rev().collect(), None);
     }
 
-    /// Abandons the unowned entities after a reboot of the machine, since the processes that opened them have
-    /// ended. Forgets the start-up events that open entities, so that the next [`Self::configure`] applies
+    /// Begins to abandon what these owners have open in the system of a restart.
+    pub(super) fn begin_abandoning_for(&mut self, restart: Restart, owners: Vec<EntityOwner>) {
+        let systems = if owners.is_empty() { Vec::new() } else { vec![restart.system] };
+        self.begin(owners, restart.time, systems, Some(restart));
+    }
+
+    fn begin(&mut self, owners: Vec<EntityOwner>, at: f64, systems: Vec<usize>, restart: Option<Restart>) {
+        debug_assert!(!self.is_busy, "one at a time");
+        self.is_busy = true;
+        self.abandonment = Some(Box::new(Abandonment { owners, at, systems, stage: BEGINNING, restart }));
+    }
+
+    /// Begins to abandon the unowned entities after a reboot of the machine, since the processes that opened them
+    /// have ended. Forgets the start-up events that open entities, so that the next [`Self::configure`] applies
     /// them again.
-    pub(crate) fn reboot(&mut self, now: f64, log: &mut dyn FnMut(String)) {
-        self.abandon(&[UNOWNED], now, log);
-        let mut startup = std::mem::take(&mut self.settings.startup);
-        startup.retain(|line| {
-            !self.plan_of(line).is_some_and(|(system, event)| opens(&self.catalogs[system].events[event]))
-        });
-        self.settings.startup = startup;
+    pub(crate) fn reboot(&mut self, now: f64) {
+        self.begin_abandoning(vec![UNOWNED], now);
+        self.forget_opening_startup();
     }
 
-    fn abandon_in(&mut self, system: usize, owners: &[EntityOwner], now: f64, log: &mut dyn FnMut(String)) {
-        let catalog = Arc::clone(&self.systems[system].catalog);
-        let state = &self.systems[system];
-        for (kind, key) in state.entities.children_first(|id| state.is_abandoned_with(id, owners)) {
-            let state = &mut self.systems[system];
-            state.abandoned[kind] += 1;
-            // The event of another entity may have closed it.
-            let Some(id) = state.entities.find(kind, &key) else { continue };
-            let def = &catalog.entities[kind];
-            if let Some(event) = def.abandoned {
-                let line = state.entities.get(id).to_line(&catalog.events[event].name, def);
-                let source = LineSource { is_internal: true, ..LineSource::unowned() };
-                if let Err(rejection) = self.apply_for(&line, now, source, log) {
-                    log(format!("{line}: {rejection}; the {} is closed instead", def.name));
+    /// Abandons a few entities of those that are being abandoned. Returns whether there are more. `log` gets
+    /// messages for the log.
+    pub(super) fn abandon_piece(&mut self, log: &mut dyn FnMut(String)) -> bool {
+        let Some(mut work) = self.abandonment.take() else { return false };
+        let Some(&index) = work.systems.last() else {
+            if let Some(restart) = work.restart {
+                self.finish_restart(&restart, log);
+            }
+            return false;
+        };
+        match &mut work.stage {
+            Stage::Find { id, runs } => {
+                let system = &mut self.systems[index];
+                let end = system.entities.ids_end();
+                let ids = *id..end.min(*id + limits::ABANDON_FIND_IDS);
+                *id = ids.end;
+                let ids = ids.map(|id| id as EntityId);
+                let found = ids
+                    .filter(|&id| system.entities.is_open(id) && system.is_abandoned_with(id, &work.owners));
+                let run = system.entities.run_of(found.map(|id| system.entities.ordered(id)).collect());
+                if !run.is_empty() {
+                    runs.push(run);
+                }
+                if *id == end {
+                    system.entities.keep_ids();
+                    work.stage = Stage::Abandon { runs: std::mem::take(runs) };
                 }
             }
-            let state = &mut self.systems[system];
-            if let Some(id) = state.entities.find(kind, &key)
-                && state.is_abandoned_with(id, owners)
-            {
-                state.close(id);
-                state.close_emptied();
+            Stage::Abandon { runs } => {
+                for _ in 0..limits::ABANDON_PIECE {
+                    let Some(next) = self.systems[index].entities.next_of(runs) else { break };
+                    self.abandon_one(index, next, work.at, log);
+                    if self.systems[index].is_closing() {
+                        break;
+                    }
+                }
+                if runs.is_empty() && !self.systems[index].is_closing() {
+                    let entities = &mut self.systems[index].entities;
+                    entities.use_ids();
+                    // A later session may get the number of one of these.
+                    entities.clear_owners(&work.owners);
+                    work.systems.pop();
+                    work.stage = BEGINNING;
+                }
             }
         }
-        // A later session may get the number of one of these.
-        self.systems[system].entities.clear_owners(owners);
+        self.abandonment = Some(work);
+        true
     }
 
-    /// Applies an event that reports a restart: abandons what the server had open, applies the event, and
-    /// applies the start-up events.
-    #[cold]
-    pub(super) fn apply_restart(
-        &mut self,
-        line: &str,
-        restart: RestartEvent,
-        source: LineSource<'_>,
-        log: &mut dyn FnMut(String),
-    ) -> Result<(), Rejection> {
-        let catalog = Arc::clone(&self.catalogs[restart.system]);
-        let plan = &catalog.events[restart.event];
-        let owners = (source.abandoned_by_restart)();
-        // The events that this one causes use `self.scratch` and `self.fields`.
-        let (mut scratch, fields) = (Scratch::default(), std::mem::take(&mut self.fields));
-        let event =
-            Event { plan, line, fields: &fields, time: restart.time, entity_owner: source.entity_owner };
-        let abandons = plan.steps.first() == Some(&Step::Abandon);
-        let resets = plan.steps.contains(&Step::Reset) || (abandons && self.settings.restart_resets);
-        let mut resolved = self.resolve_with(restart.system, &mut scratch, event, &owners);
-        let is_accepted = resolved.is_ok();
-        if is_accepted && abandons {
-            self.systems[restart.system].expose(&self.hasher);
-            self.abandon_in(restart.system, &owners, restart.time, log);
-            if self.settings.restart_resets {
-                self.systems[restart.system].forget_series(&self.hasher);
-                self.fill_gauges(restart.system, &|_| true);
-            }
-            // The `abandoned` events may have closed other entities, too.
-            resolved = self.resolve_with(restart.system, &mut scratch, event, &[]);
+    fn abandon_one(&mut self, system: usize, ordered: Ordered, at: f64, log: &mut dyn FnMut(String)) {
+        let (id, kind) = (ordered.id, ordered.kind());
+        let state = &mut self.systems[system];
+        let catalog = Arc::clone(&state.catalog);
+        let def = &catalog.entities[kind];
+        state.abandoned[kind] += 1;
+        // The event of another entity may have closed it.
+        if !state.entities.is_open(id) {
+            return;
         }
-        if resolved.is_ok() {
-            let system = &mut self.systems[restart.system];
-            system.expose(&self.hasher);
-            scratch.commit(event, system, &self.hasher);
-            system.label_cuts += scratch.cuts();
-            system.applied[restart.event] += 1;
-        }
-        if is_accepted {
-            self.apply_startup(restart.system, resets, restart.arrived, log);
-        }
-        self.fields = fields;
-        resolved
-    }
-
-    fn resolve_with(
-        &mut self,
-        system: usize,
-        scratch: &mut Scratch,
-        event: Event<'_>,
-        owners: &[EntityOwner],
-    ) -> Result<(), Rejection> {
-        let mut context = Context::new(&self.settings, &mut self.rdns, &self.hasher, owners);
-        scratch.resolve(event, &self.systems[system], &mut context)
-    }
-
-    /// Applies the start-up events of a system after a restart, because its server does not report what they
-    /// stand for again. Leaves out those that report a restart themselves. `reset`: the restart has cleared
-    /// all series.
-    fn apply_startup(&mut self, system: usize, reset: bool, now: f64, log: &mut dyn FnMut(String)) {
-        for line in self.settings.startup.clone() {
-            let Some((of, event)) = self.plan_of(&line) else { continue };
-            if of != system || self.catalogs[of].events[event].restarts || !self.startup_is_due(&line, reset)
-            {
-                continue;
-            }
-            if let Err(rejection) = self.apply(&line, now) {
-                log(format!("[startup] event {line}: {rejection}"));
+        if let Some(event) = def.abandoned {
+            let line = state.entities.get(id).to_line(&catalog.events[event].name, def);
+            let source = LineSource { is_internal: true, ..LineSource::unowned() };
+            if let Err(rejection) = self.apply_for(&line, at, source) {
+                log(format!("{line}: {rejection}; the {} is closed instead", def.name));
             }
         }
-    }
-
-    /// Whether a start-up event is due: if it opens entities, when they are not open; otherwise, when all
-    /// series were `reset`.
-    pub(super) fn startup_is_due(&mut self, line: &str, reset: bool) -> bool {
-        let Some((system, event)) = self.plan_of(line) else { return true };
-        let catalog = Arc::clone(&self.catalogs[system]);
-        let plan = &catalog.events[event];
-        if !opens(plan) {
-            return reset;
-        }
-        let (mut scratch, mut fields) = (Scratch::default(), Fields::default());
-        if fields.scan(line).is_err() {
-            return true;
-        }
-        let event = Event { plan, line, fields: &fields, time: 0.0, entity_owner: UNOWNED };
-        match self.resolve_with(system, &mut scratch, event, &[]) {
-            Ok(()) => scratch.opens(),
-            Err(rejection) => rejection.reason != Reason::AlreadyOpen,
+        let state = &mut self.systems[system];
+        if state.entities.is_open(id) {
+            state.close(id);
+            state.close_emptied();
         }
     }
-
-    /// The indices of a line's system and event.
-    fn plan_of(&self, line: &str) -> Option<(usize, usize)> {
-        let mut fields = Fields::default();
-        fields.scan(line).ok()?;
-        let (name, _) = read_head(line, &fields).ok()?;
-        self.events.get(name).copied()
-    }
-}
-
-/// Whether an event opens entities.
-fn opens(plan: &EventPlan) -> bool {
-    plan.steps.iter().any(|step| matches!(step, Step::Open { .. }))
 }

@@ -171,6 +171,9 @@ impl System {
                 }
             }
         }
+        while former.is_closing() {
+            former.close_piece();
+        }
         former.close_emptied();
         for (index, family) in former.families.drain(..).enumerate() {
             match mapping.metrics[index] {

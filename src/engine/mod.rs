@@ -6,7 +6,8 @@
 //! replay and in a test.
 //!
 //! - `system` is the state of one system, `entities` its open entities.
-//! - `apply` applies one event; `abandon` handles restarts and producers that have gone.
+//! - `apply` applies one event; `abandon` abandons what a producer that has gone had open, and `restart` handles
+//!   the restart of a server.
 //! - `migrate` carries state over to changed catalogs, `persist` to and from the format on disk.
 //! - `transform` and `rdns_cache` prepare the values of labels.
 //! - `exposition` renders what a scrape gets, `counts` counts open entities.
@@ -19,6 +20,7 @@ mod exposition;
 mod migrate;
 mod persist;
 mod rdns_cache;
+mod restart;
 mod system;
 mod transform;
 
@@ -38,15 +40,17 @@ use crate::protocol::rejection::{Reason, Rejection};
 use crate::series;
 
 pub(crate) use counts::EntityCount;
+use entities::Ordered;
 pub(crate) use entities::{EntityOwner, UNOWNED};
 pub(crate) use persist::Place;
 pub(crate) use transform::masked_address;
 
-use abandon::RestartEvent;
+use abandon::Abandonment;
 use apply::{Context, Event, Scratch};
 use exposition::ExposedFamily;
 use migrate::Migrated;
 use rdns_cache::RdnsCache;
+use restart::Restart;
 use system::System;
 
 /// The part of the configuration that the engine uses.
@@ -104,6 +108,9 @@ pub(crate) struct Engine {
     times_ignored: u64,
     fields: Fields,
     scratch: Scratch,
+    /// Something is begun that takes longer: entities are being closed or abandoned.
+    is_busy: bool,
+    abandonment: Option<Box<Abandonment>>,
 }
 
 /// The name of an event, and how often it was applied.
@@ -145,6 +152,8 @@ impl Default for Engine {
             times_ignored: 0,
             fields: Fields::default(),
             scratch: Scratch::default(),
+            is_busy: false,
+            abandonment: None,
         }
     }
 }
@@ -200,7 +209,7 @@ impl Engine {
         let catalog = Arc::clone(&system.catalog);
         let (mut scratch, fields) = (Scratch::default(), Fields::default());
         let mut context = Context::new(&self.settings, &mut self.rdns, &self.hasher, &[]);
-        for id in system.entities.sorted() {
+        for Ordered { id, .. } in system.entities.sorted() {
             let plan = &catalog.entities[system.entities.kind(id)].gauges;
             let event = Event { plan, line: "", fields: &fields, time: 0.0, entity_owner: UNOWNED };
             if scratch.resolve_gauges(event, id, system, &mut context, wanted).is_ok() {
@@ -232,18 +241,20 @@ impl Engine {
     /// Applies one line, without its newline, that comes from no session. Counts a rejection. `arrived` is
     /// Unix seconds.
     pub(crate) fn apply(&mut self, line: &str, arrived: f64) -> Result<(), Rejection> {
-        let applied = self.apply_for(line, arrived, LineSource::unowned(), &mut |_| {});
+        let applied = self.apply_for(line, arrived, LineSource::unowned());
+        self.finish(&mut |_| {});
         applied.inspect_err(|rejection| self.count_rejection(rejection.reason))
     }
 
-    /// Applies one line of this source. The caller counts a rejection. `log` gets messages for the log.
+    /// Applies one line of this source. The caller counts a rejection. What takes longer is left to
+    /// [`Self::go_on`].
     pub(crate) fn apply_for(
         &mut self,
         line: &str,
         arrived: f64,
         source: LineSource<'_>,
-        log: &mut dyn FnMut(String),
     ) -> Result<(), Rejection> {
+        debug_assert!(!self.is_busy || source.is_internal, "what was begun comes first");
         self.fields.scan(line)?;
         let fields = &self.fields;
         let (name, time) = read_head(line, fields)?;
@@ -270,10 +281,13 @@ impl Engine {
         }
         let (time, is_trusted) = event_time(time, arrived);
         if plan.restarts {
-            let name = plan.name.clone();
-            let restart = RestartEvent { system: system_index, event: event_index, time, arrived };
-            self.apply_restart(line, restart, source, log)
-                .map_err(|rejection| Rejection { event: Some(name), ..rejection })?;
+            let entity_owner = source.entity_owner;
+            let (system, event, line) = (system_index, event_index, line.into());
+            let restart = Restart { line, system, event, time, arrived, entity_owner };
+            let (name, fields) = (plan.name.clone(), std::mem::take(&mut self.fields));
+            let accepted = self.apply_restart(restart, source, &fields);
+            self.fields = fields;
+            accepted.map_err(|rejection| Rejection { event: Some(name), ..rejection })?;
         } else {
             let event = Event { plan, line, fields, time, entity_owner: source.entity_owner };
             let mut context = Context::new(&self.settings, &mut self.rdns, &self.hasher, &[]);
@@ -285,12 +299,37 @@ impl Engine {
                     system.expose(&self.hasher);
                 }
                 self.scratch.commit(event, system, &self.hasher);
+                self.is_busy |= system.is_closing();
             }
             system.label_cuts += self.scratch.cuts();
             system.applied[event_index] += 1;
         }
         self.times_ignored += u64::from(!is_trusted);
         Ok(())
+    }
+
+    /// Whether something is begun that takes longer. No line may be applied meanwhile.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.is_busy
+    }
+
+    /// Does a piece of what is begun: entities are closed or abandoned. Returns whether there is more. `log` gets
+    /// messages for the log.
+    pub(crate) fn go_on(&mut self, log: &mut dyn FnMut(String)) -> bool {
+        if !self.is_busy {
+            return false;
+        }
+        if let Some(system) = self.systems.iter_mut().find(|system| system.is_closing()) {
+            system.close_piece();
+        } else if !self.abandon_piece(log) {
+            self.is_busy = false;
+        }
+        self.is_busy
+    }
+
+    /// Does all that is begun.
+    pub(crate) fn finish(&mut self, log: &mut dyn FnMut(String)) {
+        while self.go_on(log) {}
     }
 
     pub(crate) fn count_rejection(&mut self, reason: Reason) {

@@ -33,6 +33,8 @@ pub(super) struct System {
     groups: Vec<EntityIndex>,
     /// Groups that the current event has opened, or from which it has removed a member. They may be empty.
     pub(super) emptied: Vec<EntityId>,
+    /// Closed entities that are still to be removed, the next one last.
+    closing: Vec<EntityId>,
     /// `[limits] series_per_metric`.
     series_max: usize,
     /// What `totals` take of the budget.
@@ -81,6 +83,7 @@ impl System {
                 .filter(|&kind| catalog.entities[kind].closes_when_empty)
                 .collect(),
             emptied: Vec::new(),
+            closing: Vec::new(),
             series_max,
             claim: Claim::new(budget),
             hasher: hasher.clone(),
@@ -148,6 +151,7 @@ impl System {
     pub(super) fn reset(&mut self, hasher: &DefaultHashBuilder) {
         self.entities.clear();
         self.emptied.clear();
+        self.closing.clear();
         self.totals.clear();
         self.claim.give_all_back();
         self.forget_series(hasher);
@@ -174,25 +178,62 @@ impl System {
     }
 
     /// Closes an entity and its descendants, children first. The caller calls [`Self::close_emptied`]
-    /// afterwards.
+    /// afterwards. If there are many, they are closed at once for whoever looks, and [`Self::close_piece`] has the
+    /// rest of the work to do.
     pub(super) fn close(&mut self, id: EntityId) {
-        if self.entities.has_children(id) {
-            self.entities.with_descendants(id).into_iter().for_each(|id| self.close_one(id));
-        } else {
+        if !self.entities.has_children(id) {
+            return self.close_one(id);
+        }
+        let mut descendants = self.entities.with_descendants(id);
+        if descendants.len() <= limits::CLOSE_PIECE {
+            return descendants.into_iter().for_each(|id| self.close_one(id));
+        }
+        // Some may be within another that the event has closed.
+        descendants.retain(|&id| self.entities.is_open(id));
+        for &id in &descendants {
+            let (counted_by, owned) = self.entities.leave(id);
+            self.leave_series(&counted_by, &owned);
+        }
+        if self.closing.is_empty() {
+            self.entities.keep_ids();
+        }
+        descendants.reverse();
+        // A child of both is among the former ones, and goes before its other parent.
+        descendants.append(&mut self.closing);
+        self.closing = descendants;
+    }
+
+    /// Whether [`Self::close_piece`] has something to do.
+    pub(super) fn is_closing(&self) -> bool {
+        !self.closing.is_empty()
+    }
+
+    /// Removes some of the entities that have closed.
+    pub(super) fn close_piece(&mut self) {
+        let piece = self.closing.len().min(limits::CLOSE_PIECE);
+        for id in self.closing.split_off(self.closing.len() - piece).into_iter().rev() {
             self.close_one(id);
+        }
+        if self.closing.is_empty() {
+            self.entities.use_ids();
+            self.close_emptied();
+        }
+    }
+
+    fn leave_series(&mut self, counted_by: &[SeriesRef], owned: &[SeriesRef]) {
+        for series in counted_by {
+            self.families[series.metric as usize].add(series.slot, -1.0);
+        }
+        for series in owned {
+            self.families[series.metric as usize].disown(series.slot);
         }
     }
 
     fn close_one(&mut self, id: EntityId) {
         let parents: SmallVec<[EntityId; 2]> = self.entities.parents(id).collect();
         let left = self.entities.close(id);
-        for series in &left.counted_by {
-            self.families[series.metric as usize].add(series.slot, -1.0);
-        }
-        for series in &left.extra().owned {
-            self.families[series.metric as usize].disown(series.slot);
-        }
-        for parent in parents {
+        self.leave_series(&left.counted_by, &left.extra().owned);
+        for parent in parents.into_iter().filter(|&parent| self.entities.is_open(parent)) {
             if self.catalog.entities[self.entities.kind(parent)].closes_when_empty {
                 self.emptied.push(parent);
             }

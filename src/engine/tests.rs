@@ -127,6 +127,30 @@ fn line(event: &Event) -> String {
     }
 }
 
+/// In tests few are many.
+#[test]
+fn a_parent_of_many_closes_with_all_of_them_at_once_for_whoever_looks() {
+    let mut engine = engine();
+    engine.apply(&line(&Event::OpenRoom(1)), 0.0).unwrap();
+    for session in 0..9 {
+        engine.apply(&line(&Event::Join(session)), 0.0).unwrap();
+        engine.apply(&line(&Event::JoinRoom(1, session)), 0.0).unwrap();
+    }
+    engine.apply_for(&line(&Event::CloseRoom(1)), 0.0, LineSource::unowned()).unwrap();
+    assert!(engine.is_busy());
+    let seen = exposition(&mut engine);
+    let open = |engine: &Engine| -> Vec<(String, usize)> {
+        let counts = engine.counts(0.0).into_iter().flat_map(|counts| counts.kinds);
+        counts.map(|kind| (kind.entity.to_owned(), kind.open)).filter(|(_, open)| *open > 0).collect()
+    };
+    assert_eq!(open(&engine), [("session".to_owned(), 9)]);
+    engine.finish(&mut |_| {});
+    assert_eq!(exposition(&mut engine), seen);
+    assert_eq!(open(&engine), [("session".to_owned(), 9)]);
+    engine.apply(&line(&Event::OpenRoom(1)), 0.0).unwrap();
+    engine.apply(&line(&Event::JoinRoom(1, 0)), 0.0).unwrap();
+}
+
 proptest! {
     #[test]
     fn live_gauges_equal_open_entities_and_a_rejected_event_changes_nothing(events in events()) {

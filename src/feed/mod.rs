@@ -29,6 +29,7 @@ pub(crate) mod status;
 mod store;
 mod users;
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::AsFd;
@@ -82,6 +83,8 @@ pub(crate) struct Feed {
     store: Store,
     /// `[events] expect`.
     expect: Vec<String>,
+    /// Requests that wait until nothing takes longer.
+    put_off: VecDeque<Control>,
     /// Scrapes that wait for the journal.
     scrapes: Vec<Scrape>,
     scans: Scans,
@@ -128,6 +131,7 @@ impl Feed {
             producers,
             store: Store::new(state, journal),
             expect: Vec::new(),
+            put_off: VecDeque::new(),
             scrapes: Vec::new(),
             scans: Scans::new(),
             rates: LineRates::new(0, now),
@@ -162,8 +166,8 @@ impl Feed {
 
     /// One poll, and a turn for everyone who is ready.
     fn round(&mut self) -> io::Result<Round> {
-        if self.store.is_imaging() {
-            return self.round_of_image();
+        if self.is_busy() {
+            return self.busy_round();
         }
         if let Some(timeout) = self.holds_producers_back(Instant::now()) {
             return self.round_of_mailbox(timeout);
@@ -182,9 +186,17 @@ impl Feed {
         Ok(round)
     }
 
-    /// A round in which a piece of the state's image is written. Scrapes are answered, nothing else happens.
-    fn round_of_image(&mut self) -> io::Result<Round> {
-        self.store.continue_image(Some(Instant::now() + limits::ROUND_MAX));
+    /// Whether something takes longer that must be done before anything else changes the state.
+    fn is_busy(&self) -> bool {
+        self.store.is_busy() || self.producers.has_due()
+    }
+
+    /// A round in which a piece of what takes longer is done. Scrapes are answered, nothing else happens.
+    fn busy_round(&mut self) -> io::Result<Round> {
+        self.store.go_on(Some(Instant::now() + limits::ROUND_MAX));
+        self.producers.expire(&mut self.store);
+        // Sessions get their acknowledgements even if every round begins what takes longer.
+        self.settle();
         wait(&self.mailbox_poll, &mut [EpollEvent::empty()], Duration::ZERO)?;
         self.answer()
     }
@@ -264,10 +276,7 @@ impl Feed {
     fn answer(&mut self) -> io::Result<Round> {
         // Emptied before the queue is, so that no request is missed.
         let _ = self.control.wake.read();
-        while let Ok(control) = self.control.queue.try_recv() {
-            if !matches!(control, Control::Scrape(_) | Control::Status(_)) {
-                self.store.continue_image(None);
-            }
+        while let Some(control) = self.next_control() {
             match control {
                 Control::Scrape(scrape) => {
                     self.catch_up()?;
@@ -306,14 +315,30 @@ impl Feed {
         Ok(Round::Continue)
     }
 
+    /// The next request. While something takes longer, what would change the state is put off.
+    fn next_control(&mut self) -> Option<Control> {
+        if !self.is_busy()
+            && let Some(control) = self.put_off.pop_front()
+        {
+            return Some(control);
+        }
+        loop {
+            let control = self.control.queue.try_recv().ok()?;
+            if !self.is_busy()
+                || matches!(control, Control::Scrape(_) | Control::Status(_) | Control::Stop(_))
+            {
+                return Some(control);
+            }
+            self.put_off.push_back(control);
+        }
+    }
+
     /// A scrape shows what was written before it was asked for, unless producers are far ahead.
     fn catch_up(&mut self) -> io::Result<()> {
-        if self.store.is_imaging() {
-            return Ok(());
-        }
         let until = Instant::now() + limits::SCRAPE_CATCH_UP_MAX;
         // A connection that was taken in this poll is reported by the next.
-        while Instant::now() < until
+        while !self.is_busy()
+            && Instant::now() < until
             && (self.poll(Duration::ZERO)?.0 || self.producers.connections.are_ready())
         {
             self.producers.serve(&mut self.store, until);
@@ -379,7 +404,7 @@ impl Feed {
 
     /// At a stop: what producers have written so far is applied, and the state is saved, until then.
     fn drain(&mut self, end: Instant) {
-        self.store.continue_image(None);
+        self.store.go_on(None);
         let until = end.checked_sub(limits::STOP_SAVE).unwrap_or(end);
         self.producers.accept(&mut self.store, until);
         let mut busy: Vec<usize> = self.producers.connections.slots().collect();
@@ -388,6 +413,7 @@ impl Feed {
             while self.store.is_congested(Instant::now()) && Instant::now() < until {
                 std::thread::park_timeout(Duration::from_millis(1));
             }
+            self.store.go_on(None);
             let turn_until = until.min(Instant::now() + limits::ROUND_MAX);
             // Even one piece of each of a thousand producers may take too long.
             busy.retain(|&slot| {
@@ -395,6 +421,7 @@ impl Feed {
                     || self.producers.turn(&mut self.store, slot, EpollFlags::EPOLLIN, turn_until)
             });
         }
+        self.store.go_on(None);
         self.store.await_durable();
         let until_durable = until.min(Instant::now() + limits::STOP_ACK_MAX);
         while self.producers.are_awaiting() && !self.store.is_durable() && Instant::now() < until_durable {

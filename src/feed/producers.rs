@@ -1,6 +1,7 @@
 //! The producers: who connects, what each turn of a connection does, and how sessions begin and end. The
 //! event loop (`mod`) says when; what outlives a connection is in `store`, which is borrowed for each turn.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -44,6 +45,8 @@ pub(super) struct Producers {
     pub(super) expiry: Expiry,
     pub(super) limits: Limits,
     admission: Admission,
+    /// Sessions that have stayed away for too long.
+    due: VecDeque<Due>,
     /// Slots of sessions that wait for the journal.
     awaiting: Vec<usize>,
     /// Slots of sessions whose input is not polled, since they do not read their replies.
@@ -80,6 +83,7 @@ impl Producers {
             expiry: Expiry::default(),
             limits: Limits::default(),
             admission,
+            due: VecDeque::new(),
             awaiting: Vec::new(),
             paused: Vec::new(),
             replies_bytes: 0,
@@ -103,13 +107,27 @@ impl Producers {
     /// read from again.
     pub(super) fn keep_deadlines(&mut self, store: &mut Store, now: Instant) {
         self.admission.keep_deadline(&self.epoll, now);
-        for due in self.expiry.due(now) {
+        self.due.extend(self.expiry.due(now));
+        self.expire(store);
+        self.unpause(store, now);
+    }
+
+    /// Ends the sessions that are due, one after the other: each may take longer. Until none is left, nobody is
+    /// read.
+    pub(super) fn expire(&mut self, store: &mut Store) {
+        while !store.is_busy()
+            && let Some(due) = self.due.pop_front()
+        {
             match due {
                 Due::Abandon(id) => store.abandon(id, clock::unix_seconds()),
                 Due::Forget(id) => self.forget(store, id),
             }
         }
-        self.unpause(store, now);
+    }
+
+    /// Whether sessions are left to end.
+    pub(super) fn has_due(&self) -> bool {
+        !self.due.is_empty()
     }
 
     /// Whether sessions wait for the journal.
@@ -147,7 +165,7 @@ impl Producers {
     /// waited for.
     pub(super) fn serve(&mut self, store: &mut Store, until: Instant) {
         let mut now = Instant::now();
-        while now < until && !store.is_congested(now) {
+        while now < until && !store.is_busy() && !store.is_congested(now) {
             let Some((slot, ready)) = self.connections.next_turn() else { return };
             self.turn(store, slot, ready, now + limits::TURN_MAX);
             now = Instant::now();
@@ -167,6 +185,9 @@ impl Producers {
         };
         if turn == Turn::End {
             self.end(store, slot);
+        } else if store.is_busy() {
+            // An acknowledgement may end the session, which would have to wait.
+            self.await_durable(slot);
         } else {
             self.send_replies(store, slot);
         }
@@ -263,26 +284,24 @@ impl Producers {
     fn apply_until(&mut self, store: &mut Store, slot: usize, block: &[u8], at: f64, until: Instant) {
         let mut rest = block;
         while !rest.is_empty() {
-            let piece;
-            (piece, rest) = split_piece(rest);
-            self.apply(store, slot, piece, at);
+            if !store.is_busy() {
+                let (piece, _) = split_piece(rest);
+                rest = &rest[self.apply(store, slot, piece, at)..];
+            }
             let Some(connection) = self.connections.get_mut(slot).filter(|connection| connection.reads())
             else {
                 return;
             };
-            if !rest.is_empty() && Instant::now() >= until {
+            if !rest.is_empty() && (store.is_busy() || Instant::now() >= until) {
                 return connection.framing.put_back(rest);
             }
         }
     }
 
-    /// Applies whole lines.
-    fn apply(&mut self, store: &mut Store, slot: usize, block: &[u8], at: f64) {
-        if block.is_empty() {
-            return;
-        }
+    /// Applies whole lines. Returns the bytes of those that are applied.
+    fn apply(&mut self, store: &mut Store, slot: usize, block: &[u8], at: f64) -> usize {
         match self.connections.get_mut(slot).map(|connection| &mut connection.protocol) {
-            None => {}
+            None => block.len(),
             Some(Protocol::Undecided | Protocol::Plain) => store.apply(block, at),
             Some(Protocol::Session(session)) => {
                 let outbox = &mut session.outbox;
@@ -294,6 +313,7 @@ impl Producers {
                 } else {
                     Input::Applied { position, lsn }
                 });
+                applied.bytes
             }
         }
     }
@@ -315,6 +335,7 @@ impl Producers {
     fn reject_endless_line(&mut self, store: &mut Store, slot: usize) {
         let Some(connection) = self.connections.get_mut(slot) else { return };
         if connection.session().is_none()
+            && !connection.framing.has_put_back()
             && let Some(line) = connection.framing.take_too_long()
         {
             connection.protocol = Protocol::Plain;
@@ -387,6 +408,7 @@ impl Producers {
         let until = Instant::now() + limits::READ_OUT_MAX;
         while batches > 0 && self.turn(store, slot, EpollFlags::EPOLLIN, until) && Instant::now() < until {
             batches -= 1;
+            store.go_on(None);
         }
     }
 
@@ -438,6 +460,7 @@ impl Producers {
                 self.end(store, slot);
             }
         }
+        self.due.clear();
         self.awaiting.clear();
         self.paused.clear();
         self.begin_graces(store);
@@ -446,7 +469,7 @@ impl Producers {
     /// Gives acknowledgements to the sessions that wait for the journal, as far as it has come.
     /// `lines_gather`: it will be called again soon.
     pub(super) fn settle(&mut self, store: &mut Store, lines_gather: bool) {
-        if self.awaiting.is_empty() {
+        if self.awaiting.is_empty() || store.is_busy() {
             return;
         }
         if lines_gather {
@@ -461,6 +484,15 @@ impl Producers {
                 session.is_listed = false;
                 self.send_replies(store, slot);
             }
+        }
+    }
+
+    /// Has a session's replies sent by [`Self::settle`].
+    fn await_durable(&mut self, slot: usize) {
+        if let Some(session) = self.connections.get_mut(slot).and_then(Connection::session)
+            && !std::mem::replace(&mut session.is_listed, true)
+        {
+            self.awaiting.push(slot);
         }
     }
 
@@ -490,10 +522,12 @@ impl Producers {
         }
         session.counted_bytes = session.outbox.bytes();
         self.replies_bytes = others + session.counted_bytes;
-        if session.awaits() && !std::mem::replace(&mut session.is_listed, true) {
-            self.awaiting.push(slot);
+        let (id, awaits) = (session.id, session.awaits());
+        if awaits {
+            self.await_durable(slot);
         }
-        let id = session.id;
+        let Some(session) = self.connections.get_mut(slot).and_then(Connection::session) else { return };
+
         let mut wanted = EpollFlags::empty();
         wanted.set(EpollFlags::EPOLLOUT, session.is_greeted() && !session.outbox.is_empty());
         wanted.set(EpollFlags::EPOLLIN, session.reads() && !session.outbox.is_full());

@@ -9,13 +9,14 @@ use crate::catalog::Catalogs;
 use crate::clock;
 use crate::engine::EngineSettings;
 use crate::journal::{Journal, Lsn};
+use crate::limits;
 use crate::protocol::rejection::Rejection;
 use crate::protocol::shorthand::EventSpec;
 use crate::scan::{ScanReport, ScanStatus};
 use crate::state::boot::Boot;
 use crate::state::record::{Position, Record};
 use crate::state::sessions::{Session, SessionId, SessionName};
-use crate::state::{Diagnostic, ImageWriter, State};
+use crate::state::{Begun, Diagnostic, ImageWriter, State};
 
 /// All that outlives a connection.
 pub(super) struct Store {
@@ -37,6 +38,8 @@ pub(super) struct Applied {
     pub(super) position: u64,
     /// The record that has brought it there.
     pub(super) lsn: Lsn,
+    /// The bytes of its lines that are applied. The others have to wait until the store is not busy.
+    pub(super) bytes: usize,
 }
 
 impl Store {
@@ -111,11 +114,12 @@ impl Store {
     /// Applies a record that does not come from a producer's lines. `about` begins a line in the log.
     pub(super) fn record(&mut self, record: &Record<'_>, about: &str) {
         self.append(record);
-        let applied = self.state.apply(record, &mut |diagnostic| match diagnostic {
+        let begun = self.state.begin(record, &mut |diagnostic| match diagnostic {
             Diagnostic::Rejected { rejection, .. } => log::warn!("{about}{rejection}"),
             Diagnostic::Message(text) => log::warn!("{about}{text}"),
         });
-        debug_assert!(applied.is_ok(), "{applied:?}");
+        debug_assert!(begun.is_ok(), "{:?}", begun.err());
+        self.finish_what_is_short();
     }
 
     /// How far a session has come.
@@ -129,9 +133,10 @@ impl Store {
         Position { producer, instance, line: self.position(id) + 1 }
     }
 
-    /// Applies whole lines that belong to no session.
-    pub(super) fn apply(&mut self, block: &[u8], at: f64) {
-        self.apply_lines(None, block, at, &mut |_, _| {});
+    /// Applies whole lines that belong to no session. Returns the bytes of those that are applied; the others
+    /// have to wait until the store is not busy.
+    pub(super) fn apply(&mut self, block: &[u8], at: f64) -> usize {
+        self.apply_lines(None, block, at, &mut |_, _| {}).bytes
     }
 
     /// Applies whole lines of a session. `rejected` gets the numbers of those that are rejected.
@@ -143,8 +148,8 @@ impl Store {
         at: f64,
         rejected: &mut dyn FnMut(u64, &Rejection),
     ) -> Applied {
-        let is_bye = self.apply_lines(Some(self.next(id, name)), block, at, rejected);
-        Applied { is_bye, position: self.position(id), lsn: self.lsn() }
+        let Begun { is_bye, bytes } = self.apply_lines(Some(self.next(id, name)), block, at, rejected);
+        Applied { is_bye, position: self.position(id), lsn: self.lsn(), bytes }
     }
 
     fn apply_lines(
@@ -153,23 +158,25 @@ impl Store {
         block: &[u8],
         at: f64,
         rejected: &mut dyn FnMut(u64, &Rejection),
-    ) -> bool {
-        let record = Record::Lines { at, position, block };
-        self.append(&record);
+    ) -> Begun {
         let (rejections, mut now) = (&mut self.rejections, None);
-        let applied = self.state.apply(&record, &mut |diagnostic| match diagnostic {
-            Diagnostic::Rejected { number, rejection, line } => {
-                rejections.note(rejection, line, *now.get_or_insert_with(Instant::now));
-                if let Some(number) = number {
-                    rejected(number, rejection);
+        let begun =
+            self.state.begin(&Record::Lines { at, position, block }, &mut |diagnostic| match diagnostic {
+                Diagnostic::Rejected { number, rejection, line } => {
+                    rejections.note(rejection, line, *now.get_or_insert_with(Instant::now));
+                    if let Some(number) = number {
+                        rejected(number, rejection);
+                    }
                 }
-            }
-            Diagnostic::Message(text) => log::warn!("{text}"),
-        });
-        applied.unwrap_or_else(|error| {
+                Diagnostic::Message(text) => log::warn!("{text}"),
+            });
+        let begun = begun.unwrap_or_else(|error| {
             log::error!("lines do not fit the state: {}", error.0);
-            false
-        })
+            Begun { is_bye: false, bytes: block.len() }
+        });
+        self.append(&Record::Lines { at, position, block: &block[..begun.bytes] });
+        self.finish_what_is_short();
+        begun
     }
 
     /// Counts a line that was rejected before it was whole, in its session if it has one.
@@ -183,7 +190,7 @@ impl Store {
         self.record(&Record::Rejected { position, reason: Some(rejection.reason) }, "");
         self.rejections.note(rejection, line, Instant::now());
         let position = session.map_or(0, |(id, _)| self.position(id));
-        Applied { is_bye: false, position, lsn: self.lsn() }
+        Applied { is_bye: false, position, lsn: self.lsn(), bytes: line.len() }
     }
 
     /// A session has begun or come back. Returns its number and names.
@@ -272,30 +279,52 @@ impl Store {
 
     /// Begins an image of the state if the journal asks for one.
     pub(super) fn begin_image_if_wanted(&mut self) {
-        if self.image.is_none() && self.journal.as_ref().is_some_and(Journal::wants_image) {
+        if !self.is_busy() && self.journal.as_ref().is_some_and(Journal::wants_image) {
             self.image = Some(ImageWriter::new(self.image_bytes));
         }
     }
 
-    /// Whether an image is being written. The state must not change meanwhile.
-    pub(super) fn is_imaging(&self) -> bool {
-        self.image.is_some()
+    /// Whether something takes longer: an image is being written, or entities are being closed or abandoned.
+    /// The state must not change in any other way meanwhile.
+    pub(super) fn is_busy(&self) -> bool {
+        self.image.is_some() || self.state.is_busy()
     }
 
-    /// Goes on with the image, and hands it to the journal once it is whole. `until`: at most until then.
-    pub(super) fn continue_image(&mut self, until: Option<Instant>) {
-        while let Some(image) = &mut self.image {
-            if !image.write_piece(&self.state)
-                && let Some(image) = self.image.take()
-                && let Some(journal) = &mut self.journal
-            {
-                let bytes = image.into_bytes();
-                self.image_bytes = bytes.len() + bytes.len() / 16;
-                journal.snapshot(bytes, clock::unix_seconds());
+    /// Does what was begun, unless it takes longer than a turn.
+    fn finish_what_is_short(&mut self) {
+        if self.state.is_busy() {
+            self.go_on(Some(Instant::now() + limits::TURN_MAX));
+        }
+    }
+
+    /// Goes on with what takes longer. `until`: at most until then.
+    pub(super) fn go_on(&mut self, until: Option<Instant>) {
+        while self.is_busy() {
+            if self.state.is_busy() {
+                self.state.go_on(&mut |diagnostic| {
+                    if let Diagnostic::Message(text) = diagnostic {
+                        log::warn!("{text}");
+                    }
+                });
+            } else {
+                self.continue_image();
             }
             if until.is_some_and(|until| Instant::now() >= until) {
                 return;
             }
+        }
+    }
+
+    /// Writes a piece of the image, and hands it to the journal once it is whole.
+    fn continue_image(&mut self) {
+        let Some(image) = &mut self.image else { return };
+        if !image.write_piece(&self.state)
+            && let Some(image) = self.image.take()
+            && let Some(journal) = &mut self.journal
+        {
+            let bytes = image.into_bytes();
+            self.image_bytes = bytes.len() + bytes.len() / 16;
+            journal.snapshot(bytes, clock::unix_seconds());
         }
     }
 

@@ -50,6 +50,14 @@ pub(crate) enum Diagnostic<'a> {
     Message(String),
 }
 
+/// What a record has begun.
+pub(crate) struct Begun {
+    /// Its lines contain the bye of their session.
+    pub(crate) is_bye: bool,
+    /// The bytes of its lines that are applied. The others come after what was begun.
+    pub(crate) bytes: usize,
+}
+
 /// A record does not fit the state, so the journal is damaged.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct ReplayError(pub(crate) String);
@@ -78,16 +86,52 @@ impl State {
         settings: EngineSettings,
         at: f64,
     ) -> Vec<String> {
+        let mut said = Vec::new();
+        self.engine.finish(&mut |text| said.push(text));
         self.texts = Arc::clone(&catalogs.texts);
-        self.engine.configure(&catalogs.all, settings, at)
+        said.extend(self.engine.configure(&catalogs.all, settings, at));
+        said
     }
 
-    /// Applies one record. Returns `true` if its lines contain the bye of their session.
+    /// Applies one record, with all that it begins. Returns `true` if its lines contain the bye of their session.
     pub(crate) fn apply(
         &mut self,
         record: &Record<'_>,
         report: &mut dyn FnMut(Diagnostic<'_>),
     ) -> Result<bool, ReplayError> {
+        let mut begun = self.begin(record, report)?;
+        self.engine.finish(&mut |text| report(Diagnostic::Message(text)));
+        if let Record::Lines { at, position, block } = *record {
+            let session = position
+                .and_then(|Position { producer, instance, .. }| self.sessions.find(producer, instance));
+            let mut rest = block;
+            while begun.bytes < rest.len() {
+                rest = &rest[begun.bytes..];
+                begun = self.apply_lines(at, session, rest, report);
+                self.engine.finish(&mut |text| report(Diagnostic::Message(text)));
+            }
+        }
+        Ok(begun.is_bye)
+    }
+
+    /// Whether a record has begun what takes longer: entities are being closed or abandoned.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.engine.is_busy()
+    }
+
+    /// Does a piece of what a record has begun. Returns whether there is more.
+    pub(crate) fn go_on(&mut self, report: &mut dyn FnMut(Diagnostic<'_>)) -> bool {
+        self.engine.go_on(&mut |text| report(Diagnostic::Message(text)))
+    }
+
+    /// Applies one record but for what takes longer: [`Self::go_on`] does that. What a former record has begun is
+    /// finished before.
+    pub(crate) fn begin(
+        &mut self,
+        record: &Record<'_>,
+        report: &mut dyn FnMut(Diagnostic<'_>),
+    ) -> Result<Begun, ReplayError> {
+        self.engine.finish(&mut |text| report(Diagnostic::Message(text)));
         match *record {
             Record::Configured { at, ref settings, ref catalogs } => {
                 let catalogs = persist::readable_catalogs(catalogs, &self.fallback, &mut |text| {
@@ -98,7 +142,7 @@ impl State {
                 }
             }
             Record::Hello { at, producer, instance, owner, uid } => {
-                self.hello(at, producer, instance, owner, uid, report);
+                self.hello(at, producer, instance, owner, uid);
             }
             Record::Lines { at, position, block } => {
                 let session = position.map(|position| self.session_at(&position)).transpose()?;
@@ -126,7 +170,7 @@ impl State {
             }
             Record::Abandoned { at, producer, instance } => {
                 if let Some(id) = self.sessions.find(producer, instance) {
-                    self.abandon(&[id], at, report);
+                    self.abandon(&[id], at);
                 }
             }
             Record::Forgotten { producer, instance } => {
@@ -142,11 +186,11 @@ impl State {
                         "the machine has been started anew: what was opened without a session is abandoned"
                             .to_owned(),
                     ));
-                    self.engine.reboot(at, &mut |text| report(Diagnostic::Message(text)));
+                    self.engine.reboot(at);
                 }
             }
         }
-        Ok(false)
+        Ok(Begun { is_bye: false, bytes: 0 })
     }
 
     /// Finds the session of a position. The position must be that of its next line.
@@ -163,15 +207,7 @@ impl State {
         }
     }
 
-    fn hello(
-        &mut self,
-        at: f64,
-        producer: &str,
-        instance: &str,
-        owner: bool,
-        uid: Option<u32>,
-        report: &mut dyn FnMut(Diagnostic<'_>),
-    ) {
+    fn hello(&mut self, at: f64, producer: &str, instance: &str, owner: bool, uid: Option<u32>) {
         if let Some(id) = self.sessions.find(producer, instance) {
             // The session comes back. Other runs of its producer that have begun since are not affected.
             if let Some(session) = self.sessions.get_mut(id) {
@@ -183,14 +219,14 @@ impl State {
         }
         if owner {
             let ended = self.sessions.disconnected_runs(producer);
-            self.abandon(&ended, at, report);
+            self.abandon(&ended, at);
         }
         self.sessions.add(producer, instance, owner, uid);
     }
 
     /// Expires sessions and abandons what they have open. It takes all of them at once, because an entity of
     /// one may be a child of another's, and children come first.
-    fn abandon(&mut self, ids: &[SessionId], at: f64, report: &mut dyn FnMut(Diagnostic<'_>)) {
+    fn abandon(&mut self, ids: &[SessionId], at: f64) {
         let mut owners = Vec::new();
         for &id in ids {
             if let Some(session) = self.sessions.get_mut(id) {
@@ -201,18 +237,19 @@ impl State {
             }
         }
         if !owners.is_empty() {
-            self.engine.abandon(&owners, at, &mut |text| report(Diagnostic::Message(text)));
+            self.engine.begin_abandoning(owners, at);
         }
     }
 
-    /// Applies whole lines. Checks UTF-8 for all of them at once, and line by line only if that fails.
+    /// Applies whole lines, up to the first that begins what takes longer. Checks UTF-8 for all of them at once,
+    /// and line by line only if that fails.
     fn apply_lines(
         &mut self,
         at: f64,
         session: Option<SessionId>,
         block: &[u8],
         report: &mut dyn FnMut(Diagnostic<'_>),
-    ) -> bool {
+    ) -> Begun {
         let number = session.and_then(|id| self.sessions.get_mut(id)).map(|session| {
             session.may_own |= session.owner;
             session.position
@@ -229,17 +266,28 @@ impl State {
             is_internal: false,
         };
         let mut lines = LineApplier { engine: &mut self.engine, at, source, number, said_bye: false, report };
+        let mut bytes = block.len();
         if let Ok(text) = std::str::from_utf8(block) {
             let mut start = 0;
             for end in memchr::memchr_iter(b'\n', block) {
                 lines.apply(&text[start..end]);
                 start = end + 1;
+                if lines.engine.is_busy() {
+                    bytes = start;
+                    break;
+                }
             }
         } else {
+            let mut start = 0;
             for line in block.split_inclusive(|&byte| byte == b'\n') {
                 match std::str::from_utf8(line) {
                     Ok(line) => lines.apply(line.trim_end_matches('\n')),
                     Err(_) => lines.reject(&Rejection::new(Reason::Malformed, "expected UTF-8"), line),
+                }
+                start += line.len();
+                if lines.engine.is_busy() {
+                    bytes = start;
+                    break;
                 }
             }
         }
@@ -250,10 +298,10 @@ impl State {
         {
             session.position = position;
             if said_bye {
-                self.abandon(&[id], at, report);
+                self.abandon(&[id], at);
             }
         }
-        said_bye
+        Begun { is_bye: said_bye, bytes }
     }
 }
 
@@ -280,8 +328,7 @@ impl LineApplier<'_> {
         } else if line.len() > line_max {
             Err(too_long(line_max))
         } else {
-            let report = &mut *self.report;
-            self.engine.apply_for(line, self.at, self.source, &mut |text| report(Diagnostic::Message(text)))
+            self.engine.apply_for(line, self.at, self.source)
         };
         let Err(rejection) = result else {
             self.count_line();

@@ -40,6 +40,7 @@ impl ImageWriter {
 impl State {
     /// Returns the image of the state.
     pub(crate) fn write(&self) -> Vec<u8> {
+        debug_assert!(!self.is_busy(), "what was begun is not in an image");
         let mut image = ImageWriter::default();
         while image.write_piece(self) {}
         image.into_bytes()

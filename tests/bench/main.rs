@@ -23,6 +23,7 @@ mod report;
 mod scrape;
 mod session;
 mod size;
+mod stalls;
 #[path = "../support/mod.rs"]
 mod support;
 mod tools;
@@ -43,7 +44,7 @@ fn main() {
     println!("{:<66} {:>9} {:>9} {:>9}", "", "min", "median", "max");
     let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
     let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|other| other == name);
-    let parts: [(&str, fn()); 11] = [
+    let parts: [(&str, fn()); 12] = [
         ("ingest", ingest::ingest),
         ("peers", peers::peers),
         ("session", session::session),
@@ -54,6 +55,7 @@ fn main() {
         ("crowd", scrape::crowd),
         ("fairness", fairness::fairness),
         ("size", size::size),
+        ("stalls", stalls::stalls),
         ("producers", producers::producers),
     ];
     for (_, part) in parts.iter().filter(|(name, _)| is_wanted(name)) {

@@ -1,10 +1,7 @@
 //! Thousands of names of addresses are learned while thousands of series have them.
 
-use std::path::Path;
-use std::process::Command;
-
 use super::assert_served;
-use crate::support::{Exporter, binary, has_program, run, wait_until};
+use crate::support::{Exporter, binary, preload, wait_until};
 
 const ADDRESSES: usize = 2_000;
 
@@ -14,13 +11,8 @@ const CPU_SECONDS_MAX: f64 = 2.0;
 #[test]
 #[ignore = "each name that is learned looks at every series"]
 fn names_that_are_learned_hold_nobody_up() {
-    if !has_program("cc") {
-        return;
-    }
     let directory = tempfile::tempdir().unwrap();
-    let library = directory.path().join("names.so");
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fairness/names.c");
-    run(Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source));
+    let Some(library) = preload::names(directory.path()) else { return };
     let mut command = binary();
     command.env("LD_PRELOAD", library);
     let exporter = Exporter::start_by("[privacy]\nnumeric = no\n", |_| {}, command);

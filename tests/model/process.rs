@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::support::{Response, wait_for_exit, wait_until};
+use crate::support::{Response, preload, wait_for_exit, wait_until};
 
 pub struct Process {
     pub directory: TempDir,
@@ -17,13 +17,6 @@ pub struct Process {
     child: Child,
     address: SocketAddr,
     clock: PathBuf,
-}
-
-/// Where Debian has the library that changes the clock, in its edition for threads: with the other one, two threads that read
-/// the file in the same moment can see the former time.
-pub fn faketime() -> Option<PathBuf> {
-    let folders = fs::read_dir("/usr/lib").ok()?.map_while(Result::ok);
-    folders.map(|folder| folder.path().join("faketime/libfaketimeMT.so.1")).find(|library| library.exists())
 }
 
 impl Process {
@@ -56,6 +49,7 @@ impl Process {
             self.child.kill().unwrap();
             self.child.wait().unwrap();
         }
+        preload::clean_up_after(self.child.id());
     }
 
     pub fn start_again(&mut self, library: &Path) {
@@ -101,6 +95,7 @@ impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        preload::clean_up_after(self.child.id());
     }
 }
 

@@ -1,5 +1,6 @@
 //! A running exporter for tests: its own directory, a free port, and waiting for conditions instead of sleeping.
-//! `session` is a producer, `other_user` one of another user, `flood` many that write all they can.
+//! `session` is a producer, `other_user` one of another user, `flood` many that write all they can, `preload` a faulty
+//! disk and a clock.
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
@@ -18,6 +19,7 @@ use tempfile::TempDir;
 pub mod flood;
 pub mod notify;
 pub mod other_user;
+pub mod preload;
 pub mod session;
 pub mod switches;
 
@@ -194,6 +196,12 @@ impl Exporter {
             (applied + rejected - lines as f64).abs() < 0.5,
             "{lines} lines read, {applied} applied + {rejected} rejected"
         );
+    }
+
+    /// Waits until so many events have been applied.
+    pub fn wait_for_events(&self, events: u64) {
+        let applied = || sum(&self.metrics(), "lifecycle_exporter_events_total");
+        wait_until(|| applied() >= events as f64, || format!("{} of {events} events are applied", applied()));
     }
 
     /// The memory that is in use.

@@ -8,6 +8,9 @@
 //! | `MODEL_SEED` | the model plays this sequence first |
 //! | `MODEL_SECONDS` | the model plays for so long |
 //! | `HANG_SECONDS` | each system call on the disk hangs for so long, in those tests of `disk` that are ignored otherwise |
+//! | `SOAK_SECONDS` | the long soak takes so long |
+//! | `SOAK_SEED` | the soak does its torments in this order |
+//! | `SOAK_PICTURE` | the long soak draws into this file, and writes its numbers beside it |
 //! | `LIFECYCLE_EXPORTER_BINARY` | the model plays against this program |
 
 use std::ffi::OsString;
@@ -47,4 +50,16 @@ pub fn hang_seconds() -> Option<u64> {
 
 pub fn model_binary() -> Option<OsString> {
     std::env::var_os("LIFECYCLE_EXPORTER_BINARY")
+}
+
+pub fn soak_seconds() -> Option<u64> {
+    number("SOAK_SECONDS")
+}
+
+pub fn soak_seed() -> Option<u64> {
+    number("SOAK_SEED")
+}
+
+pub fn soak_picture() -> Option<OsString> {
+    std::env::var_os("SOAK_PICTURE")
 }

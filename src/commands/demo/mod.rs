@@ -1,6 +1,6 @@
 //! `demo`: runs the daemon and sends it a lively feed of all systems through its real socket.
 
-mod script;
+pub(crate) mod script;
 
 use std::io::Write;
 use std::os::unix::net::UnixStream;

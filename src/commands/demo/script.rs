@@ -26,7 +26,7 @@ struct Line {
 }
 
 /// An endless sequence of lines, each with its time in seconds. Those before 0 are sent at the start.
-pub(super) struct Script {
+pub(crate) struct Script {
     episodes: Vec<Episode>,
     random: fastrand::Rng,
     /// The end of the current pass.
@@ -37,7 +37,7 @@ pub(super) struct Script {
 }
 
 impl Script {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         let mut episodes: Vec<Episode> = Vec::new();
         for text in SCRIPT.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
             let (time, mut event) =

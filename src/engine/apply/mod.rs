@@ -3,7 +3,7 @@
 //! [`Scratch::resolve`] comes first: it looks up keys, fills labels and reads values for every step, without
 //! changing the system. All rejections happen there. [`Scratch::commit`] then executes the steps in order and
 //! cannot fail. An event may open and close several entities: while it is resolved, the scratch memory
-//! records what its earlier steps will do. When a server restarts, `engine::abandon` abandons its entities
+//! records what its earlier steps will do. When a server restarts, `engine::restart` has its entities abandoned
 //! between two calls of `resolve`.
 //!
 //! This file holds the types that both halves share. `labels` fills labels; `count` is a short path for

@@ -2,19 +2,21 @@
 //!
 //! A parent lists its children, and a child knows its position in that list: opening and closing cost the
 //! same however many siblings there are. This module also records which series count an entity or belong to
-//! it; `apply` changes their values. `entity` is one entity, `series` its series, and `persist` saves and
+//! it; `apply` changes their values. `entity` is one entity, `index` finds it by key,
+//! `series` holds its series, and `persist` saves and
 //! migrates all of them.
 
 mod entity;
+mod index;
 mod persist;
 mod series;
 
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 use std::collections::HashSet;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use hashbrown::{DefaultHashBuilder, HashTable};
+use hashbrown::DefaultHashBuilder;
 use smallvec::SmallVec;
 
 use crate::budget::{Budget, Claim};
@@ -23,6 +25,7 @@ use crate::limits;
 
 pub(super) use entity::{Entity, SeriesRef};
 use entity::{Link, Total};
+use index::Index;
 
 /// Follows each part of an entity's text. The byte never occurs in UTF-8.
 pub(super) const PART_END: u8 = 0xff;
@@ -44,6 +47,22 @@ pub(super) struct Key {
     pub(super) hash: u64,
 }
 
+/// An entity in a list that is sorted: children before their parents, then by kind and key, so that a restored
+/// state, which gives ids anew, sorts alike. Comparing sums of keys is faster than comparing keys.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ordered {
+    depth: Reverse<u16>,
+    kind: u16,
+    key_sum: u32,
+    pub(super) id: EntityId,
+}
+
+impl Ordered {
+    pub(super) fn kind(self) -> EntityIndex {
+        self.kind as EntityIndex
+    }
+}
+
 /// All open entities of one system.
 #[derive(Debug)]
 pub(super) struct Entities {
@@ -52,9 +71,9 @@ pub(super) struct Entities {
     /// For each kind, how many levels of parents it has.
     depths: Vec<usize>,
     /// For each kind, the entities by key.
-    index: Vec<HashTable<EntityId>>,
-    /// The number of open entities of all kinds.
-    open: usize,
+    index: Vec<Index>,
+    /// For each kind, how many are open.
+    counts: Vec<usize>,
     entities: Vec<Entity>,
     /// Kinds, times and owners are separate from `entities`, so that the search for the oldest reads little
     /// memory.
@@ -64,6 +83,8 @@ pub(super) struct Entities {
     free: Vec<EntityId>,
     /// Closed by the event that is being applied. Their ids become free when it ends.
     closed: Vec<EntityId>,
+    /// While it is not 0, ids of closed entities stay unused, since somebody remembers them.
+    keepers: u32,
     /// The same as [`entity::Extra::owned`], to look up one pair quickly.
     owned_series: HashSet<(EntityId, SeriesRef), DefaultHashBuilder>,
 }
@@ -73,22 +94,25 @@ pub(super) fn bytes_of(text: &[u8]) -> usize {
     limits::ENTITY_BYTES + text.len()
 }
 
-/// The entry in `kinds` of an id that is not in use.
+/// In the entry in `kinds` of an entity that has closed and is still to be removed.
+const LEAVING: u16 = 1 << 15;
+/// The entry of an id that is not in use.
 const FREE: u16 = u16::MAX;
 
 impl Entities {
     pub(super) fn new(depths: Vec<usize>, hasher: DefaultHashBuilder, budget: &Arc<Budget>) -> Self {
         Entities {
             claim: Claim::new(budget),
-            index: depths.iter().map(|_| HashTable::new()).collect(),
+            index: depths.iter().map(|_| Index::default()).collect(),
+            counts: vec![0; depths.len()],
             depths,
-            open: 0,
             entities: Vec::new(),
             kinds: Vec::new(),
             opened: Vec::new(),
             owners: Vec::new(),
             free: Vec::new(),
             closed: Vec::new(),
+            keepers: 0,
             owned_series: HashSet::with_hasher(hasher.clone()),
             hasher,
         }
@@ -100,26 +124,22 @@ impl Entities {
     }
 
     pub(super) fn count(&self, kind: EntityIndex) -> usize {
-        self.index[kind].len()
+        self.counts[kind]
     }
 
     pub(super) fn count_all(&self) -> usize {
-        self.open
+        self.counts.iter().sum()
     }
 
     /// For each kind, the open entity that was opened first.
     pub(super) fn oldest(&self) -> Vec<Option<EntityId>> {
         let mut oldest = vec![(f64::INFINITY, None); self.index.len()];
         for (id, (&kind, &opened)) in self.kinds.iter().zip(&self.opened).enumerate() {
-            if kind != FREE && opened < oldest[kind as usize].0 {
+            if kind < LEAVING && opened < oldest[kind as usize].0 {
                 oldest[kind as usize] = (opened, Some(id as EntityId));
             }
         }
         oldest.into_iter().map(|(_, id)| id).collect()
-    }
-
-    pub(super) fn find(&self, kind: EntityIndex, key: &[u8]) -> Option<EntityId> {
-        self.find_hashed(kind, key, self.hash(key))
     }
 
     /// Hashes a key for [`Self::find_hashed`] and [`Self::open`].
@@ -128,7 +148,7 @@ impl Entities {
     }
 
     pub(super) fn find_hashed(&self, kind: EntityIndex, key: &[u8], hash: u64) -> Option<EntityId> {
-        self.index[kind].find(hash, |&id| self.entities[id as usize].key() == key).copied()
+        self.index[kind].find(hash, |id| self.entities[id as usize].key() == key)
     }
 
     pub(super) fn get(&self, id: EntityId) -> &Entity {
@@ -140,11 +160,11 @@ impl Entities {
     }
 
     pub(super) fn is_open(&self, id: EntityId) -> bool {
-        self.kinds.get(id as usize).is_some_and(|&kind| kind != FREE)
+        self.kinds.get(id as usize).is_some_and(|&kind| kind < LEAVING)
     }
 
     pub(super) fn kind(&self, id: EntityId) -> EntityIndex {
-        self.kinds[id as usize] as EntityIndex
+        (self.kinds[id as usize] & !LEAVING) as EntityIndex
     }
 
     pub(super) fn opened(&self, id: EntityId) -> f64 {
@@ -187,19 +207,12 @@ impl Entities {
             self.opened[id as usize] = opened;
             self.owners[id as usize] = owner;
         }
-        self.insert(kind, id, key.hash);
+        self.index[kind].insert(key.hash, id);
+        self.counts[kind] += 1;
         if !parents.is_empty() {
             self.link(id, parents);
         }
         id
-    }
-
-    /// Adds an entity to the index of its kind.
-    fn insert(&mut self, kind: EntityIndex, id: EntityId, hash: u64) {
-        let (hasher, entities) = (&self.hasher, &self.entities);
-        let rehash = |id: &EntityId| hasher.hash_one(entities[*id as usize].key());
-        self.index[kind].insert_unique(hash, id, rehash);
-        self.open += 1;
     }
 
     /// Sets the parents of an entity.
@@ -223,28 +236,58 @@ impl Entities {
         (0..self.entities.len() as EntityId).filter(|&id| self.is_open(id))
     }
 
-    /// All open entities, sorted by kind and key: an order that does not depend on ids, which a restored state
-    /// gives anew.
-    pub(super) fn sorted(&self) -> Vec<EntityId> {
-        let mut ids: Vec<EntityId> = self.all().collect();
-        ids.sort_unstable_by(|&a, &b| {
-            (self.kind(a), self.get(a).key()).cmp(&(self.kind(b), self.get(b).key()))
-        });
-        ids
+    /// All open entities, children before their parents, in an order that does not depend on ids.
+    pub(super) fn sorted(&self) -> Vec<Ordered> {
+        let mut found: Vec<Ordered> = self.all().map(|id| self.ordered(id)).collect();
+        found.sort_unstable_by(|a, b| self.compare(a, b));
+        found
+    }
+
+    /// An entity with what decides its place among others.
+    pub(super) fn ordered(&self, id: EntityId) -> Ordered {
+        let depth = Reverse(self.depths[self.kind(id)] as u16);
+        Ordered { depth, kind: self.kinds[id as usize], key_sum: crc32fast::hash(self.get(id).key()), id }
+    }
+
+    /// Sorts some of the entities for [`Self::next_of`].
+    pub(super) fn run_of(&self, mut found: Vec<Ordered>) -> Vec<Ordered> {
+        found.sort_unstable_by(|a, b| self.compare(b, a));
+        found
+    }
+
+    /// Takes the next entity from runs that are sorted each: to sort all of them at once would take too long.
+    pub(super) fn next_of(&self, runs: &mut Vec<Vec<Ordered>>) -> Option<Ordered> {
+        let heads = runs.iter().enumerate().filter_map(|(index, run)| Some((index, run.last()?)));
+        let (index, _) = heads.min_by(|(_, a), (_, b)| self.compare(a, b))?;
+        let next = runs[index].pop();
+        if runs[index].is_empty() {
+            runs.swap_remove(index);
+        }
+        next
+    }
+
+    fn compare(&self, a: &Ordered, b: &Ordered) -> Ordering {
+        let order = (a.depth, a.kind, a.key_sum).cmp(&(b.depth, b.kind, b.key_sum));
+        order.then_with(|| self.get(a.id).key().cmp(self.get(b.id).key()))
     }
 
     /// An entity and all its descendants, children before their parents.
     pub(super) fn with_descendants(&self, id: EntityId) -> Vec<EntityId> {
         let mut found = vec![id];
         let mut next = 0;
-        let mut seen = HashSet::from([id]);
+        let mut seen = HashSet::new();
         while next < found.len() {
             let children = &self.entities[found[next] as usize].extra().children;
-            found.extend(children.iter().filter(|child| seen.insert(**child)));
+            // Only a child of several parents can be found twice.
+            let is_new =
+                |child: &&EntityId| self.entities[**child as usize].parents.len() < 2 || seen.insert(**child);
+            found.extend(children.iter().filter(is_new));
             next += 1;
         }
+        // The last child first: it leaves its parent's list without moving another.
+        found.reverse();
         // A child of two parents may have been found before its other parent: the depth of its kind decides.
-        found.sort_by_key(|&id| std::cmp::Reverse(self.depths[self.kind(id)]));
+        found.sort_by_key(|&id| Reverse(self.depths[self.kind(id)]));
         found
     }
 
@@ -256,12 +299,9 @@ impl Entities {
     pub(super) fn close(&mut self, id: EntityId) -> Entity {
         let entity = std::mem::take(&mut self.entities[id as usize]);
         self.claim.give_back(bytes_of(&entity.text));
-        let kind = self.kinds[id as usize] as usize;
-        let hash = self.hasher.hash_one(entity.key());
-        if let Ok(found) = self.index[kind].find_entry(hash, |&other| other == id) {
-            found.remove();
-            self.open -= 1;
-        }
+        let kind = self.kind(id);
+        self.index[kind].remove(self.hasher.hash_one(entity.key()), id);
+        self.counts[kind] -= usize::from(self.is_open(id));
         for link in &entity.parents {
             self.unlink(*link);
         }
@@ -275,9 +315,38 @@ impl Entities {
         entity
     }
 
+    /// Closes an entity, but leaves it to [`Self::close`] to remove it. Returns the series that counted it and those
+    /// that it owned.
+    pub(super) fn leave(&mut self, id: EntityId) -> (SmallVec<[SeriesRef; 2]>, Vec<SeriesRef>) {
+        let kind = self.kind(id);
+        self.counts[kind] -= 1;
+        self.kinds[id as usize] |= LEAVING;
+        let entity = &mut self.entities[id as usize];
+        let owned = entity.extra.as_mut().map_or(Vec::new(), |extra| std::mem::take(&mut extra.owned));
+        let counted_by = std::mem::take(&mut entity.counted_by);
+        for series in &owned {
+            self.owned_series.remove(&(id, *series));
+        }
+        (counted_by, owned)
+    }
+
     /// Frees the ids of the entities that the event has closed.
     pub(super) fn release(&mut self) {
-        self.free.append(&mut self.closed);
+        if self.keepers == 0 {
+            self.free.append(&mut self.closed);
+        }
+    }
+
+    /// The ids of entities that close stay unused until [`Self::use_ids`].
+    pub(super) fn keep_ids(&mut self) {
+        self.keepers += 1;
+    }
+
+    /// The ids of entities that have closed may be used again.
+    pub(super) fn use_ids(&mut self) {
+        // A reset in between has let go of all.
+        self.keepers = self.keepers.saturating_sub(1);
+        self.release();
     }
 
     fn unlink(&mut self, link: Link) {
@@ -305,17 +374,6 @@ impl Entities {
         self.claim.give_back(bytes_of(&former));
     }
 
-    /// The kinds and keys of the open entities that match, children before their parents. The order does not
-    /// depend on ids, so that a restored state abandons entities in the same order.
-    pub(super) fn children_first(&self, matches: impl Fn(EntityId) -> bool) -> Vec<(EntityIndex, Box<[u8]>)> {
-        let matching = self.all().filter(|&id| matches(id));
-        let mut found: Vec<(Reverse<usize>, EntityIndex, Box<[u8]>)> = matching
-            .map(|id| (Reverse(self.depths[self.kind(id)]), self.kind(id), self.get(id).key().into()))
-            .collect();
-        found.sort();
-        found.into_iter().map(|(_, kind, key)| (kind, key)).collect()
-    }
-
     /// Closes all entities without touching their series.
     pub(super) fn clear(&mut self) {
         let budget = Arc::clone(self.claim.budget());
@@ -323,6 +381,6 @@ impl Entities {
     }
 
     pub(super) fn ids(&self, kind: EntityIndex) -> Vec<EntityId> {
-        self.index[kind].iter().copied().collect()
+        self.index[kind].ids().collect()
     }
 }

@@ -2,9 +2,7 @@
 
 use std::ops::Range;
 
-use hashbrown::HashTable;
-
-use super::{Entities, Entity, EntityId, EntityOwner, FREE, Key, PART_END, SeriesRef, UNOWNED};
+use super::{Entities, Entity, EntityId, EntityOwner, FREE, Index, Key, PART_END, SeriesRef, UNOWNED};
 use crate::catalog::model::EntityIndex;
 use crate::engine::migrate::Mapping;
 use crate::format::{self, v1};
@@ -90,15 +88,16 @@ impl Entities {
         for (id, text) in changed {
             self.set_text(id, &text);
         }
-        let mut index: Vec<HashTable<EntityId>> = depths.iter().map(|_| HashTable::new()).collect();
+        let mut index: Vec<Index> = depths.iter().map(|_| Index::default()).collect();
+        let mut counts = vec![0; depths.len()];
         self.depths = depths;
         for (old, table) in self.index.drain(..).enumerate() {
             if let Some(new) = mapping.kinds[old] {
                 index[new] = table;
+                counts[new] = self.counts[old];
             }
         }
-        self.open = index.iter().map(HashTable::len).sum();
-        self.index = index;
+        (self.index, self.counts) = (index, counts);
         for kind in self.kinds.iter_mut().filter(|kind| **kind != FREE) {
             *kind = mapping.kinds[*kind as usize].map_or(FREE, |new| new as u16);
         }

@@ -1,6 +1,7 @@
-/* A disk that does not answer: preloaded into a program, calls below the directory $HANG_DIRECTORY do not return as long as the
- * file $HANG_WHILE exists. $HANG_CALL names the one call that hangs; without it every call does that changes something or opens.
- * A call that hangs makes the file $HANG_WHILE.reached. */
+/* A faulty disk, preloaded into a program. For what lies below the directory $DISK_DIRECTORY: calls do not return as long as the
+ * file $DISK_HANGS_WHILE exists, and nothing can be written as long as the file $DISK_FULL_WHILE exists. $DISK_HANGS_CALL names
+ * the one call that hangs; without it every call does that changes something or opens. A call that hangs makes the file
+ * $DISK_HANGS_WHILE.reached. */
 
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -19,7 +20,7 @@
 #include <unistd.h>
 
 static int is_chosen(const char *call) {
-    const char *chosen = getenv("HANG_CALL");
+    const char *chosen = getenv("DISK_HANGS_CALL");
     if (chosen)
         return strcmp(call, chosen) == 0;
     const char *all[] = {"open", "write", "fsync", "fdatasync", "rename"};
@@ -29,31 +30,42 @@ static int is_chosen(const char *call) {
     return 0;
 }
 
+static int is_below(const char *path) {
+    const char *directory = getenv("DISK_DIRECTORY");
+    return directory && strncmp(path, directory, strlen(directory)) == 0;
+}
+
+static int is_on(const char *name) {
+    const char *file = getenv(name);
+    return file && access(file, F_OK) == 0;
+}
+
 static void hang(const char *call, const char *path) {
-    const char *directory = getenv("HANG_DIRECTORY"), *while_there = getenv("HANG_WHILE");
-    if (!directory || !while_there || !is_chosen(call) || strncmp(path, directory, strlen(directory)) != 0)
-        return;
     int error = errno;
-    if (access(while_there, F_OK) == 0) {
+    if (is_below(path) && is_chosen(call) && is_on("DISK_HANGS_WHILE")) {
         char reached[PATH_MAX];
-        snprintf(reached, sizeof reached, "%s.reached", while_there);
+        snprintf(reached, sizeof reached, "%s.reached", getenv("DISK_HANGS_WHILE"));
         syscall(SYS_close, syscall(SYS_openat, AT_FDCWD, reached, O_CREAT | O_WRONLY, 0600));
-        while (access(while_there, F_OK) == 0)
+        while (is_on("DISK_HANGS_WHILE"))
             usleep(2000);
     }
     errno = error;
 }
 
-static void hang_at(const char *call, int descriptor) {
-    char link[64], path[PATH_MAX];
+/* The empty text where it has none. */
+static void path_of(int descriptor, char *path, size_t size) {
+    char link[64];
     int error = errno;
     snprintf(link, sizeof link, "/proc/self/fd/%d", descriptor);
-    ssize_t length = readlink(link, path, sizeof path - 1);
+    ssize_t length = readlink(link, path, size - 1);
+    path[length > 0 ? length : 0] = 0;
     errno = error;
-    if (length > 0) {
-        path[length] = 0;
-        hang(call, path);
-    }
+}
+
+static void hang_at(const char *call, int descriptor) {
+    char path[PATH_MAX];
+    path_of(descriptor, path, sizeof path);
+    hang(call, path);
 }
 
 /* A function that hangs and then does what it always does. `HANG` is where. */
@@ -64,7 +76,6 @@ static void hang_at(const char *call, int descriptor) {
         return real arguments;                                                                                           \
     }
 
-CALL(ssize_t, write, hang_at("write", descriptor), (int descriptor, const void *bytes, size_t count), (descriptor, bytes, count))
 CALL(ssize_t, read, hang_at("read", descriptor), (int descriptor, void *bytes, size_t count), (descriptor, bytes, count))
 CALL(int, fsync, hang_at("fsync", descriptor), (int descriptor), (descriptor))
 CALL(int, fdatasync, hang_at("fdatasync", descriptor), (int descriptor), (descriptor))
@@ -90,4 +101,16 @@ int open64(const char *path, int flags, ...) {
     hang("open", path);
     int (*real)(const char *, int, ...) = (int (*)(const char *, int, ...))dlsym(RTLD_NEXT, "open64");
     return real(path, flags, mode);
+}
+
+ssize_t write(int descriptor, const void *bytes, size_t count) {
+    char path[PATH_MAX];
+    path_of(descriptor, path, sizeof path);
+    hang("write", path);
+    if (is_below(path) && is_on("DISK_FULL_WHILE")) {
+        errno = ENOSPC;
+        return -1;
+    }
+    ssize_t (*real)(int, const void *, size_t) = (ssize_t(*)(int, const void *, size_t))dlsym(RTLD_NEXT, "write");
+    return real(descriptor, bytes, count);
 }
