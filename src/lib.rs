@@ -12,7 +12,7 @@
 //! ```
 //!
 //! The feed's thread owns all state and never waits for a disk, a client or a name server: the journal, HTTP,
-//! directory scans and reverse DNS have threads of their own, and talk to it through its mailbox. There is no
+//! directory scans, reverse DNS and the log have threads of their own; most talk to it through its mailbox. There is no
 //! lock on an event's way.
 //!
 //! # The layers

@@ -137,6 +137,10 @@ pub(crate) const LOGGED_LINE_CHARS_MAX: usize = 200;
 pub(crate) const LOG_LINES_AT_ONCE_MAX: u32 = 50;
 /// Lines of one kind of message that are written in a minute, once those are used up.
 pub(crate) const LOG_LINES_PER_MINUTE: u32 = 10;
+/// Bytes of the log that wait for standard error; more of them are left out.
+pub(crate) const LOG_QUEUE_BYTES_MAX: usize = 1 << 20;
+/// How long a stop waits for standard error.
+pub(crate) const LOG_FINISH_MAX: Duration = Duration::from_millis(250);
 /// How often the log is asked for messages that were left out.
 pub(crate) const LOG_SUMMARY_TICK: Duration = Duration::from_secs(10);
 /// Refused user ids that are remembered, so that each is logged once.
@@ -240,6 +244,10 @@ pub(crate) const SEND_RETRY_MAX: Duration = Duration::from_secs(1);
 pub(crate) const SEND_ACK_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long `send` waits for the exporter to close a session after its bye.
 pub(crate) const SEND_BYE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a start reads the state before it says that it still does.
+pub(crate) const START_NOTICE_FIRST: Duration = Duration::from_secs(2);
+/// How often it says so again. systemd gives it twice as long each time.
+pub(crate) const START_NOTICE_EVERY: Duration = Duration::from_secs(30);
 /// How long a start waits to learn whether another process listens on the socket.
 pub(crate) const SOCKET_TRY: Duration = Duration::from_secs(1);
 /// How long `send` waits for the first reply.

@@ -1,13 +1,17 @@
 //! A disk that does not answer: everything goes on but acknowledgements, and when it answers again nothing is
-//! missing.
+//! missing. `calls` does the same with each system call by itself.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a failure here is a failed test")]
 
 mod support;
 
+#[path = "disk/calls.rs"]
+mod calls;
+
 use std::fs;
 use std::io::{ErrorKind, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use support::notify::Notify;
@@ -21,21 +25,32 @@ const MESSAGE: &str = "{\"event\":\"signaling.message.received\",\"type\":\"t\"}
 /// An exporter whose disk can be made to hang, with a file that makes it so while it is there.
 struct Hanging {
     exporter: Exporter,
+    library: PathBuf,
     switch: PathBuf,
+    state: PathBuf,
+    /// The one that hangs; `None`: all that change something or open.
+    call: Option<&'static str>,
     _directory: tempfile::TempDir,
 }
 
 impl Hanging {
     fn start(sync: &str) -> Option<Self> {
+        Self::start_call(sync, None)
+    }
+
+    fn start_call(sync: &str, call: Option<&'static str>) -> Option<Self> {
         let directory = tempfile::tempdir().unwrap();
         let library = preload::disk(directory.path())?;
         let (state, switch) = (directory.path().join("state"), directory.path().join("hang"));
-        let mut command = binary();
-        command.env("LD_PRELOAD", library).env("DISK_DIRECTORY", &state).env("DISK_HANGS_WHILE", &switch);
         let config =
             format!("[state]\ndirectory = {}\nsync = {sync}\n[events]\ngrace = 1h\n", state.display());
-        let exporter = Exporter::start_by(&config, |_| {}, command);
-        Some(Hanging { exporter, switch, _directory: directory })
+        let exporter = Exporter::start_by(&config, |_| {}, hanging(&library, &state, &switch, call));
+        Some(Hanging { exporter, library, switch, state, call, _directory: directory })
+    }
+
+    /// What it is started by again.
+    fn command(&self) -> Command {
+        hanging(&self.library, &self.state, &self.switch, self.call)
     }
 
     fn hang(&self) {
@@ -44,7 +59,21 @@ impl Hanging {
 
     fn answer(&self) {
         fs::remove_file(&self.switch).unwrap();
+        let _ = fs::remove_file(self.switch.with_extension("reached"));
     }
+
+    /// Whether a call hangs now.
+    fn is_reached(&self) -> bool {
+        self.switch.with_extension("reached").exists()
+    }
+}
+
+/// The exporter with a library that makes calls below the directory `state` hang while the file `switch` exists.
+fn hanging(library: &Path, state: &Path, switch: &Path, call: Option<&str>) -> Command {
+    let mut command = binary();
+    command.env("LD_PRELOAD", library).env("DISK_DIRECTORY", state).env("DISK_HANGS_WHILE", switch);
+    call.map(|call| command.env("DISK_HANGS_CALL", call));
+    command
 }
 
 #[test]
@@ -128,8 +157,7 @@ fn a_reload_that_hangs_holds_nothing_up() {
     fs::create_dir(&catalogs).unwrap();
     fs::write(catalogs.join("x.ini"), "[system]\nname = x\ntitle = x\n").unwrap();
     let systemd = Notify::listen(directory.path());
-    let mut command = binary();
-    command.env("LD_PRELOAD", library).env("DISK_DIRECTORY", &catalogs).env("DISK_HANGS_WHILE", &switch);
+    let mut command = hanging(&library, &catalogs, &switch, None);
     command.env("NOTIFY_SOCKET", &systemd.path).env("WATCHDOG_USEC", "600000");
     let config = format!("[systems]\ncatalog_directory = {}\n", catalogs.display());
     let mut exporter = Exporter::start_by(&config, |_| {}, command);

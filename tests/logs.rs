@@ -52,7 +52,7 @@ fn a_producer_cannot_fill_the_log_and_drowns_nothing() {
 }
 
 #[test]
-fn no_address_is_logged_where_they_are_hidden() {
+fn no_address_is_logged_or_on_the_page_where_they_are_hidden() {
     let exporter = Exporter::start("[events]\ngrace = 0s\n[privacy]\ndeidentify = yes\n");
     let lines = "203.0.113.7 is no JSON\n\
                  {\"event\":\"edumeet.transport.closed\",\"transport_id\":\"203.0.113.7:5000\"}\n\
@@ -63,7 +63,11 @@ fn no_address_is_logged_where_they_are_hidden() {
     exporter.wait_for_log("xx.xx.113.7 is no JSON");
     exporter.wait_for_log("xx:xx:xx:xx:xx:xx:17:1");
     let log = exporter.log();
-    assert!(!log.contains("203.0") && !log.contains("2001:db8"), "{log}");
+    let page = exporter.get("/").body;
+    assert!(page.contains("not_open") && page.contains("malformed"), "{page}");
+    for shown in [log, page] {
+        assert!(!shown.contains("203.0") && !shown.contains("2001:db8"), "{shown}");
+    }
     exporter.configure("");
     exporter.signal("HUP");
     exporter.wait_for_log("was read again");

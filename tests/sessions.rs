@@ -334,24 +334,6 @@ fn a_long_line_without_its_end_is_no_line() {
 }
 
 #[test]
-fn many_that_do_not_read_take_little_memory() {
-    let exporter = Exporter::start("");
-    let deaf: Vec<Session> = (0..60)
-        .map(|number| {
-            let (mut session, _) = Session::begin(&exporter.socket, &format!("p{number}"), "i");
-            session.stream.write_all("x\n".repeat(32_768).as_bytes()).unwrap();
-            session
-        })
-        .collect();
-    let malformed = "lifecycle_exporter_events_rejected_total{reason=\"malformed\"}";
-    exporter.wait_for(malformed, 60.0 * 32_768.0);
-    // Their rejections would take over 150 MB.
-    let resident = exporter.value("process_resident_memory_bytes").unwrap();
-    assert!(resident < 110e6, "{resident} bytes");
-    drop(deaf);
-}
-
-#[test]
 fn newcomers_do_not_push_out_who_has_something_open() {
     let exporter = Exporter::start("[events]\ngrace = 1h\nmax_connections = 100\n");
     let (mut session, _) = Session::begin(&exporter.socket, "p", "i");

@@ -212,6 +212,27 @@ fn a_damaged_journal_is_set_aside_and_what_was_good_is_kept() {
     assert_eq!(exporter.value(TOTAL), Some(1.0));
 }
 
+/// Opening a FIFO would wait for somebody to write into it.
+#[test]
+fn what_is_no_regular_file_is_set_aside_and_not_waited_for() {
+    let mut exporter = Exporter::start(CONFIG);
+    exporter.feed(started("1") + "\n");
+    exporter.wait_for(TOTAL, 1.0);
+    for former in ["snapshot.80", "journal.81"] {
+        exporter.restart();
+        exporter.kill();
+        let path = exporter.directory.path().join("state").join(former);
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        exporter.spawn_again();
+        exporter.wait_for_start();
+        assert_eq!(exporter.value(TOTAL), Some(1.0), "{former}");
+        exporter.wait_for_log("is a FIFO");
+        exporter.wait_for("lifecycle_exporter_state_writable", 1.0);
+        let aside = path.with_file_name(format!("{former}.damaged"));
+        wait_until(|| aside.exists(), || format!("{former} is not set aside: {}", exporter.log()));
+    }
+}
+
 #[test]
 fn a_second_exporter_is_told_and_ends() {
     let exporter = Exporter::start(CONFIG);

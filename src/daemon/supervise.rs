@@ -100,6 +100,17 @@ fn open_state(
     let Some(directory) = &settings.state_directory else {
         return Ok((None, None, State::new(catalogs.clone())));
     };
+    let shown = directory.display().to_string();
+    let _watch = Threads::spawn_start_watch(move |so_far| {
+        let seconds = so_far.as_secs();
+        log::warn!(
+            "the state in {shown} could not be read within {seconds} s: its disk is slow or does not answer; the start \
+             waits for it, and SIGTERM ends it"
+        );
+        let status = format!("waiting for the disk of the state in {shown}");
+        let more = limits::START_NOTICE_EVERY * 2;
+        notify(&[NotifyState::Status(&status), NotifyState::ExtendTimeoutUsec(more.as_micros() as u32)]);
+    });
     let (journal, writer, snapshotter, state) =
         Journal::open(directory, settings.sync, Arc::new(RealDisk), catalogs)?;
     Ok((Some(journal), Some((writer, snapshotter)), state))
@@ -196,6 +207,7 @@ impl Supervisor {
         };
 
         let threads = Threads::new();
+        threads.spawn_log()?;
         let journal_roles = exclusive.journal_roles;
         let journal_threads = journal_roles.map(|roles| threads.spawn_journal(roles, control.clone()));
         let journal_threads = journal_threads.transpose()?.unwrap_or_default();
@@ -374,6 +386,7 @@ impl Supervisor {
             log::error!("the disk of the state does not answer: stopping without it");
         }
         logging::summarize(true);
+        logging::finish();
         result
     }
 }

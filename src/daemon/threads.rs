@@ -1,4 +1,4 @@
-//! Spawns and names the threads: one for each role, and one for each reload.
+//! Spawns and names the threads: one for each role, one for each reload, and one that watches the start.
 //!
 //! A role's end is reported, whether it returns or panics. `supervise` decides what follows from it.
 
@@ -6,10 +6,11 @@ use std::net::IpAddr;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use signal_hook::iterator::Signals;
 
 use super::configuration::{Config, Overrides, load};
+use super::logging;
 use crate::config::ScanSettings;
 use crate::faults::Faults;
 use crate::feed::mailbox::{Control, ControlSender};
@@ -18,7 +19,7 @@ use crate::http::server::Server;
 use crate::http::worker::{self, Answer};
 use crate::journal::{Snapshotter, Writer};
 use crate::liveness::Liveness;
-use crate::{rdns, scan};
+use crate::{limits, rdns, scan};
 
 /// The roles that write the journal.
 pub(super) type JournalRoles = (Writer, Snapshotter);
@@ -81,6 +82,23 @@ impl Threads {
         loaded
     }
 
+    /// A thread that is no role: calls `tell` with the time so far if a start takes long, from time to time, until
+    /// what is returned is dropped.
+    pub(super) fn spawn_start_watch(tell: impl Fn(Duration) + Send + 'static) -> Sender<()> {
+        let (sender, is_over) = bounded::<()>(0);
+        let watch = move || {
+            let started = Instant::now();
+            let mut wait = limits::START_NOTICE_FIRST;
+            while is_over.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
+                tell(started.elapsed());
+                wait = limits::START_NOTICE_EVERY;
+            }
+        };
+        // Without a thread nothing is said, and the start goes on.
+        let _ = thread::Builder::new().name("start".to_owned()).spawn(watch);
+        sender
+    }
+
     pub(super) fn spawn_journal(
         &self,
         (writer, snapshotter): JournalRoles,
@@ -134,6 +152,15 @@ impl Threads {
             Ok(())
         };
         self.spawn("scan", role).map(drop)
+    }
+
+    pub(super) fn spawn_log(&self) -> Result<(), String> {
+        let role = logging::role();
+        let role = move || {
+            role();
+            Ok(())
+        };
+        self.spawn("log", role).map(drop)
     }
 
     /// Signals as messages.

@@ -18,6 +18,7 @@ use crate::catalog::Catalogs;
 use crate::format::frame::{Frames, Next};
 use crate::format::v1::{Follows, JournalStart, SnapshotStart};
 use crate::format::{self, FirstLine};
+use crate::regular_file;
 use crate::state::State;
 use crate::state::record::Record;
 
@@ -252,7 +253,7 @@ fn read_snapshot(path: &Path, generation: u64, fallback: &Catalogs) -> Result<(S
 
 /// Opens a file of this kind behind its first line; `None` where not even that is whole.
 fn open(path: &Path, kind: &str) -> Result<Option<BufReader<File>>, Fault> {
-    let mut file = BufReader::with_capacity(65_536, File::open(path)?);
+    let mut file = BufReader::with_capacity(65_536, regular_file::open(path)?);
     match files::first_line(&mut file, kind)? {
         FirstLine::Readable { bytes } => {
             file.seek(SeekFrom::Start(bytes as u64))?;

@@ -1,7 +1,7 @@
 //! The journal's thread: writes blocks, begins journals, asks for snapshots. It may wait for the disk as long
 //! as the disk likes.
 
-use std::fs::File;
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,8 +20,8 @@ use super::{Lsn, Order, Progress, Report};
 use crate::catalog::Catalogs;
 use crate::config::FsyncPolicy;
 use crate::format::v1::Follows;
-use crate::limits;
 use crate::state::State;
+use crate::{limits, regular_file};
 
 /// The writer's ends of its channels.
 pub(super) struct Ends {
@@ -442,7 +442,10 @@ impl Writer {
     /// Forces to the disk every file that a start would read, and their names.
     fn force_all(&self) -> io::Result<()> {
         for file in files::list(&self.directory)?.files(&self.directory) {
-            File::open(file.path)?.sync_all()?;
+            // What is no regular file will be set aside; opening it could wait for ever.
+            if fs::metadata(&file.path)?.is_file() {
+                regular_file::open(&file.path)?.sync_all()?;
+            }
         }
         self.disk.sync_directory(&self.directory)
     }

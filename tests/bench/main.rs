@@ -10,6 +10,7 @@
     reason = "a program for a terminal"
 )]
 
+mod fairness;
 mod growth;
 mod ingest;
 mod mix;
@@ -43,7 +44,7 @@ fn main() {
     println!("{:<66} {:>9} {:>9} {:>9}", "", "min", "median", "max");
     let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
     let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|other| other == name);
-    let parts: [(&str, fn()); 11] = [
+    let parts: [(&str, fn()); 12] = [
         ("ingest", ingest::ingest),
         ("peers", peers::peers),
         ("session", session::session),
@@ -52,6 +53,7 @@ fn main() {
         ("paced", ingest::paced),
         ("scrape", scrape::scrape),
         ("crowd", scrape::crowd),
+        ("fairness", fairness::fairness),
         ("size", size::size),
         ("stalls", stalls::stalls),
         ("producers", producers::producers),

@@ -1,5 +1,6 @@
 //! A running exporter for tests: its own directory, a free port, and waiting for conditions instead of sleeping.
-//! `session` is a producer, `other_user` one of another user, `preload` a faulty disk and a clock.
+//! `session` is a producer, `other_user` one of another user, `flood` many that write all they can, `preload` a faulty
+//! disk and a clock.
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
@@ -9,12 +10,13 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+pub mod flood;
 pub mod notify;
 pub mod other_user;
 pub mod preload;
@@ -131,6 +133,11 @@ impl Exporter {
         self.log.lock().unwrap().clone()
     }
 
+    /// Nobody reads standard error while what is returned lives.
+    pub fn hold_log(&self) -> MutexGuard<'_, String> {
+        self.log.lock().unwrap()
+    }
+
     /// Waits until the log holds a text.
     pub fn wait_for_log(&self, text: &str) {
         wait_until(|| self.log().contains(text), || format!("no {text:?} in the log:\n{}", self.log()));
@@ -139,6 +146,7 @@ impl Exporter {
     /// Writes lines to the feed over a connection of their own.
     pub fn feed(&self, lines: impl AsRef<[u8]>) {
         let mut stream = UnixStream::connect(&self.socket).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
         stream.write_all(lines.as_ref()).unwrap();
     }
 
@@ -198,8 +206,17 @@ impl Exporter {
 
     /// The memory that is in use.
     pub fn resident_bytes(&self) -> u64 {
+        self.status_bytes("VmRSS:")
+    }
+
+    /// The most memory that was in use since the start.
+    pub fn resident_bytes_max(&self) -> u64 {
+        self.status_bytes("VmHWM:")
+    }
+
+    fn status_bytes(&self, name: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
         line.trim_end_matches("kB").trim().parse::<u64>().unwrap() * 1_024
     }
 

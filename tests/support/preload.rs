@@ -1,4 +1,5 @@
-//! Libraries that are preloaded into an exporter: a disk that does not answer or is full, and a clock that a file sets.
+//! Libraries that are preloaded into an exporter: a disk that does not answer or is full, a name server
+//! that knows every address, and a clock that a file sets.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,11 +9,21 @@ use super::{has_program, run, switches};
 
 /// Builds the disk's library in this directory; `None` where there is no compiler.
 pub fn disk(directory: &Path) -> Option<PathBuf> {
+    build("disk/disk.c", directory)
+}
+
+/// The same of the name server that knows every address.
+pub fn names(directory: &Path) -> Option<PathBuf> {
+    build("fairness/names.c", directory)
+}
+
+/// `source`: below the folder of the tests.
+fn build(source: &str, directory: &Path) -> Option<PathBuf> {
     if !has_program("cc") {
         return None;
     }
-    let library = directory.join("disk.so");
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/disk/disk.c");
+    let library = directory.join("preloaded.so");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(source);
     run(Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source).arg("-ldl"));
     Some(library)
 }

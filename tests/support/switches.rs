@@ -7,6 +7,7 @@
 //! | `UPDATE_STORED_STATE` | an example of the present format on disk is made, where there is none (`tests/stored`) |
 //! | `MODEL_SEED` | the model plays this sequence first |
 //! | `MODEL_SECONDS` | the model plays for so long |
+//! | `HANG_SECONDS` | each system call on the disk hangs for so long, in those tests of `disk` that are ignored otherwise |
 //! | `SOAK_SECONDS` | the long soak takes so long |
 //! | `SOAK_SEED` | the soak does its torments in this order |
 //! | `SOAK_PICTURE` | the long soak draws into this file, and writes its numbers beside it |
@@ -41,6 +42,10 @@ pub fn model_seed() -> Option<u64> {
 
 pub fn model_seconds() -> Option<u64> {
     number("MODEL_SECONDS")
+}
+
+pub fn hang_seconds() -> Option<u64> {
+    number("HANG_SECONDS")
 }
 
 pub fn model_binary() -> Option<OsString> {

@@ -2,26 +2,31 @@
 //! it.
 //!
 //! Every message passes here, so here is where it is made harmless: `text` escapes what does not print and
-//! hides addresses, `limiter` bounds the lines of each kind. What is worth a message is its module's to say.
+//! hides addresses, `limiter` bounds the lines of each kind, and `output` waits for standard error so that nobody
+//! else does. What is worth a message is its module's to say.
 
 mod limiter;
+mod output;
 mod text;
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use log::{Level, Log, Metadata, Record};
 
 use crate::config::Settings;
+use crate::limits;
 use limiter::Limiter;
+use output::Output;
 
 struct Logger {
     style: Style,
     /// `[privacy] deidentify`.
     hides_addresses: AtomicBool,
     limiter: Mutex<Limiter>,
+    output: Output,
 }
 
 static LOGGER: OnceLock<Logger> = OnceLock::new();
@@ -39,7 +44,8 @@ pub(crate) fn configure(settings: &Settings) {
     let logger = LOGGER.get_or_init(|| {
         let journal = std::env::var_os("JOURNAL_STREAM").is_some() && !std::io::stderr().is_terminal();
         let style = if journal { Style::Journal } else { Style::Plain };
-        Logger { style, hides_addresses: AtomicBool::new(false), limiter: Mutex::default() }
+        let hides_addresses = AtomicBool::new(false);
+        Logger { style, hides_addresses, limiter: Mutex::default(), output: Output::default() }
     });
     logger.hides_addresses.store(settings.privacy.deidentify, Ordering::Relaxed);
     // Fails only if a former call has set the logger.
@@ -54,12 +60,38 @@ pub(crate) fn summarize(is_last: bool) {
     }
 }
 
+/// The thread that writes the log; what is logged before it is written at once. Does nothing without
+/// [`configure`].
+pub(crate) fn role() -> impl FnOnce() + Send + 'static {
+    let logger = LOGGER.get();
+    let lines = logger.map(|logger| logger.output.queue());
+    move || {
+        let (Some(logger), Some(lines)) = (logger, lines) else { return };
+        logger.output.run(&lines, std::io::stderr(), |count| {
+            let what = format!("{count} messages were left out: nothing has read standard error");
+            logger.line(Level::Warn, &what)
+        });
+    }
+}
+
+/// Waits until all is written, unless standard error takes nothing.
+pub(crate) fn finish() {
+    let until = Instant::now() + limits::LOG_FINISH_MAX;
+    while LOGGER.get().is_some_and(|logger| !logger.output.is_written()) && Instant::now() < until {
+        std::thread::park_timeout(Duration::from_millis(1));
+    }
+}
+
 /// Modules whose messages name only addresses of this machine and of the configuration.
 const OWN_ADDRESSES: [&str; 2] =
     [concat!(env!("CARGO_CRATE_NAME"), "::daemon"), concat!(env!("CARGO_CRATE_NAME"), "::http::listen")];
 
 impl Logger {
     fn write(&self, level: Level, message: &str) {
+        self.output.write(self.line(level, message));
+    }
+
+    fn line(&self, level: Level, message: &str) -> String {
         let mut line = match self.style {
             Style::Journal => format!("<{}>", priority(level)),
             Style::Plain => {
@@ -70,8 +102,7 @@ impl Logger {
         };
         text::push_printable(&mut line, message);
         line.push('\n');
-        // The process goes on if standard error is closed or full.
-        let _ = std::io::stderr().write_all(line.as_bytes());
+        line
     }
 
     fn message(&self, record: &Record<'_>) -> String {
@@ -107,7 +138,6 @@ impl Log for Logger {
         let kind = (record.file_static().unwrap_or_default(), record.line().unwrap_or_default());
         let mut limiter = self.limiter.lock().unwrap_or_else(PoisonError::into_inner);
         let is_admitted = limiter.admits(kind, Instant::now(), || self.message(record));
-        // Not held while standard error may block.
         drop(limiter);
         if is_admitted {
             self.write(record.level(), &self.message(record));
