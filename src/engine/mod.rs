@@ -409,26 +409,21 @@ impl System {
     fn rename_address(&mut self, ip: IpAddr, name: &str) {
         let catalog = Arc::clone(&self.catalog);
         for (metric, def) in catalog.metrics.iter().enumerate() {
-            for (label, transform) in def.transforms.iter().enumerate() {
-                if *transform == Some(Transform::Address) {
-                    self.rename_label(metric, label, ip, name);
-                }
+            let labels = def.transforms.iter().enumerate();
+            let labels: Vec<usize> = labels
+                .filter(|(_, transform)| **transform == Some(Transform::Address))
+                .map(|(label, _)| label)
+                .collect();
+            if labels.is_empty() {
+                continue;
             }
-        }
-    }
-
-    fn rename_label(&mut self, metric: usize, label: usize, ip: IpAddr, name: &str) {
-        let merged = self.families[metric].relabel(|text| {
-            let value = String::from_utf8(series::text::value_of(text, label)).ok()?;
-            let (_, port) = transform::parse_address(&value).filter(|(address, _)| *address == ip)?;
-            let port = port.map_or(String::new(), |port| format!(":{port}"));
-            Some(series::text::with_value(text, label, format!("{name}{port}").as_bytes()))
-        });
-        for (from, to) in merged {
-            let reference = |slot| entities::SeriesRef { metric: metric as u16, slot };
-            let new_owners = self.entities.redirect(reference(from), reference(to));
-            (0..new_owners).for_each(|_| self.families[metric].own(to));
-            self.families[metric].remove(from);
+            let merged = self.families[metric].rename_address(&labels, ip, name);
+            for new_owned in self.entities.redirect(metric as u16, &merged) {
+                self.families[metric].own(new_owned);
+            }
+            for (from, _) in merged {
+                self.families[metric].remove(from);
+            }
         }
     }
 }

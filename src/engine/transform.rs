@@ -1,11 +1,11 @@
 //! Transforms the values of labels: paths, slugs, addresses and values that `[privacy]` hides. Cuts long
 //! values.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use crate::catalog::model::Transform;
 use crate::config::Privacy;
-use crate::limits;
+use crate::{limits, series};
 
 use super::rdns_cache::RdnsCache;
 
@@ -78,7 +78,7 @@ fn push_slug(value: &str, out: &mut Vec<u8>) {
 /// Transforms an address with an optional port. With `deidentify`, a value that is no address is hidden
 /// completely.
 fn address(value: &str, privacy: Privacy, names: &mut RdnsCache) -> String {
-    let Some((ip, port)) = parse_address(value) else {
+    let Some((ip, port)) = series::parse_address(value) else {
         return if privacy.deidentify && !value.is_empty() { "xx".to_owned() } else { value.to_owned() };
     };
     let port = port.map_or(String::new(), |port| format!(":{port}"));
@@ -100,15 +100,6 @@ pub(crate) fn masked_address(ip: IpAddr) -> String {
         IpAddr::V4(ip) => format!("xx.xx.{}.{}", ip.octets()[2], ip.octets()[3]),
         IpAddr::V6(ip) => format!("xx:xx:xx:xx:xx:xx:{:x}:{:x}", ip.segments()[6], ip.segments()[7]),
     }
-}
-
-/// Parses `IP`, `IP:PORT` or `[IP]:PORT`. An IPv4-mapped IPv6 address becomes IPv4.
-pub(super) fn parse_address(value: &str) -> Option<(IpAddr, Option<u16>)> {
-    if let Ok(address) = value.parse::<SocketAddr>() {
-        return Some((address.ip().to_canonical(), Some(address.port())));
-    }
-    let bare = value.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(value);
-    bare.parse::<IpAddr>().ok().map(|ip| (ip.to_canonical(), None))
 }
 
 pub(super) fn is_too_long(value: &[u8]) -> bool {

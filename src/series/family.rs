@@ -1,12 +1,12 @@
 //! One metric family: its series, their values, and their text.
 
-use std::collections::HashSet;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 use smallvec::SmallVec;
 
+use super::addresses::AddressIndex;
 use super::order::Order;
 use super::{number, text};
 use crate::budget::{Budget, Claim};
@@ -53,6 +53,7 @@ pub(crate) struct Family {
     /// Removed slots that may still be in `order`, so they cannot be reused yet.
     removed: Vec<u32>,
     pub(super) order: Order,
+    pub(super) addresses: Option<AddressIndex>,
 }
 
 /// One series. It fills one cache line, so most changes touch one cache line.
@@ -91,6 +92,7 @@ impl Family {
             free: Vec::new(),
             removed: Vec::new(),
             order: Order::default(),
+            addresses: None,
         }
     }
 
@@ -131,6 +133,7 @@ impl Family {
         self.removed.clear();
         self.order.clear();
         self.overflow = None;
+        self.addresses = None;
     }
 
     /// The series of a label text. `hash` is the hash of the text.
@@ -199,6 +202,9 @@ impl Family {
         let (hasher, slots) = (&self.hasher, &self.slots);
         self.index.insert_unique(hash, slot, |&slot| hasher.hash_one(&*slots[slot as usize].text));
         self.order.add(slot);
+        if let Some(addresses) = &mut self.addresses {
+            addresses.add(slot, text);
+        }
         slot
     }
 
@@ -210,6 +216,9 @@ impl Family {
         }
         let bytes = self.bytes_of(&self.slots[slot as usize].text);
         self.claim.give_back(bytes);
+        if let Some(addresses) = &mut self.addresses {
+            addresses.remove(slot, &self.slots[slot as usize].text);
+        }
         let removed = &mut self.slots[slot as usize];
         removed.alive = false;
         removed.text = SmallVec::default();
@@ -275,56 +284,6 @@ impl Family {
         let bucket = bounds.partition_point(|bound| *bound < value);
         self.buckets[slot as usize][bucket] += 1;
         self.add(slot, value);
-    }
-
-    /// Changes label texts: `rename` returns the new text of a series that changes. If another series has
-    /// that text, the two are merged. Returns the merged slots as pairs (old, new).
-    pub(crate) fn relabel(&mut self, rename: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Vec<(u32, u32)> {
-        let alive = (0..).zip(&self.slots).filter(|(_, slot)| slot.alive);
-        let mut renamed: Vec<(u32, Vec<u8>)> =
-            alive.filter_map(|(slot, series)| Some((slot, rename(&series.text)?))).collect();
-        // Sorted by text: floating-point sums must not depend on the slots that series happen to have.
-        renamed.sort_by(|(a, _), (b, _)| self.slots[*a as usize].text.cmp(&self.slots[*b as usize].text));
-        // The order depends on the text.
-        let changing: HashSet<u32> = renamed.iter().map(|(slot, _)| *slot).collect();
-        if !changing.is_empty() {
-            self.order.retain(|slot| !changing.contains(&slot));
-        }
-        let mut merged = Vec::new();
-        for (slot, text) in renamed {
-            let former = &self.slots[slot as usize].text;
-            let (hash, former_hash) = (self.hasher.hash_one(&*text), self.hasher.hash_one(&**former));
-            let (bytes, former_bytes) = (self.bytes_of(&text), self.bytes_of(former));
-            if let Some(taken) = self.find(&text, hash) {
-                self.merge(slot, taken);
-                merged.push((slot, taken));
-                continue;
-            }
-            if let Ok(entry) = self.index.find_entry(former_hash, |&other| other == slot) {
-                entry.remove();
-            }
-            self.order.add(slot);
-            self.claim.take(bytes);
-            self.claim.give_back(former_bytes);
-            self.slots[slot as usize].text = text.into();
-            let (hasher, slots) = (&self.hasher, &self.slots);
-            self.index.insert_unique(hash, slot, |&slot| hasher.hash_one(&*slots[slot as usize].text));
-        }
-        merged
-    }
-
-    fn merge(&mut self, from: u32, into: u32) {
-        let value = self.slots[from as usize].value;
-        match self.shape {
-            Shape::Age => self.mark(into, value.max(self.slots[into as usize].value)),
-            Shape::Number | Shape::Histogram(_) => self.add(into, value),
-        }
-        if let Shape::Histogram(_) = self.shape {
-            let buckets = std::mem::take(&mut self.buckets[from as usize]);
-            for (count, more) in self.buckets[into as usize].iter_mut().zip(buckets) {
-                *count += more;
-            }
-        }
     }
 
     /// Appends the text of all series, sorted. `now` is the time of the scrape, Unix seconds.
@@ -494,18 +453,5 @@ mod tests {
         family.add(slot, f64::MAX);
         family.add(slot, f64::MAX);
         assert!(!shown(&mut family).contains("Inf"));
-    }
-
-    #[test]
-    fn renaming_keeps_values_and_merges_what_coincides() {
-        let (mut family, hasher) = family(Shape::Number, 10);
-        for (value, amount) in [("1", 1.0), ("2", 2.0), ("3", 4.0)] {
-            let slot = place(&mut family, &hasher, value);
-            family.add(slot, amount);
-        }
-        let merged = family.relabel(|text| (text != b"a=\"1\"").then(|| b"a=\"host\"".to_vec()));
-        assert_eq!(merged, [(2, 1)]);
-        family.remove(2);
-        assert_eq!(shown(&mut family), "m{a=\"1\"} 1\nm{a=\"host\"} 6\n");
     }
 }

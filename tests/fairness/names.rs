@@ -9,7 +9,6 @@ const ADDRESSES: usize = 2_000;
 const CPU_SECONDS_MAX: f64 = 2.0;
 
 #[test]
-#[ignore = "each name that is learned looks at every series"]
 fn names_that_are_learned_hold_nobody_up() {
     let directory = tempfile::tempdir().unwrap();
     let Some(library) = preload::names(directory.path()) else { return };

@@ -1,6 +1,8 @@
 //! The series and totals that belong to entities. The values of the series are in `series::Family`: callers
 //! keep both in step.
 
+use std::collections::HashMap;
+
 use super::{Entities, EntityId, SeriesRef, Total};
 
 impl Entities {
@@ -50,20 +52,32 @@ impl Entities {
         }
     }
 
-    /// Replaces one series by another wherever an entity refers to it. Returns how many entities own the
-    /// other series now and did not before.
-    pub(in crate::engine) fn redirect(&mut self, from: SeriesRef, to: SeriesRef) -> usize {
-        let mut new_owners = 0;
+    /// Replaces series of a metric, given as pairs (from, to), wherever entities refer to them. Returns the series
+    /// that entities own from now on.
+    pub(in crate::engine) fn redirect(&mut self, metric: u16, slots: &[(u32, u32)]) -> Vec<u32> {
+        let mut new_owned = Vec::new();
+        if slots.is_empty() {
+            return new_owned;
+        }
+        let slots: HashMap<u32, u32> = slots.iter().copied().collect();
+        let new = |series: SeriesRef| {
+            let slot = (series.metric == metric).then(|| slots.get(&series.slot)).flatten()?;
+            Some(SeriesRef { metric, slot: *slot })
+        };
         for id in 0..self.entities.len() as EntityId {
             let entity = &mut self.entities[id as usize];
-            entity.counted_by.iter_mut().filter(|series| **series == from).for_each(|series| *series = to);
+            for series in &mut entity.counted_by {
+                *series = new(*series).unwrap_or(*series);
+            }
             let Some(extra) = &mut entity.extra else { continue };
-            if let Some(position) = extra.owned.iter().position(|series| *series == from) {
-                extra.owned.swap_remove(position);
+            let moved: Vec<SeriesRef> = extra.owned.extract_if(.., |series| new(*series).is_some()).collect();
+            for from in moved {
                 self.owned_series.remove(&(id, from));
-                new_owners += usize::from(self.own(id, to));
+                if let Some(to) = new(from).filter(|to| self.own(id, *to)) {
+                    new_owned.push(to.slot);
+                }
             }
         }
-        new_owners
+        new_owned
     }
 }

@@ -1,0 +1,185 @@
+//! Addresses in labels: which series have one, and how they get its name once that is known. The index of them
+//! is made when the first name is learned, and kept from then on.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::BuildHasher;
+use std::net::{IpAddr, SocketAddr};
+
+use super::family::{Family, Shape};
+use super::text;
+
+/// The series of a family by the addresses in their labels.
+#[derive(Debug)]
+pub(super) struct AddressIndex {
+    /// The positions of the labels that hold addresses.
+    labels: Vec<usize>,
+    slots: HashMap<IpAddr, Vec<u32>>,
+}
+
+impl AddressIndex {
+    fn addresses(&self, text: &[u8]) -> HashSet<IpAddr> {
+        let values = self.labels.iter().map(|&label| text::value_of(text, label));
+        values
+            .filter_map(|value| parse_address(std::str::from_utf8(&value).ok()?))
+            .map(|(ip, _)| ip)
+            .collect()
+    }
+
+    pub(super) fn add(&mut self, slot: u32, text: &[u8]) {
+        for ip in self.addresses(text) {
+            self.slots.entry(ip).or_default().push(slot);
+        }
+    }
+
+    pub(super) fn remove(&mut self, slot: u32, text: &[u8]) {
+        for ip in self.addresses(text) {
+            let Some(slots) = self.slots.get_mut(&ip) else { continue };
+            slots.retain(|&other| other != slot);
+            if slots.is_empty() {
+                self.slots.remove(&ip);
+            }
+        }
+    }
+}
+
+impl Family {
+    /// Replaces an address by its name in these labels. Series that have the same labels then are merged. Returns
+    /// the merged slots as pairs (old, new).
+    pub(crate) fn rename_address(&mut self, labels: &[usize], ip: IpAddr, name: &str) -> Vec<(u32, u32)> {
+        let former = self.addresses.take().filter(|index| index.labels == labels);
+        let index = self.addresses.insert(former.unwrap_or_else(|| {
+            let mut index = AddressIndex { labels: labels.to_vec(), slots: HashMap::new() };
+            let alive = (0..).zip(&self.slots).filter(|(_, slot)| slot.alive);
+            alive.for_each(|(slot, series)| index.add(slot, &series.text));
+            index
+        }));
+        let slots = index.slots.remove(&ip).unwrap_or_default();
+        let renamed = slots.into_iter().map(|slot| {
+            let mut text = self.slots[slot as usize].text.to_vec();
+            for &label in labels {
+                let value = text::value_of(&text, label);
+                let parsed = std::str::from_utf8(&value).ok().and_then(parse_address);
+                if let Some((_, port)) = parsed.filter(|(address, _)| *address == ip) {
+                    let port = port.map_or(String::new(), |port| format!(":{port}"));
+                    text = text::with_value(&text, label, format!("{name}{port}").as_bytes());
+                }
+            }
+            (slot, text)
+        });
+        let renamed = renamed.collect();
+        self.relabel(renamed)
+    }
+
+    /// Gives series other texts, and merges those that another series has already.
+    fn relabel(&mut self, mut renamed: Vec<(u32, Vec<u8>)>) -> Vec<(u32, u32)> {
+        // Sorted by text: floating-point sums must not depend on the slots that series happen to have.
+        renamed.sort_by(|(a, _), (b, _)| self.slots[*a as usize].text.cmp(&self.slots[*b as usize].text));
+        // The order depends on the text.
+        let changing: HashSet<u32> = renamed.iter().map(|(slot, _)| *slot).collect();
+        if !changing.is_empty() {
+            self.order.retain(|slot| !changing.contains(&slot));
+        }
+        let mut merged = Vec::new();
+        for (slot, text) in renamed {
+            let former = std::mem::take(&mut self.slots[slot as usize].text);
+            if let Some(addresses) = &mut self.addresses {
+                addresses.remove(slot, &former);
+            }
+            let (hash, former_hash) = (self.hasher.hash_one(&*text), self.hasher.hash_one(&*former));
+            let (bytes, former_bytes) = (self.bytes_of(&text), self.bytes_of(&former));
+            if let Some(taken) = self.find(&text, hash) {
+                self.slots[slot as usize].text = former;
+                self.merge(slot, taken);
+                merged.push((slot, taken));
+                continue;
+            }
+            if let Ok(entry) = self.index.find_entry(former_hash, |&other| other == slot) {
+                entry.remove();
+            }
+            if let Some(addresses) = &mut self.addresses {
+                addresses.add(slot, &text);
+            }
+            self.order.add(slot);
+            self.claim.take(bytes);
+            self.claim.give_back(former_bytes);
+            self.slots[slot as usize].text = text.into();
+            let (hasher, slots) = (&self.hasher, &self.slots);
+            self.index.insert_unique(hash, slot, |&slot| hasher.hash_one(&*slots[slot as usize].text));
+        }
+        merged
+    }
+
+    fn merge(&mut self, from: u32, into: u32) {
+        let value = self.slots[from as usize].value;
+        match self.shape() {
+            Shape::Age => self.mark(into, value.max(self.slots[into as usize].value)),
+            Shape::Number | Shape::Histogram(_) => self.add(into, value),
+        }
+        if let Shape::Histogram(_) = self.shape() {
+            let buckets = std::mem::take(&mut self.buckets[from as usize]);
+            for (count, more) in self.buckets[into as usize].iter_mut().zip(buckets) {
+                *count += more;
+            }
+        }
+    }
+}
+
+/// Parses `IP`, `IP:PORT` or `[IP]:PORT`. An IPv4-mapped IPv6 address becomes IPv4.
+pub(crate) fn parse_address(value: &str) -> Option<(IpAddr, Option<u16>)> {
+    if let Ok(address) = value.parse::<SocketAddr>() {
+        return Some((address.ip().to_canonical(), Some(address.port())));
+    }
+    let bare = value.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(value);
+    bare.parse::<IpAddr>().ok().map(|ip| (ip.to_canonical(), None))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::budget::Budget;
+
+    const LABELS: [usize; 2] = [0, 1];
+
+    fn text(local: &str, remote: &str) -> Vec<u8> {
+        text::of(&[("local", local), ("remote", remote)])
+    }
+
+    fn place(family: &mut Family, (local, remote): (&str, &str), amount: f64) -> u32 {
+        let text = text(local, remote);
+        let slot = family.get_or_insert(&text, family.hasher.hash_one(&*text));
+        family.add(slot, amount);
+        slot
+    }
+
+    fn shown(family: &mut Family) -> String {
+        let mut out = Vec::new();
+        family.render("m", 0.0, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn series_get_the_name_and_those_that_coincide_are_merged() {
+        let names = ["local".to_owned(), "remote".to_owned()];
+        let hasher = hashbrown::DefaultHashBuilder::default();
+        let mut family = Family::new(Shape::Number, &names, 100, hasher, &Budget::new(usize::MAX));
+        let (one, two) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
+        place(&mut family, ("10.0.0.9:5", "10.0.0.1:80"), 1.0);
+        place(&mut family, ("x", "10.0.0.2:80"), 2.0);
+        let gone = place(&mut family, ("10.0.0.1", "z"), 4.0);
+        assert_eq!(family.rename_address(&LABELS, one, "host"), []);
+        // What comes and goes after the first name is looked up as well.
+        family.remove(gone);
+        place(&mut family, ("10.0.0.1", "[::ffff:10.0.0.2]:7"), 8.0);
+        let late = place(&mut family, ("x", "10.0.0.1:80"), 16.0);
+        assert_eq!(family.rename_address(&LABELS, one, "host"), []);
+        let merged = family.rename_address(&LABELS, two, "host");
+        assert_eq!(merged, [(1, late)]);
+        family.remove(1);
+        assert_eq!(
+            shown(&mut family),
+            "m{local=\"10.0.0.9:5\",remote=\"host:80\"} 1\n\
+             m{local=\"host\",remote=\"host:7\"} 8\n\
+             m{local=\"x\",remote=\"host:80\"} 18\n"
+        );
+    }
+}
