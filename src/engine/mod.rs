@@ -50,7 +50,7 @@ use apply::{Context, Event, Scratch};
 use exposition::ExposedFamily;
 use migrate::Migrated;
 use rdns_cache::RdnsCache;
-use restart::Restart;
+use restart::{Restart, StartupEvent};
 use system::System;
 
 /// The part of the configuration that the engine uses.
@@ -103,6 +103,8 @@ pub(crate) struct Engine {
     /// For the name of each event, the indices of its system and of the event.
     events: HashMap<Box<str>, (usize, usize), DefaultHashBuilder>,
     exposition: Vec<ExposedFamily>,
+    /// `[startup] event`, those whose events are known.
+    startup: Vec<StartupEvent>,
     rdns: RdnsCache,
     rejected: [u64; Reason::ALL.len()],
     times_ignored: u64,
@@ -147,6 +149,7 @@ impl Default for Engine {
             systems: Vec::new(),
             catalogs: Vec::new(),
             exposition: Vec::new(),
+            startup: Vec::new(),
             rdns: RdnsCache::default(),
             rejected: [0; Reason::ALL.len()],
             times_ignored: 0,
@@ -236,6 +239,7 @@ impl Engine {
             }
         }
         self.exposition = exposition::sorted_families(&self.systems, self.settings.aliases);
+        self.index_startup();
     }
 
     /// Applies one line, without its newline, that comes from no session. Counts a rejection. `arrived` is

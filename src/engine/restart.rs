@@ -23,6 +23,14 @@ pub(super) struct Restart {
     pub(super) entity_owner: EntityOwner,
 }
 
+/// A start-up event of the configuration.
+pub(super) struct StartupEvent {
+    line: String,
+    system: usize,
+    restarts: bool,
+    opens: bool,
+}
+
 impl Engine {
     /// Accepts or rejects an event that reports a restart. It takes effect once everything is abandoned that its
     /// server had open.
@@ -99,16 +107,29 @@ impl Engine {
     /// stand for again. Leaves out those that report a restart themselves. `reset`: the restart has cleared
     /// all series.
     fn apply_startup(&mut self, system: usize, reset: bool, now: f64, log: &mut dyn FnMut(String)) {
-        for line in self.settings.startup.clone() {
-            let Some((of, event)) = self.plan_of(&line) else { continue };
-            if of != system || self.catalogs[of].events[event].restarts || !self.startup_is_due(&line, reset)
-            {
+        for index in 0..self.startup.len() {
+            let event = &self.startup[index];
+            if event.system != system || event.restarts || !(event.opens || reset) {
                 continue;
             }
-            if let Err(rejection) = self.apply(&line, now) {
+            let line = event.line.clone();
+            if self.startup_is_due(&line, reset)
+                && let Err(rejection) = self.apply(&line, now)
+            {
                 log(format!("[startup] event {line}: {rejection}"));
             }
         }
+    }
+
+    /// Finds the events of the start-up lines.
+    pub(super) fn index_startup(&mut self) {
+        let lines = self.settings.startup.clone().into_iter();
+        let known = lines.filter_map(|line| {
+            let (system, event) = self.plan_of(&line)?;
+            let plan = &self.catalogs[system].events[event];
+            Some(StartupEvent { system, restarts: plan.restarts, opens: opens(plan), line })
+        });
+        self.startup = known.collect();
     }
 
     /// Whether a start-up event is due: if it opens entities, when they are not open; otherwise, when all

@@ -1,14 +1,16 @@
 //! The feed: the one thread that reads all producers and owns the state that their lines make.
 //!
 //! This file is its event loop. Each round polls, gives ready connections their turns (`producers`: read one
-//! batch of lines by `framing`, apply it by `store`), answers requests and does what is due. Turns and rounds
-//! are bounded by time, so that no producer delays a scrape or another one for long, whatever its lines cost;
-//! who had no turn in a round is first in the next. Where little arrives, lines then gather for some milliseconds (`coalescing`). Sessions get their acknowledgements when the journal
-//! says that they are durable (`session` decides, `outbox` holds them until they are read). Requests of other
-//! threads come through the `mailbox`, a wake-up of the journal through the same descriptor. `expiry` says
-//! when sessions that are gone are given up.
+//! batch of lines by `framing`, apply it by `store`; `hello` begins sessions), answers requests and does what is
+//! due. Turns and rounds are bounded by time, so that no producer delays a scrape or another one for long,
+//! whatever its lines cost; who had no turn in a round is first in the next. Where little arrives, lines then
+//! gather for some milliseconds (`coalescing`). Sessions get their acknowledgements when the journal says that
+//! they are durable (`session` decides, `outbox` holds them until they are read, `replies` sends them). Requests
+//! of other threads come through the `mailbox`, a wake-up of the journal through the same descriptor. `expiry`
+//! says when sessions that are gone are given up.
 //!
-//! The loop waits for nothing but its poll set: not for a producer that does not read, not for a disk, not
+//! What takes longer, since it concerns very many entities, is done in pieces, and scrapes are answered between
+//! them. The loop waits for nothing but its poll set: not for a producer that does not read, not for a disk, not
 //! for a name server. While a scrape waits for the journal, producers are not read, for at most
 //! [`limits::DISK_ANSWER_MAX`].
 
@@ -17,6 +19,7 @@ mod coalescing;
 mod connection;
 mod expiry;
 mod framing;
+mod hello;
 pub(crate) mod listener;
 pub(crate) mod mailbox;
 mod outbox;
@@ -24,6 +27,7 @@ pub(crate) mod peers;
 mod producers;
 mod rates;
 mod rejection_log;
+mod replies;
 mod session;
 pub(crate) mod status;
 mod store;

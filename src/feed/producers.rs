@@ -1,5 +1,6 @@
-//! The producers: who connects, what each turn of a connection does, and how sessions begin and end. The
-//! event loop (`mod`) says when; what outlives a connection is in `store`, which is borrowed for each turn.
+//! The producers: who connects, what each turn of a connection does, and how sessions end. How they begin is in
+//! `hello`, what they are told in `replies`. The event loop (`mod`) says when; what outlives a connection is in
+//! `store`, which is borrowed for each turn.
 
 use std::collections::VecDeque;
 use std::io;
@@ -9,19 +10,17 @@ use std::time::{Duration, Instant};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollFlags};
 
 use super::admission::Admission;
-use super::connection::{self, Connection, Connections, Protocol};
+use super::connection::{Connection, Connections, Protocol};
 use super::expiry::{Due, Expiry};
 use super::framing::Batch;
+use super::hello::Refused;
 use super::listener::FeedSocket;
-use super::outbox::Outbox;
 use super::peers::Peers;
-use super::session::{Action, Input, Session};
+use super::session::{Action, Input};
 use super::store::Store;
-use super::users;
 use crate::clock;
 use crate::limits;
 use crate::metrics::Metrics;
-use crate::protocol::control_line::{ControlLine, Hello};
 use crate::protocol::rejection::{Reason, Rejection};
 use crate::state;
 use crate::state::sessions::SessionId;
@@ -48,11 +47,11 @@ pub(super) struct Producers {
     /// Sessions that have stayed away for too long.
     due: VecDeque<Due>,
     /// Slots of sessions that wait for the journal.
-    awaiting: Vec<usize>,
+    pub(super) awaiting: Vec<usize>,
     /// Slots of sessions whose input is not polled, since they do not read their replies.
-    paused: Vec<usize>,
+    pub(super) paused: Vec<usize>,
     /// Bytes of replies that wait, of all sessions.
-    replies_bytes: usize,
+    pub(super) replies_bytes: usize,
     /// Shared by all connections.
     buffer: Vec<u8>,
     /// Bytes read since this was last taken.
@@ -234,52 +233,6 @@ impl Producers {
         turn
     }
 
-    /// Finds out from its first line how a connection talks. Returns the lines that are left of the block.
-    fn decide_protocol<'a>(
-        &mut self,
-        store: &mut Store,
-        slot: usize,
-        block: &'a [u8],
-        at: f64,
-    ) -> Result<&'a [u8], Refused> {
-        let Some(connection) = self.connections.get_mut(slot) else { return Err(Refused) };
-        let Protocol::Undecided = connection.protocol else { return Ok(block) };
-        let mut rest = block;
-        let mut lines = block.split_inclusive(|&byte| byte == b'\n');
-        let first = lines.find(|line| {
-            rest = &rest[line.len()..];
-            !state::is_blank(line)
-        });
-        let Some(line) = first else { return Ok(block) };
-        connection.protocol = Protocol::Plain;
-        let uid = connection.uid;
-        let Some(hello) = read_hello(line, self.limits.line_max) else { return Ok(block) };
-        let hello = hello.and_then(|hello| {
-            let refusal = users::refuse_name(&store.state.sessions, &self.expiry, &hello.producer, uid);
-            refusal.map_or(Ok(hello), Err)
-        });
-        match hello {
-            Ok(hello) => {
-                self.begin_session(store, slot, &hello, at);
-                Ok(rest)
-            }
-            Err(rejection) => {
-                self.refuse(store, slot, &rejection, line);
-                Err(Refused)
-            }
-        }
-    }
-
-    /// Answers a hello that cannot be taken, as far as the producer listens.
-    fn refuse(&mut self, store: &mut Store, slot: usize, rejection: &Rejection, line: &[u8]) {
-        store.reject(None, rejection, line);
-        if let Some(connection) = self.connections.get(slot) {
-            let mut outbox = Outbox::default();
-            outbox.reject(0, rejection);
-            let _ = outbox.send(&connection.stream, Instant::now());
-        }
-    }
-
     /// Applies whole lines piece by piece, and puts back those for which there is no time.
     fn apply_until(&mut self, store: &mut Store, slot: usize, block: &[u8], at: f64, until: Instant) {
         let mut rest = block;
@@ -344,7 +297,7 @@ impl Producers {
     }
 
     /// A connection has ended.
-    fn end(&mut self, store: &mut Store, slot: usize) {
+    pub(super) fn end(&mut self, store: &mut Store, slot: usize) {
         let Some(mut connection) = self.connections.remove(slot) else { return };
         self.admission.note_room();
         if let Some(session) = connection.session() {
@@ -369,77 +322,13 @@ impl Producers {
         }
     }
 
-    fn begin_session(&mut self, store: &mut Store, slot: usize, hello: &Hello, at: f64) {
-        let Hello { producer, instance, owner } = hello;
-        // What was written before counts before: by this run on another connection, or by runs that have
-        // ended.
-        let known = store.state.sessions.find(producer, instance);
-        match known.and_then(|id| self.expiry.connection(id)) {
-            Some(other) => self.read_out(store, other),
-            None if *owner => {
-                for run in self.ended_runs(store, producer) {
-                    self.read_out(store, run);
-                }
-            }
-            None => {}
-        }
-        if known.is_none() {
-            self.make_room(store, at);
-        }
-        let uid = self.connections.get(slot).map(|connection| connection.uid);
-        let Some((id, name)) = store.hello(producer, instance, *owner, uid, at) else { return };
-        let session = Session::new(id, name, store.position(id), store.lsn());
-        let taken_over = self.expiry.connection(id).filter(|other| *other != slot);
-        self.expiry.connect(id, slot);
-        if let Some(connection) = self.connections.get_mut(slot) {
-            connection.protocol = Protocol::Session(Box::new(session));
-        }
-        if let Some(other) = taken_over {
-            log::info!(
-                "producer {producer}: instance {instance} has connected again, its former connection is closed"
-            );
-            self.end(store, other);
-        }
-    }
-
-    /// Reads what a connection has written so far, and its end if that has come.
-    fn read_out(&mut self, store: &mut Store, slot: usize) {
-        let mut batches = limits::TAKE_OVER_BATCHES_MAX;
-        let until = Instant::now() + limits::READ_OUT_MAX;
-        while batches > 0 && self.turn(store, slot, EpollFlags::EPOLLIN, until) && Instant::now() < until {
-            batches -= 1;
-            store.go_on(None);
-        }
-    }
-
-    /// The connections of a producer's runs whose other end is closed, though that may not have been read
-    /// yet.
-    fn ended_runs(&self, store: &Store, producer: &str) -> Vec<usize> {
-        let runs = store.state.sessions.runs(producer).filter(|(_, run)| run.owner);
-        let connected = runs.filter_map(|(id, _)| self.expiry.connection(id));
-        let found: Vec<(usize, &Connection)> =
-            connected.filter_map(|slot| Some((slot, self.connections.get(slot)?))).collect();
-        connection::hung_up(&found)
-    }
-
-    /// Forgets a session if there are too many.
-    fn make_room(&mut self, store: &mut Store, at: f64) {
-        let sessions = &store.state.sessions;
-        if sessions.len() >= limits::SESSIONS_MAX
-            && let Some(id) = users::position_to_forget(sessions, &self.expiry)
-        {
-            store.abandon(id, at);
-            self.forget(store, id);
-        }
-    }
-
-    fn forget(&mut self, store: &mut Store, id: SessionId) {
+    pub(super) fn forget(&mut self, store: &mut Store, id: SessionId) {
         self.expiry.forget(id);
         store.forget(id);
     }
 
     /// The connection of a session has ended before its session has.
-    fn disconnect(&mut self, store: &mut Store, id: SessionId) {
+    pub(super) fn disconnect(&mut self, store: &mut Store, id: SessionId) {
         self.expiry.disconnect(id, self.limits.grace, Instant::now());
         store.disconnect(id);
     }
@@ -466,108 +355,6 @@ impl Producers {
         self.begin_graces(store);
     }
 
-    /// Gives acknowledgements to the sessions that wait for the journal, as far as it has come.
-    /// `lines_gather`: it will be called again soon.
-    pub(super) fn settle(&mut self, store: &mut Store, lines_gather: bool) {
-        if self.awaiting.is_empty() || store.is_busy() {
-            return;
-        }
-        if lines_gather {
-            // The journal writes meanwhile; a wake-up for each batch would cost more than the lines.
-            store.confirm();
-            return;
-        }
-        // Asked before looking: whatever becomes durable after this wakes the loop.
-        store.await_durable();
-        for slot in std::mem::take(&mut self.awaiting) {
-            if let Some(session) = self.connections.get_mut(slot).and_then(Connection::session) {
-                session.is_listed = false;
-                self.send_replies(store, slot);
-            }
-        }
-    }
-
-    /// Has a session's replies sent by [`Self::settle`].
-    fn await_durable(&mut self, slot: usize) {
-        if let Some(session) = self.connections.get_mut(slot).and_then(Connection::session)
-            && !std::mem::replace(&mut session.is_listed, true)
-        {
-            self.awaiting.push(slot);
-        }
-    }
-
-    /// Gives a session the acknowledgements that it can have, sends what it takes of its replies, and polls
-    /// what it needs.
-    fn send_replies(&mut self, store: &mut Store, slot: usize) {
-        let durable = store.durable();
-        let Some(connection) = self.connections.get_mut(slot) else { return };
-        let Protocol::Session(session) = &mut connection.protocol else { return };
-        let mut actions = session.take(Input::Durable(durable));
-        // Rejections wait until the hello has its answer.
-        if session.is_greeted() && !session.outbox.is_empty() {
-            match session.outbox.send(&connection.stream, Instant::now()) {
-                Ok(()) if session.outbox.is_empty() => {
-                    actions.extend(session.take(Input::Sent));
-                    actions.extend(session.take(Input::Durable(durable)));
-                }
-                Ok(()) => {}
-                Err(_) => actions.extend(session.take(Input::SendFailed)),
-            }
-        }
-        // Together replies must not fill memory: who has most of them waiting at that moment loses rejections
-        // at once.
-        let others = self.replies_bytes - session.counted_bytes;
-        if others + session.outbox.bytes() > limits::REPLIES_BYTES_ALL_MAX {
-            session.outbox.shed();
-        }
-        session.counted_bytes = session.outbox.bytes();
-        self.replies_bytes = others + session.counted_bytes;
-        let (id, awaits) = (session.id, session.awaits());
-        if awaits {
-            self.await_durable(slot);
-        }
-        let Some(session) = self.connections.get_mut(slot).and_then(Connection::session) else { return };
-
-        let mut wanted = EpollFlags::empty();
-        wanted.set(EpollFlags::EPOLLOUT, session.is_greeted() && !session.outbox.is_empty());
-        wanted.set(EpollFlags::EPOLLIN, session.reads() && !session.outbox.is_full());
-        let pauses = session.reads();
-        match self.connections.poll(&self.epoll, slot, wanted) {
-            Ok(is_paused) if is_paused && pauses => self.paused.push(slot),
-            Ok(_) => {}
-            Err(error) => {
-                log::error!("a producer cannot be polled: {error}");
-                self.end(store, slot);
-                return;
-            }
-        }
-        for action in actions {
-            match action {
-                Action::Forget => self.forget(store, id),
-                Action::Disconnect => self.disconnect(store, id),
-                _ => self.end(store, slot),
-            }
-        }
-    }
-
-    /// Reads on from those that have not read their replies for too long; they lose some of them.
-    fn unpause(&mut self, store: &mut Store, now: Instant) {
-        for slot in std::mem::take(&mut self.paused) {
-            let Some(connection) = self.connections.get_mut(slot) else { continue };
-            let is_paused = !connection.polls_input();
-            if let Some(session) = connection.session()
-                && is_paused
-                && session.reads()
-            {
-                if session.outbox.expire(now) {
-                    self.send_replies(store, slot);
-                } else {
-                    self.paused.push(slot);
-                }
-            }
-        }
-    }
-
     /// At a stop: ends all connections. Returns how many had begun a line.
     pub(super) fn end_all(&mut self, store: &mut Store) -> usize {
         self.is_stopping = true;
@@ -587,20 +374,4 @@ fn split_piece(lines: &[u8]) -> (&[u8], &[u8]) {
     let beyond = lines.len().min(limits::PIECE_BYTES);
     let end = memchr::memchr(b'\n', &lines[beyond - 1..]).map_or(lines.len(), |at| beyond + at);
     lines.split_at(end)
-}
-
-/// A connection's first line was a hello that cannot be taken.
-struct Refused;
-
-/// The hello on a connection's first line; `None`: it is something else.
-fn read_hello(line: &[u8], line_max: usize) -> Option<Result<Hello, Rejection>> {
-    let line = (line.len() <= line_max + 2).then(|| std::str::from_utf8(line).ok()).flatten()?;
-    if !line.contains("hello") && !line.contains('\\') {
-        return None;
-    }
-    match ControlLine::read(line.trim_end_matches(['\r', '\n']))? {
-        Ok(ControlLine::Hello(hello)) => Some(Ok(hello)),
-        Ok(ControlLine::Bye) => None,
-        Err(rejection) => Some(Err(rejection)),
-    }
 }
