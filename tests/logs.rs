@@ -6,8 +6,8 @@ mod support;
 
 use std::io::Write;
 
-use support::Exporter;
 use support::session::Session;
+use support::{Exporter, wait_until};
 
 #[test]
 fn what_producers_choose_is_escaped() {
@@ -73,4 +73,16 @@ fn no_address_is_logged_or_on_the_page_where_they_are_hidden() {
     exporter.wait_for_log("was read again");
     exporter.feed("{\"event\":\"edumeet.peer.left\",\"peer_id\":\"203.0.113.7\"}\n");
     exporter.wait_for_log("203.0.113.7");
+}
+
+#[test]
+fn a_start_up_event_that_is_rejected_is_logged_at_the_start_and_after_a_restart() {
+    let config = "[systems]\nrestart = reset\n[startup]\n\
+                  event = signaling.room.joined backend=b room=r session=s\n";
+    let exporter = Exporter::start(config);
+    let logged = || exporter.log().matches("[startup] event").count();
+    wait_until(|| logged() == 1, || exporter.log());
+    exporter.feed("{\"event\":\"signaling.server_started\"}\n");
+    wait_until(|| logged() == 2, || exporter.log());
+    assert_eq!(exporter.log().matches("not open").count(), 2, "{}", exporter.log());
 }
