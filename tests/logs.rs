@@ -84,5 +84,5 @@ fn a_start_up_event_that_is_rejected_is_logged_at_the_start_and_after_a_restart(
     wait_until(|| logged() == 1, || exporter.log());
     exporter.feed("{\"event\":\"signaling.server_started\"}\n");
     wait_until(|| logged() == 2, || exporter.log());
-    assert_eq!(exporter.log().matches("not open").count(), 2, "{}", exporter.log());
+    assert_eq!(exporter.log().matches("not_open").count(), 2, "{}", exporter.log());
 }
