@@ -128,6 +128,10 @@ fn faults_name_file_line_section_key_value_and_what_was_expected() {
             "[stats]\nallowed_ips = ::1\nallowed_ips = ::2\n",
             "line 3: [stats] allowed_ips: written twice, expected once",
         ),
+        (
+            "[stats]\nallowed_ips = 10.0.0.1 \\\n[http]\n",
+            "line 2: \"allowed_ips = 10.0.0.1 \\\\\": a backslash at the end would join the next line",
+        ),
         ("\u{feff}[stats]\n", "line 1: a byte-order mark, expected"),
         ("[events]\nsockets = /s\n", "line 2: [events] sockets: unknown key, expected one of socket, mode"),
         ("[events]\nsocket = s\n", "expected an absolute path"),

@@ -60,6 +60,15 @@ grep -q '^Seccomp:.*2$' "/proc/$pid/status"
 [[ $(stat -c %U "/proc/$pid") != root ]]
 [[ $(stat -c '%a %G' /run/lifecycle-exporter/events.sock) == '660 lifecycle-feed' ]]
 
+step "what it may use is bounded, and it is started again for ever"
+limit() { [[ $(systemctl show -P "$1" lifecycle-exporter.service) == "$2" ]]; }
+limit MemoryMax $((1 << 30))
+limit TasksMax 64
+limit LimitCORE 0
+limit LogRateLimitBurst 3000
+limit StartLimitIntervalUSec 0
+limit Restart on-failure
+
 step "a member of the group writes, others do not"
 useradd --groups lifecycle-feed member
 useradd stranger
