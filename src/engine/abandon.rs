@@ -14,6 +14,7 @@ use crate::limits;
 
 /// What is being abandoned.
 pub(super) struct Abandonment {
+    /// Sorted.
     owners: Vec<EntityOwner>,
     /// When it happens, Unix seconds.
     at: f64,
@@ -37,17 +38,24 @@ impl Engine {
     /// Begins to abandon what these owners have open: to apply the `abandoned` event of each entity, or to close
     /// it. Children come first, whichever owner has them. Entities of kinds with `owned = no` stay open.
     pub(crate) fn begin_abandoning(&mut self, owners: Vec<EntityOwner>, at: f64) {
-        self.begin(owners, at, (0..self.systems.len()).rev().collect(), None);
+        self.start_abandoning(owners, at, (0..self.systems.len()).rev().collect(), None);
     }
 
     /// Begins to abandon what these owners have open in the system of a restart.
     pub(super) fn begin_abandoning_for(&mut self, restart: Restart, owners: Vec<EntityOwner>) {
         let systems = if owners.is_empty() { Vec::new() } else { vec![restart.system] };
-        self.begin(owners, restart.time, systems, Some(restart));
+        self.start_abandoning(owners, restart.time, systems, Some(restart));
     }
 
-    fn begin(&mut self, owners: Vec<EntityOwner>, at: f64, systems: Vec<usize>, restart: Option<Restart>) {
+    fn start_abandoning(
+        &mut self,
+        mut owners: Vec<EntityOwner>,
+        at: f64,
+        systems: Vec<usize>,
+        restart: Option<Restart>,
+    ) {
         debug_assert!(!self.is_busy, "one at a time");
+        owners.sort_unstable();
         self.is_busy = true;
         self.abandonment = Some(Box::new(Abandonment { owners, at, systems, stage: BEGINNING, restart }));
     }

@@ -168,11 +168,11 @@ impl System {
                     if former.entities.is_open(id) {
                         former.close(id);
                     }
+                    while former.is_closing() {
+                        former.close_piece();
+                    }
                 }
             }
-        }
-        while former.is_closing() {
-            former.close_piece();
         }
         former.close_emptied();
         for (index, family) in former.families.drain(..).enumerate() {

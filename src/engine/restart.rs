@@ -7,6 +7,7 @@ use super::apply::{Context, Event, Scratch};
 use super::entities::{EntityOwner, UNOWNED};
 use super::{Engine, LineSource, read_head};
 use crate::catalog::model::{EventPlan, Step};
+use crate::limits;
 use crate::protocol::line::Fields;
 use crate::protocol::rejection::{Reason, Rejection};
 
@@ -41,7 +42,8 @@ impl Engine {
         source: LineSource<'_>,
         fields: &Fields,
     ) -> Result<(), Rejection> {
-        let owners = (source.abandoned_by_restart)();
+        let mut owners = (source.abandoned_by_restart)();
+        owners.sort_unstable();
         self.resolve_restart(&mut Scratch::default(), &restart, fields, &owners)?;
         self.systems[restart.system].expose(&self.hasher);
         let abandons =
@@ -73,7 +75,8 @@ impl Engine {
             }
             Err(rejection) => {
                 self.count_rejection(rejection.reason);
-                log(format!("{}: {rejection}", restart.line));
+                let line: String = restart.line.chars().take(limits::LOGGED_LINE_CHARS_MAX).collect();
+                log(format!("{line}: {rejection}"));
             }
         }
         self.finish(log);

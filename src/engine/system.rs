@@ -172,9 +172,10 @@ impl System {
         }
     }
 
-    /// Whether abandoning these owners abandons the entity.
+    /// Whether abandoning these owners, which are sorted, abandons the entity.
     pub(super) fn is_abandoned_with(&self, id: EntityId, owners: &[EntityOwner]) -> bool {
-        owners.contains(&self.entities.owner(id)) && self.catalog.entities[self.entities.kind(id)].owned
+        owners.binary_search(&self.entities.owner(id)).is_ok()
+            && self.catalog.entities[self.entities.kind(id)].owned
     }
 
     /// Closes an entity and its descendants, children first. The caller calls [`Self::close_emptied`]
@@ -185,7 +186,8 @@ impl System {
             return self.close_one(id);
         }
         let mut descendants = self.entities.with_descendants(id);
-        if descendants.len() <= limits::CLOSE_PIECE {
+        // What is being removed may be among them, and goes before its other parents.
+        if descendants.len() <= limits::CLOSE_PIECE && self.closing.is_empty() {
             return descendants.into_iter().for_each(|id| self.close_one(id));
         }
         // Some may be within another that the event has closed.
@@ -198,7 +200,6 @@ impl System {
             self.entities.keep_ids();
         }
         descendants.reverse();
-        // A child of both is among the former ones, and goes before its other parent.
         descendants.append(&mut self.closing);
         self.closing = descendants;
     }

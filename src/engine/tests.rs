@@ -151,6 +151,38 @@ fn a_parent_of_many_closes_with_all_of_them_at_once_for_whoever_looks() {
     engine.apply(&line(&Event::JoinRoom(1, 0)), 0.0).unwrap();
 }
 
+/// What is within both of them is removed once, before either.
+#[test]
+fn two_parents_of_many_close_in_one_event() {
+    let text = "[system]\nname = t\ntitle = t\n[entity a]\nkey = a\n[entity b]\nkey = b\n\
+                [entity link]\nkey = a, b, n\nwithin = a, b\n\
+                [metric t_links]\ntype = gauge\nhelp = h\nlive = link\n\
+                [event t.open]\nopen = a\n[event t.also]\nopen = b\n[event t.link]\nopen = link\n\
+                [event t.end]\nclose = a, b\n";
+    let catalog = Arc::new(read_catalog("t.ini", text).unwrap());
+    for links in [1, 2, 9] {
+        let mut engine = engine_with(&[Arc::clone(&catalog)], EngineSettings::from(&Settings::default()));
+        for (a, b) in [(1, 1), (2, 2)] {
+            engine.apply(&format!(r#"{{"event":"t.open","a":{a}}}"#), 0.0).unwrap();
+            engine.apply(&format!(r#"{{"event":"t.also","b":{b}}}"#), 0.0).unwrap();
+        }
+        for n in 0..links {
+            // Of b=1 there is one alone, and it is within a=1, too.
+            for (a, b) in
+                [(1, 2), (1, if n == 0 { 1 } else { 2 })].into_iter().take(if n == 0 { 2 } else { 1 })
+            {
+                engine.apply(&format!(r#"{{"event":"t.link","a":{a},"b":{b},"n":{n}}}"#), 0.0).unwrap();
+            }
+        }
+        engine.apply(r#"{"event":"t.end","a":1,"b":1}"#, 0.0).unwrap();
+        assert!(exposition(&mut engine).contains("t_links 0\n"), "{}", exposition(&mut engine));
+        let open: usize = engine.counts(0.0)[0].kinds.iter().map(|kind| kind.open).sum();
+        assert_eq!(open, 2, "a=2 and b=2");
+        engine.apply(r#"{"event":"t.open","a":1}"#, 0.0).unwrap();
+        engine.apply(r#"{"event":"t.end","a":2,"b":2}"#, 0.0).unwrap();
+    }
+}
+
 proptest! {
     #[test]
     fn live_gauges_equal_open_entities_and_a_rejected_event_changes_nothing(events in events()) {

@@ -49,6 +49,11 @@ impl Framing {
         self.put_back.extend_from_slice(lines);
     }
 
+    /// The lines that were put back.
+    pub(super) fn put_back_lines(&self) -> impl Iterator<Item = &[u8]> {
+        self.put_back.split_inclusive(|&byte| byte == b'\n')
+    }
+
     pub(super) fn has_put_back(&self) -> bool {
         !self.put_back.is_empty()
     }

@@ -99,10 +99,16 @@ impl Producers {
     /// Reads what a connection has written so far, and its end if that has come.
     pub(super) fn read_out(&mut self, store: &mut Store, slot: usize) {
         let mut batches = limits::TAKE_OVER_BATCHES_MAX;
-        let until = Instant::now() + limits::READ_OUT_MAX;
+        let mut until = Instant::now() + limits::READ_OUT_MAX;
         while batches > 0 && self.turn(store, slot, EpollFlags::EPOLLIN, until) && Instant::now() < until {
-            batches -= 1;
-            store.go_on(None);
+            if store.is_busy() {
+                // Neither the time nor the turn is this connection's.
+                let began = Instant::now();
+                store.go_on(None);
+                until += began.elapsed();
+            } else {
+                batches -= 1;
+            }
         }
     }
 

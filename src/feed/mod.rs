@@ -183,7 +183,7 @@ impl Feed {
         let delay = self.coalescing.delay(self.producers.take_read_bytes(), now);
         self.gather_until =
             delay.filter(|_| !self.producers.connections.are_ready()).map(|delay| now + delay);
-        let round = if is_woken { self.answer()? } else { Round::Continue };
+        let round = if is_woken || !self.put_off.is_empty() { self.answer()? } else { Round::Continue };
         // After the mailbox, because `answer` has consumed the journal's wake-up: whatever is durable by now is
         // acknowledged in this round.
         self.upkeep(now);
@@ -197,11 +197,16 @@ impl Feed {
 
     /// A round in which a piece of what takes longer is done. Scrapes are answered, nothing else happens.
     fn busy_round(&mut self) -> io::Result<Round> {
-        self.store.go_on(Some(Instant::now() + limits::ROUND_MAX));
-        self.producers.expire(&mut self.store);
+        let until = Instant::now() + limits::ROUND_MAX;
+        self.store.go_on(Some(until));
+        self.producers.expire(&mut self.store, until);
+        self.store.hand_over_if_due(Instant::now());
+        // Before producers are read again, or each round might begin what takes longer.
+        if !self.is_busy() {
+            self.store.begin_image_if_wanted();
+        }
         // Sessions get their acknowledgements even if every round begins what takes longer.
         self.settle();
-        wait(&self.mailbox_poll, &mut [EpollEvent::empty()], Duration::ZERO)?;
         self.answer()
     }
 
@@ -232,7 +237,7 @@ impl Feed {
     }
 
     fn timeout(&self) -> Duration {
-        if self.producers.connections.are_ready() {
+        if self.producers.connections.are_ready() || !self.put_off.is_empty() {
             return Duration::ZERO;
         }
         let now = Instant::now();
@@ -408,8 +413,9 @@ impl Feed {
 
     /// At a stop: what producers have written so far is applied, and the state is saved, until then.
     fn drain(&mut self, end: Instant) {
-        self.store.go_on(None);
+        self.store.confirm();
         let until = end.checked_sub(limits::STOP_SAVE).unwrap_or(end);
+        self.store.go_on(Some(until));
         self.producers.accept(&mut self.store, until);
         let mut busy: Vec<usize> = self.producers.connections.slots().collect();
         while !busy.is_empty() && Instant::now() < until {
@@ -417,7 +423,7 @@ impl Feed {
             while self.store.is_congested(Instant::now()) && Instant::now() < until {
                 std::thread::park_timeout(Duration::from_millis(1));
             }
-            self.store.go_on(None);
+            self.store.go_on(Some(until));
             let turn_until = until.min(Instant::now() + limits::ROUND_MAX);
             // Even one piece of each of a thousand producers may take too long.
             busy.retain(|&slot| {
@@ -425,7 +431,7 @@ impl Feed {
                     || self.producers.turn(&mut self.store, slot, EpollFlags::EPOLLIN, turn_until)
             });
         }
-        self.store.go_on(None);
+        self.store.go_on(Some(until));
         self.store.await_durable();
         let until_durable = until.min(Instant::now() + limits::STOP_ACK_MAX);
         while self.producers.are_awaiting() && !self.store.is_durable() && Instant::now() < until_durable {

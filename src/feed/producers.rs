@@ -107,14 +107,15 @@ impl Producers {
     pub(super) fn keep_deadlines(&mut self, store: &mut Store, now: Instant) {
         self.admission.keep_deadline(&self.epoll, now);
         self.due.extend(self.expiry.due(now));
-        self.expire(store);
+        self.expire(store, now + limits::ROUND_MAX);
         self.unpause(store, now);
     }
 
     /// Ends the sessions that are due, one after the other: each may take longer. Until none is left, nobody is
-    /// read.
-    pub(super) fn expire(&mut self, store: &mut Store) {
+    /// read. `until`: at most until then.
+    pub(super) fn expire(&mut self, store: &mut Store, until: Instant) {
         while !store.is_busy()
+            && Instant::now() < until
             && let Some(due) = self.due.pop_front()
         {
             match due {
@@ -315,10 +316,13 @@ impl Producers {
             }
             return;
         }
+        let cut = |what: &str| Rejection::new(Reason::Truncated, what);
+        for line in connection.framing.put_back_lines().filter(|line| !state::is_blank(line)) {
+            store.reject(None, &cut("the connection was closed before the line was applied"), line);
+        }
         let rest = connection.framing.unfinished();
         if !state::is_blank(rest) {
-            let what = "the connection ended within the line, expected its end, \\n";
-            store.reject(None, &Rejection::new(Reason::Truncated, what), rest);
+            store.reject(None, &cut("the connection ended within the line, expected its end, \\n"), rest);
         }
     }
 

@@ -15,10 +15,10 @@ impl Producers {
     /// Gives acknowledgements to the sessions that wait for the journal, as far as it has come.
     /// `lines_gather`: it will be called again soon.
     pub(super) fn settle(&mut self, store: &mut Store, lines_gather: bool) {
-        if self.awaiting.is_empty() || store.is_busy() {
+        if self.awaiting.is_empty() {
             return;
         }
-        if lines_gather {
+        if lines_gather || store.is_busy() {
             // The journal writes meanwhile; a wake-up for each batch would cost more than the lines.
             store.confirm();
             return;

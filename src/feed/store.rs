@@ -1,8 +1,9 @@
-//! The state with its journal: every change is appended to the journal and applied, in one order.
+//! The state with its journal: every change is appended to the journal and applied, in one order. Lines are applied
+//! first, since only then it is known how many of them.
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::rejection_log::RejectionLog;
 use crate::catalog::Catalogs;
@@ -119,7 +120,7 @@ impl Store {
             Diagnostic::Message(text) => log::warn!("{about}{text}"),
         });
         debug_assert!(begun.is_ok(), "{:?}", begun.err());
-        self.finish_what_is_short();
+        self.go_on_for_a_turn();
     }
 
     /// How far a session has come.
@@ -175,7 +176,7 @@ impl Store {
             Begun { is_bye: false, bytes: block.len() }
         });
         self.append(&Record::Lines { at, position, block: &block[..begun.bytes] });
-        self.finish_what_is_short();
+        self.go_on_for_a_turn();
         begun
     }
 
@@ -290,8 +291,8 @@ impl Store {
         self.image.is_some() || self.state.is_busy()
     }
 
-    /// Does what was begun, unless it takes longer than a turn.
-    fn finish_what_is_short(&mut self) {
+    /// Does what was begun, or a turn's worth of it: mostly it is little.
+    fn go_on_for_a_turn(&mut self) {
         if self.state.is_busy() {
             self.go_on(Some(Instant::now() + limits::TURN_MAX));
         }
@@ -349,6 +350,15 @@ impl Store {
 
     /// At a clean stop: saves the state, no longer than `until`. `alive` is called while it waits.
     pub(super) fn finish(&mut self, alive: impl Fn(), until: Instant) {
+        self.go_on(Some(until));
+        if self.is_busy() {
+            self.confirm();
+            while !self.is_written(Instant::now()) && Instant::now() < until {
+                alive();
+                std::thread::park_timeout(Duration::from_millis(1));
+            }
+            return log::error!("the state could not be saved in time: what came in is in the journal");
+        }
         let state = &self.state;
         if let Some(journal) = &mut self.journal {
             journal.finish(clock::unix_seconds(), || state.write(), alive, until);

@@ -13,7 +13,7 @@ use super::text;
 pub(super) struct AddressIndex {
     /// The positions of the labels that hold addresses.
     labels: Vec<usize>,
-    slots: HashMap<IpAddr, Vec<u32>>,
+    slots: HashMap<IpAddr, HashSet<u32>>,
 }
 
 impl AddressIndex {
@@ -27,14 +27,14 @@ impl AddressIndex {
 
     pub(super) fn add(&mut self, slot: u32, text: &[u8]) {
         for ip in self.addresses(text) {
-            self.slots.entry(ip).or_default().push(slot);
+            self.slots.entry(ip).or_default().insert(slot);
         }
     }
 
     pub(super) fn remove(&mut self, slot: u32, text: &[u8]) {
         for ip in self.addresses(text) {
             let Some(slots) = self.slots.get_mut(&ip) else { continue };
-            slots.retain(|&other| other != slot);
+            slots.remove(&slot);
             if slots.is_empty() {
                 self.slots.remove(&ip);
             }

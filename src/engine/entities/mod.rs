@@ -362,9 +362,12 @@ impl Entities {
         }
     }
 
-    /// Makes the entities of these owners unowned.
+    /// Makes the entities of these owners, which are sorted, unowned.
     pub(super) fn clear_owners(&mut self, owners: &[EntityOwner]) {
-        self.owners.iter_mut().filter(|owner| owners.contains(owner)).for_each(|owner| *owner = UNOWNED);
+        self.owners
+            .iter_mut()
+            .filter(|owner| owners.binary_search(owner).is_ok())
+            .for_each(|owner| *owner = UNOWNED);
     }
 
     /// Replaces the text of an entity. Its key stays the same.
