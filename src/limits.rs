@@ -88,7 +88,8 @@ pub(crate) const PIECE_BYTES: usize = 2_048;
 pub(crate) const TURN_MAX: Duration = Duration::from_millis(2);
 /// How long producers have their turns before the feed looks at requests of other threads.
 pub(crate) const ROUND_MAX: Duration = Duration::from_millis(20);
-/// How long the feed reads what a connection has still written before it ends or another takes its session over.
+/// How long the feed reads what a connection has still written before it ends or another takes its session over,
+/// beside the time for what those lines begin.
 pub(crate) const READ_OUT_MAX: Duration = Duration::from_millis(50);
 /// Ready connections taken from one poll.
 pub(crate) const POLL_EVENTS_MAX: usize = 256;

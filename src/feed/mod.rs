@@ -87,7 +87,7 @@ pub(crate) struct Feed {
     store: Store,
     /// `[events] expect`.
     expect: Vec<String>,
-    /// Requests that wait until nothing takes longer.
+    /// Requests that wait while something takes longer.
     put_off: VecDeque<Control>,
     /// Scrapes that wait for the journal.
     scrapes: Vec<Scrape>,

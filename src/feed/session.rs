@@ -15,7 +15,7 @@
 //! | any but Ended | hung up | Ended | forget where it has said bye and has read that all is durable, else disconnect; close |
 //!
 //! Nothing is acknowledged before the journal says that it is durable, which means as durable as `[state] sync`
-//! asks for: forced to the disk with `always`, else written. `producers` passes on what `Journal::durable` says,
+//! asks for: forced to the disk with `always`, else written. `replies` passes on what `Journal::durable` says,
 //! and `Writer::confirm` finds it out. An acknowledgement covers all earlier lines: if a producer does not read,
 //! a later one replaces those that it has missed.
 

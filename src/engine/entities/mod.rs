@@ -2,9 +2,8 @@
 //!
 //! A parent lists its children, and a child knows its position in that list: opening and closing cost the
 //! same however many siblings there are. This module also records which series count an entity or belong to
-//! it; `apply` changes their values. `entity` is one entity, `index` finds it by key,
-//! `series` holds its series, and `persist` saves and
-//! migrates all of them.
+//! it; `apply` changes their values. `entity` is one entity, `index` finds it by key, `series` holds its series,
+//! and `persist` saves and migrates all of them.
 
 mod entity;
 mod index;
@@ -81,7 +80,8 @@ pub(super) struct Entities {
     opened: Vec<f64>,
     owners: Vec<EntityOwner>,
     free: Vec<EntityId>,
-    /// Closed by the event that is being applied. Their ids become free when it ends.
+    /// Closed, by the event that is being applied or by earlier ones. Their ids become free when an event ends and
+    /// nobody keeps them.
     closed: Vec<EntityId>,
     /// While it is not 0, ids of closed entities stay unused, since somebody remembers them.
     keepers: u32,
@@ -344,7 +344,6 @@ impl Entities {
 
     /// The ids of entities that have closed may be used again.
     pub(super) fn use_ids(&mut self) {
-        // A reset in between has let go of all.
         self.keepers = self.keepers.saturating_sub(1);
         self.release();
     }
