@@ -156,6 +156,11 @@ pub(crate) struct EventPlan {
 }
 
 impl EventPlan {
+    /// Whether it abandons what its server had open, before anything else.
+    pub(crate) fn abandons(&self) -> bool {
+        self.steps.first() == Some(&Step::Abandon)
+    }
+
     /// Returns the names that no effect of the event uses, each with a warning. Every event has `event` and
     /// `time`.
     pub(crate) fn unknown_fields<'a>(

@@ -37,11 +37,12 @@ const BEGINNING: Stage = Stage::Find { id: 0, runs: Vec::new() };
 impl Engine {
     /// Begins to abandon what these owners have open: to apply the `abandoned` event of each entity, or to close
     /// it. Children come first, whichever owner has them. Entities of kinds with `owned = no` stay open.
-    pub(crate) fn begin_abandoning(&mut self, owners: Vec<EntityOwner>, at: f64) {
+    pub(crate) fn begin_abandoning(&mut self, mut owners: Vec<EntityOwner>, at: f64) {
+        owners.sort_unstable();
         self.start_abandoning(owners, at, (0..self.systems.len()).rev().collect(), None);
     }
 
-    /// Begins to abandon what these owners have open in the system of a restart.
+    /// Begins to abandon what these owners, which are sorted, have open in the system of a restart.
     pub(super) fn begin_abandoning_for(&mut self, restart: Restart, owners: Vec<EntityOwner>) {
         let systems = if owners.is_empty() { Vec::new() } else { vec![restart.system] };
         self.start_abandoning(owners, restart.time, systems, Some(restart));
@@ -49,13 +50,12 @@ impl Engine {
 
     fn start_abandoning(
         &mut self,
-        mut owners: Vec<EntityOwner>,
+        owners: Vec<EntityOwner>,
         at: f64,
         systems: Vec<usize>,
         restart: Option<Restart>,
     ) {
         debug_assert!(!self.is_busy, "one at a time");
-        owners.sort_unstable();
         self.is_busy = true;
         self.abandonment = Some(Box::new(Abandonment { owners, at, systems, stage: BEGINNING, restart }));
     }

@@ -46,8 +46,7 @@ impl Engine {
         owners.sort_unstable();
         self.resolve_restart(&mut Scratch::default(), &restart, fields, &owners)?;
         self.systems[restart.system].expose(&self.hasher);
-        let abandons =
-            self.catalogs[restart.system].events[restart.event].steps.first() == Some(&Step::Abandon);
+        let abandons = self.catalogs[restart.system].events[restart.event].abandons();
         self.begin_abandoning_for(restart, if abandons { owners } else { Vec::new() });
         Ok(())
     }
@@ -56,9 +55,9 @@ impl Engine {
     pub(super) fn finish_restart(&mut self, restart: &Restart, log: &mut dyn FnMut(String)) {
         let catalog = Arc::clone(&self.catalogs[restart.system]);
         let plan = &catalog.events[restart.event];
-        let abandons = plan.steps.first() == Some(&Step::Abandon);
-        let resets = plan.steps.contains(&Step::Reset) || (abandons && self.settings.restart_resets);
-        if abandons && self.settings.restart_resets {
+        let forgets = plan.abandons() && self.settings.restart_resets;
+        let resets = forgets || plan.steps.contains(&Step::Reset);
+        if forgets {
             self.systems[restart.system].forget_series(&self.hasher);
             self.fill_gauges(restart.system, &|_| true);
         }
@@ -157,11 +156,8 @@ impl Engine {
 
     /// Forgets the start-up events that open entities, so that the next [`Self::configure`] applies them again.
     pub(super) fn forget_opening_startup(&mut self) {
-        let mut startup = std::mem::take(&mut self.settings.startup);
-        startup.retain(|line| {
-            !self.plan_of(line).is_some_and(|(system, event)| opens(&self.catalogs[system].events[event]))
-        });
-        self.settings.startup = startup;
+        let known = &self.startup;
+        self.settings.startup.retain(|line| !known.iter().any(|event| event.opens && event.line == *line));
     }
 
     /// The indices of a line's system and event.

@@ -18,11 +18,7 @@ pub(super) struct AddressIndex {
 
 impl AddressIndex {
     fn addresses(&self, text: &[u8]) -> HashSet<IpAddr> {
-        let values = self.labels.iter().map(|&label| text::value_of(text, label));
-        values
-            .filter_map(|value| parse_address(std::str::from_utf8(&value).ok()?))
-            .map(|(ip, _)| ip)
-            .collect()
+        self.labels.iter().filter_map(|&label| address_in(text, label)).map(|(ip, _)| ip).collect()
     }
 
     pub(super) fn add(&mut self, slot: u32, text: &[u8]) {
@@ -57,9 +53,7 @@ impl Family {
         let renamed = slots.into_iter().map(|slot| {
             let mut text = self.slots[slot as usize].text.to_vec();
             for &label in labels {
-                let value = text::value_of(&text, label);
-                let parsed = std::str::from_utf8(&value).ok().and_then(parse_address);
-                if let Some((_, port)) = parsed.filter(|(address, _)| *address == ip) {
+                if let Some((_, port)) = address_in(&text, label).filter(|(address, _)| *address == ip) {
                     let port = port.map_or(String::new(), |port| format!(":{port}"));
                     text = text::with_value(&text, label, format!("{name}{port}").as_bytes());
                 }
@@ -81,30 +75,18 @@ impl Family {
         }
         let mut merged = Vec::new();
         for (slot, text) in renamed {
-            let former = std::mem::take(&mut self.slots[slot as usize].text);
-            if let Some(addresses) = &mut self.addresses {
-                addresses.remove(slot, &former);
-            }
-            let (hash, former_hash) = (self.hasher.hash_one(&*text), self.hasher.hash_one(&*former));
-            let (bytes, former_bytes) = (self.bytes_of(&text), self.bytes_of(&former));
+            self.unlist(slot);
+            let hash = self.hasher.hash_one(&*text);
             if let Some(taken) = self.find(&text, hash) {
-                self.slots[slot as usize].text = former;
                 self.merge(slot, taken);
                 merged.push((slot, taken));
                 continue;
             }
-            if let Ok(entry) = self.index.find_entry(former_hash, |&other| other == slot) {
-                entry.remove();
-            }
-            if let Some(addresses) = &mut self.addresses {
-                addresses.add(slot, &text);
-            }
-            self.order.add(slot);
-            self.claim.take(bytes);
+            let former_bytes = self.bytes_of(&self.slots[slot as usize].text);
+            self.claim.take(self.bytes_of(&text));
             self.claim.give_back(former_bytes);
             self.slots[slot as usize].text = text.into();
-            let (hasher, slots) = (&self.hasher, &self.slots);
-            self.index.insert_unique(hash, slot, |&slot| hasher.hash_one(&*slots[slot as usize].text));
+            self.list(slot, hash);
         }
         merged
     }
@@ -122,6 +104,11 @@ impl Family {
             }
         }
     }
+}
+
+/// The address in a label, with its port.
+fn address_in(text: &[u8], label: usize) -> Option<(IpAddr, Option<u16>)> {
+    parse_address(std::str::from_utf8(&text::value_of(text, label)).ok()?)
 }
 
 /// Parses `IP`, `IP:PORT` or `[IP]:PORT`. An IPv4-mapped IPv6 address becomes IPv4.

@@ -199,26 +199,36 @@ impl Family {
             self.buckets.resize_with(self.slots.len(), Box::default);
             self.buckets[slot as usize] = vec![0; buckets].into();
         }
+        self.list(slot, hash);
+        slot
+    }
+
+    /// Makes a series known by its text. `hash` is the hash of the text.
+    pub(super) fn list(&mut self, slot: u32, hash: u64) {
         let (hasher, slots) = (&self.hasher, &self.slots);
         self.index.insert_unique(hash, slot, |&slot| hasher.hash_one(&*slots[slot as usize].text));
         self.order.add(slot);
         if let Some(addresses) = &mut self.addresses {
-            addresses.add(slot, text);
+            addresses.add(slot, &self.slots[slot as usize].text);
         }
-        slot
+    }
+
+    /// Undoes [`Self::list`], but for the order.
+    pub(super) fn unlist(&mut self, slot: u32) {
+        let text = &self.slots[slot as usize].text;
+        if let Ok(entry) = self.index.find_entry(self.hasher.hash_one(&**text), |&other| other == slot) {
+            entry.remove();
+        }
+        if let Some(addresses) = &mut self.addresses {
+            addresses.remove(slot, text);
+        }
     }
 
     /// Removes a series that no entity owns or is counted in.
     pub(crate) fn remove(&mut self, slot: u32) {
-        let hash = self.hasher.hash_one(&*self.slots[slot as usize].text);
-        if let Ok(entry) = self.index.find_entry(hash, |&other| other == slot) {
-            entry.remove();
-        }
+        self.unlist(slot);
         let bytes = self.bytes_of(&self.slots[slot as usize].text);
         self.claim.give_back(bytes);
-        if let Some(addresses) = &mut self.addresses {
-            addresses.remove(slot, &self.slots[slot as usize].text);
-        }
         let removed = &mut self.slots[slot as usize];
         removed.alive = false;
         removed.text = SmallVec::default();

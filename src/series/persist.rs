@@ -56,9 +56,7 @@ impl Family {
             if buckets > 0 {
                 self.buckets.push(series.buckets.into());
             }
-            let (hasher, slots) = (&self.hasher, &self.slots);
-            self.index.insert_unique(hash, slot, |&slot| hasher.hash_one(&*slots[slot as usize].text));
-            self.order.add(slot);
+            self.list(slot, hash);
         }
         self.overflowed = metric.overflowed;
         self.overflow = metric.overflow;

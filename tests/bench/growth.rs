@@ -17,10 +17,10 @@ pub fn growth() -> Vec<(&'static str, String)> {
     let (mut costs, mut scrapes) = (Vec::new(), Vec::new());
     for series in [10, 1_000, 100_000, 1_000_000] {
         let exporter = exporter();
-        let idle = resident_mib(exporter.child.id());
+        let idle = resident_mib(&exporter);
         let all: String = (0..series).map(|kind| mix::message(kind, 0)).collect();
         apply(&exporter, &[all]);
-        let bytes = (resident_mib(exporter.child.id()) - idle) * 1_048_576.0 / series as f64;
+        let bytes = (resident_mib(&exporter) - idle) * 1_048_576.0 / series as f64;
         let mut random = fastrand::Rng::with_seed(3);
         let lines: String = (0..EVENTS).map(|_| mix::message(random.usize(0..series), 0)).collect();
         let cost = apply(&exporter, &[lines]) * 1_000.0;
@@ -45,9 +45,9 @@ pub fn growth() -> Vec<(&'static str, String)> {
         by_producers.push((producers as f64, cost));
     }
     let exporter = exporter();
-    let idle = resident_mib(exporter.child.id());
+    let idle = resident_mib(&exporter);
     apply(&exporter, &[(0..200_000).map(mix::joined).collect()]);
-    let bytes = (resident_mib(exporter.child.id()) - idle) * 1_048_576.0 / 200_000.0;
+    let bytes = (resident_mib(&exporter) - idle) * 1_048_576.0 / 200_000.0;
     report("memory an open entity, its text of 60 bytes included: bytes", vec![bytes]);
     vec![
         (

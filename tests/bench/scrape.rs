@@ -63,7 +63,7 @@ pub fn scrape() {
             }
             Err(why) => skipped("  Python's prometheus_client", why),
         }
-        report("  resident after the scrapes: MiB", vec![resident_mib(exporter.child.id())]);
+        report("  resident after the scrapes: MiB", vec![resident_mib(&exporter)]);
     }
 }
 

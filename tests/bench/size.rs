@@ -14,7 +14,7 @@ pub fn size() {
         let started = Instant::now();
         let exporter = Exporter::start("");
         starts.push(started.elapsed().as_secs_f64() * 1_000.0);
-        idle.push(resident_mib(exporter.child.id()));
+        idle.push(resident_mib(&exporter));
     }
     report("start to the line that says it listens: ms", starts);
     report("resident, idle: MiB", idle);

@@ -17,10 +17,8 @@ pub fn cpu_seconds(pid: u32) -> f64 {
     ticks / 100.0
 }
 
-pub fn resident_mib(pid: u32) -> f64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1_024.0
+pub fn resident_mib(exporter: &Exporter) -> f64 {
+    exporter.resident_bytes() as f64 / 1_048_576.0
 }
 
 /// Room for as many series as are measured.
