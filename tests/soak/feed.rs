@@ -90,7 +90,10 @@ impl Feed {
                 reference.write_all(all.as_bytes()).unwrap();
                 for (index, block) in blocks.into_iter().enumerate().filter(|(_, block)| !block.is_empty()) {
                     self.sent[index].fetch_add(block.len() as u64, Ordering::Relaxed);
-                    producers[index].send(block).unwrap();
+                    // A producer that is gone has seen the end of the soak before this thread.
+                    if producers[index].send(block).is_err() {
+                        return;
+                    }
                 }
             }
             pass(TICK);
