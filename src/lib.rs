@@ -29,6 +29,8 @@
 //! It is no interface for others.
 
 mod commands;
+mod follow;
+mod link;
 mod daemon;
 mod http;
 mod feed;

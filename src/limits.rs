@@ -53,6 +53,8 @@ pub(crate) const ABANDON_FIND_IDS: usize = if cfg!(test) { 2 } else { 65_536 };
 pub(crate) const ABANDON_PIECE: usize = if cfg!(test) { 2 } else { 256 };
 /// Entities that are closed in one piece.
 pub(crate) const CLOSE_PIECE: usize = if cfg!(test) { 2 } else { 4_096 };
+/// Bytes of a compiled pattern of a `[line]`, and of all of them together.
+pub(crate) const PATTERN_BYTES_MAX: usize = 4 << 20;
 /// Buckets of one histogram.
 pub(crate) const BUCKETS_MAX: usize = 200;
 /// Entity ids of one system; more than `[limits] entities` allows to be open.
@@ -257,3 +259,30 @@ pub(crate) const SEND_REPLY_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) const SEND_TICK: Duration = Duration::from_millis(50);
 /// How often `send` shows its progress.
 pub(crate) const SEND_PROGRESS_EVERY: Duration = Duration::from_millis(500);
+
+/// Bytes of a line of a log that are looked at; what follows in it is passed over.
+pub(crate) const LOG_LINE_BYTES_MAX: usize = 65_536;
+/// Bytes read from a log at once.
+pub(crate) const LOG_READ_BYTES: usize = 65_536;
+/// Bytes of one entry of the journal in JSON; a longer one is passed over.
+pub(crate) const JOURNAL_ENTRY_BYTES_MAX: usize = 4 << 20;
+/// Events that `follow` sends at once; as many as are acknowledged at once.
+pub(crate) const FOLLOW_EVENTS_MAX: usize = 1_024;
+/// Bytes of such events.
+pub(crate) const FOLLOW_BYTES_MAX: usize = 262_144;
+/// How often `follow` looks whether a file has more.
+pub(crate) const FOLLOW_POLL: Duration = Duration::from_millis(100);
+/// How often `follow` keeps how far it has read where there are no events.
+pub(crate) const POSITION_EVERY: Duration = Duration::from_secs(10);
+/// Bytes of a position file.
+pub(crate) const POSITION_BYTES_MAX: usize = 4 << 20;
+/// How long `follow` waits before it tries again to write its position, to open its log or to start `journalctl`.
+pub(crate) const FOLLOW_RETRY: Duration = Duration::from_secs(1);
+/// How long a stop of `follow` waits for acknowledgements.
+pub(crate) const FOLLOW_STOP_MAX: Duration = Duration::from_secs(2);
+/// A journal that has not been read for so long, because there was no exporter, may have been vacuumed meanwhile.
+pub(crate) const JOURNAL_PAUSE_MAX: Duration = Duration::from_secs(10);
+/// Bytes at the beginning of a file by which it is known again.
+pub(crate) const FILE_HEAD_BYTES: usize = 256;
+/// Lines that matched nothing which `follow --try` shows.
+pub(crate) const TRIAL_LINES_MAX: usize = 10;

@@ -7,6 +7,7 @@
 
 mod effect;
 mod fault;
+pub(crate) mod lines;
 pub(crate) mod model;
 mod plan;
 mod read;

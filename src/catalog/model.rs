@@ -30,6 +30,8 @@ pub(crate) struct Catalog {
     pub(crate) events: Vec<EventPlan>,
     /// The events that a directory scan of this system causes.
     pub(crate) scan: ScanEvents,
+    /// Which lines of a log are which events; the first that matches counts.
+    pub(crate) lines: Vec<LineDef>,
 }
 
 impl Catalog {
@@ -383,6 +385,18 @@ pub(crate) enum LabelSource {
     Entity(EntityPath, usize),
     /// An optional label that the entity does not have.
     Empty,
+}
+
+/// What lines of a log look like that are an event.
+#[derive(Debug, PartialEq)]
+pub(crate) struct LineDef {
+    pub(crate) name: String,
+    /// Regular expressions, found anywhere in the line. Their named groups are fields of the event.
+    pub(crate) patterns: Vec<String>,
+    /// An index into [`Catalog::events`]; `None`: the line is known and nothing happens.
+    pub(crate) event: Option<usize>,
+    /// Further fields, the same for each line.
+    pub(crate) set: Vec<(String, String)>,
 }
 
 /// The events that a directory scan causes, as `EVENT KEY=VALUE…` with `{bytes}`, `{files}`, `{duration}`.

@@ -8,8 +8,9 @@ use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 
 use super::fault::{CatalogError, Fault, Names, fault};
+use super::lines::read_line;
 use super::model::{Catalog, EntityDef, EntityIndex, FieldUse, MetricDef, MetricKind, ScanEvents};
-use super::model::{EventPlan, Step, Then, Transform};
+use super::model::{EventPlan, LineDef, Step, Then, Transform};
 use super::plan::{self, Context};
 use super::sections::{
     ABANDONED, SCAN_KEYS, check_event_keys, check_metric_name, check_scan_keys, is_name, read_entity,
@@ -109,6 +110,10 @@ impl Reader<'_> {
             let scan = read_scan(section, &catalog.events);
             catalog.scan = self.good("scan", scan)?;
         }
+        // An event with a fault would be unknown here.
+        if self.errors.is_empty() {
+            catalog.lines = self.lines(&parts, &catalog.events);
+        }
         Some(catalog)
     }
 
@@ -207,6 +212,14 @@ impl Reader<'_> {
         events
     }
 
+    fn lines(&mut self, parts: &Parts<'_>, events: &[EventPlan]) -> Vec<LineDef> {
+        let mut lines = Vec::new();
+        for (name, section) in &parts.lines {
+            lines.extend(self.good(&section.name, read_line(name, section, events)));
+        }
+        lines
+    }
+
     /// Resolves the events that are applied when entities are abandoned.
     fn abandoned(&mut self, parts: &Parts<'_>, catalog: &mut Catalog) {
         let written: HashSet<&str> = parts.events.iter().map(|(name, _)| *name).collect();
@@ -237,6 +250,7 @@ struct Parts<'a> {
     metrics: Vec<(&'a str, &'a Section)>,
     labels: Vec<(&'a str, &'a Section)>,
     events: Vec<(&'a str, &'a Section)>,
+    lines: Vec<(&'a str, &'a Section)>,
     taken: HashSet<Vec<&'a str>>,
 }
 
@@ -256,10 +270,11 @@ impl<'a> Parts<'a> {
             ["metric", _] => &mut self.metrics,
             ["label", _] => &mut self.labels,
             ["event", _] => &mut self.events,
+            ["line", _] => &mut self.lines,
             _ => {
                 return Err(fault(
                     "",
-                    "expected [system], [entity NAME], [metric NAME], [label NAME], [event NAME] or [scan]",
+                    "expected [system], [entity NAME], [metric NAME], [label NAME], [event NAME], [line NAME] or [scan]",
                 ));
             }
         };

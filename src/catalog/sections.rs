@@ -153,6 +153,7 @@ pub(crate) fn words() -> impl Iterator<Item = &'static str> {
     let keys = keys.chain(METRIC_KEYS.iter().map(|key| key.name));
     let keys = keys.chain(LABEL_KEYS.iter().map(|key| key.name));
     let keys = keys.chain(EVENT_LISTS).chain(SCAN_KEYS.iter().map(|(name, _)| *name));
+    let keys = keys.chain(super::lines::LINE_KEYS);
     keys.chain(TYPES.iter().map(|(name, _)| *name)).chain(TRANSFORMS.iter().map(|(name, _)| *name))
 }
 

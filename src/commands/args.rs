@@ -8,6 +8,7 @@ use lexopt::prelude::*;
 use crate::config;
 use crate::daemon::configuration::Overrides;
 use crate::faults::{alternatives, put};
+use crate::follow::{Log, Orders, trial};
 
 /// A parsed command.
 #[derive(Debug, PartialEq)]
@@ -28,6 +29,10 @@ pub(crate) enum Command {
         /// `--format`.
         format: Format,
     },
+    /// Send the events that a log tells of.
+    Follow(Orders),
+    /// Show what the patterns of a system make of a log.
+    Try { system: String, log: Log, format: trial::Format },
     /// Send events.
     Send {
         /// The event and its fields, or `-`.
@@ -60,6 +65,18 @@ pub(crate) enum Format {
 const FORMATS: [(&str, Format); 3] =
     [("table", Format::Table), ("markdown", Format::Markdown), ("json", Format::Json)];
 
+const TRIAL_FORMATS: [(&str, trial::Format); 2] =
+    [("text", trial::Format::Text), ("json", trial::Format::Json)];
+
+/// Chooses one of the formats of a command, the first by default.
+fn format<T: Copy>(formats: &[(&str, T)], text: Option<String>) -> Result<T, String> {
+    let Some(text) = text else { return Ok(formats[0].1) };
+    let format = formats.iter().find(|(name, _)| *name == text).map(|(_, format)| *format);
+    format.ok_or_else(|| {
+        format!("--format: {text:?}: expected {}", alternatives(formats.iter().map(|(name, _)| *name)))
+    })
+}
+
 /// A command of the table.
 struct CommandDef {
     /// Its name and what follows it.
@@ -91,7 +108,13 @@ struct Given {
     overrides: Overrides,
     client: Option<IpAddr>,
     forwarded: Vec<String>,
-    format: Option<Format>,
+    format: Option<String>,
+    unit: Option<String>,
+    file: Option<PathBuf>,
+    position: Option<PathBuf>,
+    from_start: bool,
+    producer: Option<String>,
+    is_trial: bool,
     speed: Option<f64>,
     progress: bool,
     /// Runs instead of the command.
@@ -129,13 +152,9 @@ const COMMANDS: &[CommandDef] = &[
         usage: "catalog [SYSTEM]",
         help: "Show metrics and events",
         words_max: 1,
-        options: &[("--format FORMAT", "table, markdown or json", |given, text| {
-            let format = FORMATS.iter().find(|(name, _)| *name == text).map(|(_, format)| Some(*format));
-            let expected = || alternatives(FORMATS.iter().map(|(name, _)| *name));
-            put(&mut given.format, format.ok_or_else(|| format!("{text:?}: expected {}", expected())))
-        })],
-        build: |mut words, Given { format, .. }| {
-            Ok(Command::Catalog { system: words.pop(), format: format.unwrap_or(Format::Table) })
+        options: &[FORMAT],
+        build: |mut words, Given { format: text, .. }| {
+            Ok(Command::Catalog { system: words.pop(), format: format(&FORMATS, text)? })
         },
     },
     CommandDef {
@@ -153,6 +172,33 @@ const COMMANDS: &[CommandDef] = &[
         },
     },
     CommandDef {
+        usage: "follow SYSTEM [FILE|-]",
+        help: "Send the events that a log tells of; - reads standard input",
+        words_max: 2,
+        options: &[
+            ("--unit NAME", "… the journal of this systemd unit", |given, text| {
+                put(&mut given.unit, Ok(Some(text.to_owned())))
+            }),
+            ("--file PATH", "… this file, over its rotations", |given, text| {
+                put(&mut given.file, Ok(Some(PathBuf::from(text))))
+            }),
+            ("--position FILE", "keep here how far it is [in $STATE_DIRECTORY]", |given, text| {
+                put(&mut given.position, Ok(Some(PathBuf::from(text))))
+            }),
+            ("--from-start", "begin at the start of the log, not at its end", |given, _| {
+                put(&mut given.from_start, Ok(true))
+            }),
+            ("--producer NAME", "the session's name [follow:SYSTEM]", |given, text| {
+                put(&mut given.producer, Ok(Some(text.to_owned())))
+            }),
+            ("--try", "send nothing: show what the patterns find in FILE or -", |given, _| {
+                put(&mut given.is_trial, Ok(true))
+            }),
+            FORMAT,
+        ],
+        build: build_follow,
+    },
+    CommandDef {
         usage: "demo",
         help: "Serve, and play a lively feed of all systems",
         words_max: 0,
@@ -164,6 +210,32 @@ const COMMANDS: &[CommandDef] = &[
         build: |_, Given { speed, .. }| Ok(Command::Demo { speed: speed.unwrap_or(1.0) }),
     },
 ];
+
+/// Two commands have it, each with formats of its own.
+const FORMAT: OptionDef =
+    ("--format FORMAT", "table, markdown or json; text or json for follow --try", |given, text| {
+        put(&mut given.format, Ok(Some(text.to_owned())))
+    });
+
+fn build_follow(words: Vec<String>, given: Given) -> Result<Command, String> {
+    let mut words = words.into_iter();
+    let system = words.next().ok_or("follow: expected SYSTEM; see --help")?;
+    let word = words.next().map(|word| if word == "-" { Log::StandardInput } else { Log::File(word.into()) });
+    let logs = [given.unit.map(Log::Unit), given.file.map(Log::File), word];
+    let mut logs = logs.into_iter().flatten();
+    let (log, none) = (logs.next(), logs.next().is_none());
+    if given.format.is_some() && !given.is_trial {
+        return Err("--format: expected --try with it".to_owned());
+    }
+    if given.is_trial && none {
+        let format = format(&TRIAL_FORMATS, given.format)?;
+        return Ok(Command::Try { system, log: log.unwrap_or(Log::StandardInput), format });
+    }
+    let log = log.filter(|_| none).ok_or("follow: expected one of --unit NAME, --file PATH and -")?;
+    let Given { position, from_start, .. } = given;
+    let producer = given.producer.unwrap_or_else(|| format!("follow:{system}"));
+    Ok(Command::Follow(Orders { system, log, position, from_start, producer }))
+}
 
 /// The options of every command. `--help` shows those without a text in one line.
 const OPTIONS: &[OptionDef] = &[
@@ -220,8 +292,8 @@ pub(crate) fn parse(
 ) -> Result<(Command, Overrides), String> {
     let mut given = Given::default();
     let mut rest = Vec::new();
-    // The options of single commands that were given, each with its command.
-    let mut owned: Vec<(String, &str)> = Vec::new();
+    // The options of single commands that were given, each with the commands that have it.
+    let mut owned: Vec<(String, Vec<&str>)> = Vec::new();
     let mut parser = lexopt::Parser::from_iter(words);
     let fail = |error: lexopt::Error| format!("{error}; see --help");
     while let Some(word) = parser.next().map_err(fail)? {
@@ -236,9 +308,10 @@ pub(crate) fn parse(
             word @ Short(_) => return Err(fail(word.unexpected())),
         };
         let is_it = |(usage, ..): &&OptionDef| first_word(usage) == name;
-        let owner = COMMANDS.iter().find(|command| command.options.iter().any(|option| is_it(&option)));
-        let Some((usage, _, set)) = owner.map_or(OPTIONS, |command| command.options).iter().find(is_it)
-        else {
+        let owners: Vec<&CommandDef> =
+            COMMANDS.iter().filter(|command| command.options.iter().any(|option| is_it(&option))).collect();
+        let options = owners.first().map_or(OPTIONS, |command| command.options);
+        let Some((usage, _, set)) = options.iter().find(is_it) else {
             return Err(format!("{name}: expected an option that exists; see --help"));
         };
         let mut value = String::new();
@@ -253,12 +326,14 @@ pub(crate) fn parse(
         if let Some(command) = given.instead {
             return Ok((command, given.overrides));
         }
-        owned.extend(owner.map(|command| (name, command.name())));
+        if !owners.is_empty() {
+            owned.push((name, owners.iter().map(|command| command.name()).collect()));
+        }
     }
     let overrides = std::mem::take(&mut given.overrides);
     let name = if rest.is_empty() { "serve".to_owned() } else { rest.remove(0) };
-    if let Some((option, owner)) = owned.iter().find(|(_, owner)| *owner != name) {
-        return Err(format!("{option} belongs to {owner}; see --help"));
+    if let Some((option, owners)) = owned.iter().find(|(_, owners)| !owners.contains(&name.as_str())) {
+        return Err(format!("{option} belongs to {}; see --help", alternatives(owners.iter().copied())));
     }
     let command = COMMANDS.iter().find(|command| command.name() == name);
     if let Some(extra) = rest.get(command.map_or(0, |command| command.words_max)) {

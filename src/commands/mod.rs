@@ -5,6 +5,7 @@ mod args;
 mod catalog;
 mod check;
 pub(crate) mod demo;
+mod follow;
 mod send;
 
 use std::ffi::OsString;
@@ -30,6 +31,8 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Catalog { system, format } => {
             catalog::run(&overrides, system.as_deref(), format).and_then(print)
         }
+        Command::Follow(orders) => follow::run(&overrides, &orders),
+        Command::Try { system, log, format } => follow::try_patterns(&overrides, &system, &log, format),
         Command::Send { words, progress } => send::run(&overrides, &words, progress),
         Command::Demo { speed } => demo::run(overrides, speed),
         Command::Version => print(format!("lifecycle-exporter {}\n", env!("CARGO_PKG_VERSION"))),

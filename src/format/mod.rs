@@ -10,6 +10,7 @@
 //! example never change.
 
 pub(crate) mod frame;
+pub(crate) mod position;
 pub(crate) mod v1;
 
 use std::fmt;

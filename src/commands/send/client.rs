@@ -1,28 +1,16 @@
 //! The producer's side of a reliable session: sends lines, receives acknowledgements and rejections, and
 //! after a broken connection resumes at the position that the exporter reports.
 
-use std::io::{self, BufRead, BufReader, IsTerminal, Write};
-use std::os::unix::net::UnixStream;
+use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use crossbeam_channel::{Receiver, never, select, unbounded};
-use serde::Deserialize;
+use crossbeam_channel::{Receiver, never, select};
 
 use super::input::Input;
 use super::unacked::Unacked;
-use crate::feed::listener::connect;
 use crate::limits;
-
-/// A reply of the exporter.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Reply {
-    ack: Option<u64>,
-    rejected: Option<u64>,
-    reason: String,
-    detail: String,
-}
+use crate::link::{Link, Phase, Reply, Retry};
 
 /// A session with the exporter.
 pub(super) struct Client {
@@ -34,32 +22,13 @@ pub(super) struct Client {
     was_connected: bool,
     was_answered: bool,
     said_bye: bool,
-    pause: Duration,
-    retry_at: Instant,
+    retry: Retry,
     /// When the latest line was acknowledged, or a line arrived while none was waiting.
     progress_at: Instant,
     rejected: u64,
     acked: u64,
     progress: Option<Progress>,
     input: Option<String>,
-}
-
-/// One connection.
-struct Link {
-    stream: UnixStream,
-    replies: Receiver<Reply>,
-    phase: Phase,
-}
-
-/// The state of a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    /// The exporter has not reported its position yet.
-    Handshake,
-    /// Lines may be sent.
-    Open,
-    /// Writing has failed; replies that have arrived are still read.
-    Broken,
 }
 
 impl Client {
@@ -74,8 +43,7 @@ impl Client {
             was_connected: false,
             was_answered: false,
             said_bye: false,
-            pause: limits::SEND_RETRY_FIRST,
-            retry_at: now,
+            retry: Retry::new(),
             progress_at: now,
             rejected: 0,
             acked: 0,
@@ -90,26 +58,14 @@ impl Client {
     }
 
     fn dial(&mut self) -> io::Result<()> {
-        let mut stream = connect(&self.path, limits::SEND_REPLY_TIMEOUT)?;
         // A name belongs to one user.
-        let uid = nix::unistd::geteuid();
-        let hello =
-            format!("{{\"hello\":\"send:{uid}\",\"instance\":\"{}\",\"owner\":false}}\n", self.instance);
-        stream.write_all(hello.as_bytes())?;
-        let (sender, replies) = unbounded();
-        let reader = BufReader::new(stream.try_clone()?);
-        std::thread::spawn(move || {
-            for line in reader.lines().map_while(Result::ok) {
-                let reply = serde_json::from_str(&line).unwrap_or_default();
-                if sender.send(reply).is_err() {
-                    break;
-                }
-            }
-        });
+        let producer = format!("send:{}", nix::unistd::geteuid());
+        let mut link = Link::dial(&self.path, &producer, &self.instance)?;
         // The exporter cannot know an instance that was just created: its session starts at 0.
-        let was_connected = std::mem::replace(&mut self.was_connected, true);
-        let phase = if was_connected { Phase::Handshake } else { Phase::Open };
-        self.link = Some(Link { stream, replies, phase });
+        if !std::mem::replace(&mut self.was_connected, true) {
+            link.phase = Phase::Open;
+        }
+        self.link = Some(link);
         Ok(())
     }
 
@@ -168,7 +124,7 @@ impl Client {
     /// Whether the session is complete. After its bye it waits for the exporter to close the connection, so
     /// that it is not listed as a producer that is away. Without a connection it does not say bye.
     fn is_over(&self) -> bool {
-        let is_open = self.link.as_ref().is_some_and(|link| link.phase == Phase::Open);
+        let is_open = self.link.as_ref().is_some_and(Link::is_open);
         let is_answered =
             !is_open || (self.said_bye && self.progress_at.elapsed() >= limits::SEND_BYE_TIMEOUT);
         self.unacked.is_empty() && self.was_answered && is_answered
@@ -183,20 +139,13 @@ impl Client {
 
     /// Sends what is not sent yet on this connection, and the bye after the last line.
     fn send_waiting(&mut self, ended: bool) {
-        let Some(link) = self.link.as_mut().filter(|link| link.phase == Phase::Open) else { return };
-        let mut written = Ok(());
-        while written.is_ok()
-            && let Some(block) = self.unacked.next()
-        {
-            written = link.stream.write_all(block);
+        let Some(link) = self.link.as_mut().filter(|link| link.is_open()) else { return };
+        let mut is_written = true;
+        while is_written && let Some(block) = self.unacked.next() {
+            is_written = link.write(block);
         }
-        if written.is_ok() && ended && !self.said_bye && self.unacked.are_sent() {
-            written = link.stream.write_all(b"{\"bye\":true}\n");
-            self.said_bye = written.is_ok();
-        }
-        if written.is_err() {
-            let _ = link.stream.shutdown(std::net::Shutdown::Write);
-            link.phase = Phase::Broken;
+        if is_written && ended && !self.said_bye && self.unacked.are_sent() {
+            self.said_bye = link.say_bye();
         }
     }
 
@@ -225,7 +174,7 @@ impl Client {
         } else {
             self.unacked.acknowledge(number)?
         };
-        self.pause = limits::SEND_RETRY_FIRST;
+        self.retry.reset();
         if count > 0 {
             self.acked += count;
             self.progress_at = Instant::now();
@@ -234,14 +183,9 @@ impl Client {
     }
 
     fn redial(&mut self) {
-        let now = Instant::now();
-        if now < self.retry_at {
-            return;
+        if self.retry.is_due() {
+            let _ = self.dial();
         }
-        // A random factor, so that many clients do not reconnect at the same time.
-        self.retry_at = now + self.pause.mul_f64(0.5 + fastrand::f64());
-        self.pause = (self.pause * 2).min(limits::SEND_RETRY_MAX);
-        let _ = self.dial();
     }
 
     fn check_patience(&self) -> Result<(), String> {

@@ -1,0 +1,161 @@
+//! Which event a line of a log is, by the `[line]` sections of a catalog. The first section that matches counts.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use memchr::{memchr, memrchr};
+use regex::bytes::Regex;
+use regex_automata::{Input, PatternSet, meta};
+
+use crate::catalog::lines::{compile, compile_all};
+use crate::catalog::model::Catalog;
+use crate::limits;
+use crate::protocol::shorthand::EventSpec;
+
+/// The patterns of a catalog, compiled.
+pub(crate) struct Matcher {
+    catalog: Arc<Catalog>,
+    /// All patterns at once: most lines of a log match none.
+    all: meta::Regex,
+    /// Whether that finds the same in many lines as in each of them.
+    takes_many: bool,
+    /// Each pattern with the index of its section.
+    patterns: Vec<(usize, Regex)>,
+}
+
+/// What a line is.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Found {
+    /// An index into [`Catalog::lines`].
+    pub(crate) section: usize,
+    /// The line of the feed; `None`: the line is known and means nothing.
+    pub(crate) event: Option<String>,
+}
+
+impl Matcher {
+    pub(crate) fn new(catalog: &Arc<Catalog>) -> Result<Self, String> {
+        let lines = catalog.lines.iter().enumerate();
+        let (sections, texts): (Vec<usize>, Vec<&str>) = lines
+            .flat_map(|(section, line)| line.patterns.iter().map(move |text| (section, text.as_str())))
+            .unzip();
+        let patterns: Result<Vec<_>, String> = texts.iter().map(|text| compile(text)).collect();
+        let all =
+            compile_all(&texts).map_err(|error| format!("{}: [line] patterns: {error}", catalog.name))?;
+        Ok(Matcher {
+            catalog: Arc::clone(catalog),
+            all,
+            takes_many: texts.iter().all(|text| keeps_to_its_line(text)),
+            patterns: sections.into_iter().zip(patterns?).collect(),
+        })
+    }
+
+    pub(crate) fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    /// The next line from here on that may match, with its end.
+    pub(crate) fn next_possible(&self, lines: &[u8], from: usize) -> Option<Range<usize>> {
+        let rest = &lines[from..];
+        if rest.is_empty() {
+            return None;
+        }
+        let hit = if self.takes_many { self.all.find(rest)?.start() } else { 0 };
+        let start = memrchr(b'\n', &rest[..hit]).map_or(0, |end| end + 1);
+        let end = memchr(b'\n', &rest[hit..]).map_or(rest.len(), |end| hit + end + 1);
+        (start < rest.len()).then_some(from + start..from + end)
+    }
+
+    /// Finds out what a line is. `time`: when it was written, Unix seconds as text, where the log says so.
+    pub(crate) fn find(&self, line: &[u8], time: Option<&str>) -> Option<Found> {
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let line = &line[..line.len().min(limits::LOG_LINE_BYTES_MAX)];
+        let mut matching = PatternSet::new(self.patterns.len());
+        self.all.which_overlapping_matches(&Input::new(line), &mut matching);
+        let first = matching.iter().next()?.as_usize();
+        let (section, pattern) = &self.patterns[first];
+        let def = &self.catalog.lines[*section];
+        let Some(event) = def.event else { return Some(Found { section: *section, event: None }) };
+        let groups = pattern.captures(line)?;
+        let named = pattern.capture_names().flatten();
+        let values: Vec<_> = named
+            .filter_map(|name| Some((name, String::from_utf8_lossy(groups.name(name)?.as_bytes()))))
+            .collect();
+        let set = def.set.iter().map(|(field, value)| (field.as_str(), value.as_str()));
+        let fields = time.map(|time| ("time", time)).into_iter();
+        let fields = fields.chain(values.iter().map(|(name, value)| (*name, &**value))).chain(set).collect();
+        let spec = EventSpec { event: &self.catalog.events[event].name, fields };
+        Some(Found { section: *section, event: Some(spec.to_line()) })
+    }
+}
+
+/// Whether a pattern finds in many lines what it finds in each: it does not where it looks for the beginning or the
+/// end of the text, or sets flags that change what a line is. In doubt it does not.
+fn keeps_to_its_line(pattern: &str) -> bool {
+    let looks_beyond = ["\\A", "\\z"].iter().any(|anchor| pattern.contains(anchor));
+    let flags = pattern.match_indices("(?").all(|(at, _)| {
+        let rest = &pattern[at + 2..];
+        let flags = rest.trim_start_matches(['i', 's', 'U', 'x', 'u']);
+        rest.starts_with("P<") || rest.starts_with('<') || flags.starts_with([':', ')'])
+    });
+    flags && !looks_beyond
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::read_catalog;
+
+    const HEAD: &str = "[system]\nname = t\ntitle = t\n[entity a]\nkey = id\nlabels = kind\n\
+                        [event t.on]\noptional = kind\nopen = a\n[event t.off]\nclose = a\n";
+
+    fn matcher(lines: &str) -> Matcher {
+        Matcher::new(&Arc::new(read_catalog("t.ini", &format!("{HEAD}{lines}")).unwrap())).unwrap()
+    }
+
+    #[test]
+    fn the_first_section_that_matches_counts() {
+        let matcher = matcher(
+            "[line on]\nmatch = start (?P<id>\\S+)( as (?P<kind>\\w+))?$\nmatch = begin (?P<id>\\S+)\nevent = t.on\n\
+             [line quiet]\nmatch = start\nevent =\n[line off]\nmatch = end\nevent = t.off\nset = id=7\n",
+        );
+        let found = |line: &[u8]| matcher.find(line, Some("1.5")).map(|found| (found.section, found.event));
+        let on = |fields: &str| Some((0, Some(format!("{{\"event\":\"t.on\",\"time\":1.5,{fields}}}"))));
+        assert_eq!(found(b"x start r1 as x"), on(r#""id":"r1","kind":"x""#));
+        // A group that took no part is no field.
+        assert_eq!(found(b"start 12"), on(r#""id":12"#));
+        assert_eq!(found(b"begin r2\r\n"), on(r#""id":"r2""#));
+        assert_eq!(found(b"start r1 as x y"), Some((1, None)));
+        assert_eq!(found(b"the end"), Some((2, Some(r#"{"event":"t.off","time":1.5,"id":7}"#.to_owned()))));
+        assert_eq!(found(b"nothing"), None);
+        assert_eq!(found(b"start \xff"), on("\"id\":\"\u{fffd}\""));
+    }
+
+    #[test]
+    fn among_many_lines_the_same_are_found_as_one_by_one() {
+        let log = b"start a\nx\n\n end\nstart\nb start c\n  start d \xff\r\nx end of it\nend";
+        for patterns in [
+            vec!["start (?P<id>\\w+)", "end"],
+            vec!["^start (?P<id>\\w+)", "^end"],
+            vec!["\\s+(?P<id>c)", "[^x]+d"],
+            vec!["(?P<id>\\w+)$", "end\\z"],
+            vec!["(?m-s:^start)(?P<id>.*)", "\\Aend"],
+            vec!["(?i)START (?P<id>.)", "(?s:end.*)"],
+            vec!["(?P<id>.*)", "x*"],
+        ] {
+            let sections = format!(
+                "[line on]\nmatch = {}\nevent = t.on\n[line off]\nmatch = {}\nevent = t.off\nset = id=7\n",
+                patterns[0], patterns[1]
+            );
+            let matcher = matcher(&sections);
+            let expected: Vec<_> =
+                log.split(|byte| *byte == b'\n').filter_map(|line| matcher.find(line, None)).collect();
+            let (mut at, mut found) = (0, Vec::new());
+            while let Some(line) = matcher.next_possible(log, at) {
+                at = line.end;
+                found.extend(matcher.find(&log[line], None));
+            }
+            assert_eq!(found, expected, "{patterns:?}");
+        }
+    }
+}
