@@ -1,5 +1,10 @@
 //! Entries of systemd's journal, as `journalctl` prints them. Its cursors say where reading goes on; it reads over
 //! rotation, and over restarts of journald and of the machine.
+//!
+//! Two habits of `journalctl` shape this. With `--follow` it shows entries of the present boot alone, so what there is
+//! is read without it first: no entry of a former boot comes later. With `--after-cursor` some versions pass over the
+//! first entry of a unit if the cursor is of another one, so reading begins at the cursor with `--cursor`, and the entry
+//! that has been read is passed over here.
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
@@ -100,16 +105,46 @@ pub(in crate::follow) fn entries(unit: &str) -> Result<impl Iterator<Item = (Vec
 pub(in crate::follow) fn follow(unit: &str, cursor: &str, out: &mut Gatherer) -> Result<(), Stop> {
     let mut cursor = cursor.to_owned();
     loop {
-        say_what_is_lost(&mut cursor)?;
-        let after = format!("--after-cursor={cursor}");
-        let from = if cursor.is_empty() { "--no-tail" } else { after.as_str() };
-        let child = journalctl(&["--follow", "--unit", unit, from]).stdout(Stdio::piped()).spawn();
-        let mut child = child.map(Reading).map_err(|error| Stop::Failed(cannot_start(&error)))?;
-        let why = read(&mut child.0, &mut cursor, out)?;
+        let why = match read_on(unit, &mut cursor, out) {
+            Ok(()) => "the exporter was away".to_owned(),
+            Err(Ending::Broken(why)) => why,
+            Err(Ending::Stop(stop)) => return Err(stop),
+        };
         log::warn!("{why}; reading on behind the last entry");
-        drop(child);
         thread::sleep(limits::FOLLOW_RETRY);
     }
+}
+
+/// Why reading ends.
+enum Ending {
+    Stop(Stop),
+    /// It can go on.
+    Broken(String),
+}
+
+impl From<Stop> for Ending {
+    fn from(stop: Stop) -> Self {
+        Ending::Stop(stop)
+    }
+}
+
+/// Reads what there is, then what comes, until the exporter has been away for long.
+fn read_on(unit: &str, cursor: &mut String, out: &mut Gatherer) -> Result<(), Ending> {
+    say_what_is_lost(cursor)?;
+    for follows in [false, true] {
+        let from = (!cursor.is_empty()).then(|| format!("--cursor={cursor}"));
+        let mut command = journalctl(if follows { &["--follow", "--no-tail"] } else { &["--quiet"] });
+        let child = command.args(["--unit", unit]).args(from).stdout(Stdio::piped()).spawn();
+        let mut child = child.map(Reading).map_err(|error| Stop::Failed(cannot_start(&error)))?;
+        if !read(&mut child.0, cursor, out)? {
+            break;
+        }
+        let status = child.0.wait().map_err(|error| Ending::Broken(format!("journalctl: {error}")))?;
+        if follows || !status.success() {
+            return Err(Ending::Broken(format!("journalctl has ended: {status}")));
+        }
+    }
+    Ok(())
 }
 
 /// A running `journalctl`. It ends when nobody reads it any more.
@@ -122,21 +157,14 @@ impl Drop for Reading {
     }
 }
 
-/// Reads what `journalctl` prints. Returns why that ended.
-fn read(child: &mut Child, cursor: &mut String, out: &mut Gatherer) -> Result<String, Stop> {
+/// Reads what `journalctl` prints. Returns whether that was read to its end: it is not if the exporter is away for long.
+fn read(child: &mut Child, cursor: &mut String, out: &mut Gatherer) -> Result<bool, Ending> {
     let mut lines = BufReader::with_capacity(limits::LOG_READ_BYTES, child.stdout.take().expect("a pipe"));
     let mut line = Vec::new();
-    loop {
-        match read_line(&mut lines, &mut line) {
-            Err(error) => return Ok(format!("journalctl: {error}")),
-            Ok(false) => {
-                out.pause()?;
-                let status = child.wait().map_or_else(|error| error.to_string(), |status| status.to_string());
-                return Ok(format!("journalctl has ended: {status}"));
-            }
-            Ok(true) => {}
-        }
+    let mut is_first = true;
+    while read_line(&mut lines, &mut line).map_err(|error| Ending::Broken(format!("journalctl: {error}")))? {
         match serde_json::from_slice::<Entry>(&line) {
+            Ok(entry) if std::mem::take(&mut is_first) && is_same(&entry.cursor, cursor) => {}
             Ok(entry) => {
                 let (text, time) = (entry.message.bytes(), entry.seconds());
                 out.entry(text, &time, Place::Journal(entry.cursor.clone()))?;
@@ -148,9 +176,11 @@ fn read(child: &mut Child, cursor: &mut String, out: &mut Gatherer) -> Result<St
             out.pause()?;
         }
         if out.take_waited() > limits::JOURNAL_PAUSE_MAX {
-            return Ok("the exporter was away".to_owned());
+            return Ok(false);
         }
     }
+    out.pause()?;
+    Ok(true)
 }
 
 /// Reads a line. One that is too long is cut. Returns whether there was one.
@@ -175,27 +205,44 @@ fn skip_line(lines: &mut impl BufRead) -> io::Result<bool> {
 
 /// Says so if the journal does not have the entry any more behind which reading goes on. Where it cannot go on there,
 /// it goes on at the end.
-fn say_what_is_lost(cursor: &mut String) -> Result<(), Stop> {
+fn say_what_is_lost(cursor: &mut String) -> Result<(), Ending> {
     if cursor.is_empty() {
         return Ok(());
     }
     match first_entry(&[&format!("--cursor={cursor}"), "--quiet"]) {
-        Ok(Some(entry)) if numbers(&entry.cursor) == numbers(cursor) => {}
+        Ok(Some(entry)) if is_same(&entry.cursor, cursor) => {}
         Ok(found) => {
-            let lost = found.and_then(|entry| between(cursor, &entry.cursor));
-            let count = lost.map_or("an unknown number of".to_owned(), |count| format!("at most {count}"));
+            let count = match found.and_then(|entry| between(cursor, &entry.cursor)) {
+                Some(0) => return Ok(()),
+                Some(count) => format!("at most {count}"),
+                None => "an unknown number of".to_owned(),
+            };
             log::warn!(
                 "the journal no longer has the entry at which reading ended, {cursor}: {count} entries of all units are lost"
             );
         }
-        Err(why) => {
+        Err(why) if why.contains(UNKNOWN_CURSOR) => {
+            let end = start(false).map_err(Stop::Failed)?;
             log::warn!(
                 "starting anew at the end of the journal: it does not know the cursor {cursor}: {why}"
             );
-            *cursor = start(false).map_err(Stop::Failed)?;
+            *cursor = end;
         }
+        Err(why) => return Err(Ending::Broken(why)),
     }
     Ok(())
+}
+
+/// What `journalctl` says where it takes a text for no cursor. Other failures pass.
+const UNKNOWN_CURSOR: &str = "seek to cursor";
+
+/// Whether two cursors are those of one entry. It gets another number when journald moves it from /run to the disk.
+fn is_same(one: &str, other: &str) -> bool {
+    let split = |cursor| str::split_once(cursor, ";b=");
+    let (Some((one_number, one_rest)), Some((other_number, other_rest))) = (split(one), split(other)) else {
+        return one == other;
+    };
+    one_rest == other_rest && (one_number == other_number || numbers(one_number).0 != numbers(other_number).0)
 }
 
 /// The number of an entry and of the numbering that it belongs to.
@@ -239,6 +286,20 @@ mod tests {
         assert_eq!(between("s=a;i=7cb;b=x", "s=b;i=7d0;b=x"), None);
         assert_eq!(between("s=a;i=7d0;b=x", "s=a;i=7cb;b=x"), None);
         assert_eq!(between("nonsense", "s=a;i=1"), None);
+    }
+
+    #[test]
+    fn an_entry_is_the_same_wherever_the_journal_keeps_it() {
+        let read = "s=a;i=7cb;b=x;m=1;t=2;x=3";
+        for (cursor, expected) in [
+            (read, true),
+            ("s=b;i=1;b=x;m=1;t=2;x=3", true),
+            ("s=b;i=1;b=x;m=1;t=2;x=4", false),
+            ("s=a;i=7cc;b=x;m=1;t=2;x=3", false),
+            ("nonsense", false),
+        ] {
+            assert_eq!(is_same(cursor, read), expected, "{cursor}");
+        }
     }
 
     #[test]
