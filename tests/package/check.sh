@@ -41,12 +41,14 @@ echo "-- the clients are whole"
 echo "-- the units are as systemd wants them, and closed"
 mkdir "$other/units"
 cp "$other"/root/usr/lib/systemd/system/* "$other/units/"
-sed -i "s|^ExecStart=/usr/bin|ExecStart=$other/root/usr/bin|" "$other/units/lifecycle-exporter.service"
+sed -i "s|^ExecStart=/usr/bin|ExecStart=$other/root/usr/bin|" "$other"/units/*.service
 # The pauses between restarts grow where systemd knows how.
 said=$(systemd-analyze verify --man=no "$other"/units/* 2>&1 | grep -i lifecycle |
   grep -vE "Unknown key( name)? '(RestartSteps|RestartMaxDelaySec)'" || true)
 [[ -z $said ]] || { echo "$said"; exit 1; }
-systemd-analyze security --offline=true --no-pager --threshold=15 "$other/units/lifecycle-exporter.service" | tail -n 1
+for unit in "$other"/units/*.service; do
+  systemd-analyze security --offline=true --no-pager --threshold=15 "$unit" | tail -n 1
+done
 
 if rustup target list --installed 2>/dev/null | grep -q aarch64-unknown-linux-gnu && command -v aarch64-linux-gnu-gcc >/dev/null; then
   echo "-- for arm64"
