@@ -1,6 +1,6 @@
 #!/bin/bash
 # Runs inside a freshly booted Debian in which the package is to prove itself, and once more after a reboot. Whatever fails ends it.
-set -euo pipefail
+set -Eeuo pipefail
 export SYSTEMD_PAGER='' DEBIAN_FRONTEND=noninteractive
 trap 'echo "FAILED in line $LINENO: $BASH_COMMAND"' ERR
 
@@ -12,6 +12,8 @@ expect() {
   found=$(value "$1")
   [[ $found == "$2" ]] || { echo "$1 is ${found:-missing}, not $2"; return 1; }
 }
+# Inverted by !, a command that succeeds would not end the script.
+not() { ! "$@"; }
 # until_true SECONDS COMMAND…
 until_true() {
   local end=$((SECONDS + $1))
@@ -73,7 +75,7 @@ step "a member of the group writes, others do not"
 useradd --groups lifecycle-feed member
 useradd stranger
 runuser -u member -- lifecycle-exporter send recording.started backend=b recording=r1
-! runuser -u stranger -- lifecycle-exporter send recording.started backend=b recording=r2
+not runuser -u stranger -- lifecycle-exporter send recording.started backend=b recording=r2
 echo '{"event":"recording.started","backend":"b","recording":"r3"}' | runuser -u member -- socat -u - UNIX-CONNECT:/run/lifecycle-exporter/events.sock
 until_true 10 expect "$current" 2
 
@@ -124,16 +126,16 @@ ip -n outside link set veth1 up
 outside() { ip netns exec outside curl -sS --fail --max-time 10 http://10.77.0.1:9100/metrics; }
 printf '[http]\nlisten = 10.77.0.1:9100, 127.0.0.1:10048\n[stats]\nallowed_ips = 127.0.0.1, 10.77.0.2\n' >/etc/lifecycle-exporter/lifecycle-exporter.conf
 systemctl restart lifecycle-exporter.service
-! systemctl is-active lifecycle-exporter-http.socket
+not systemctl is-active lifecycle-exporter-http.socket
 outside | grep -F "$total 2"
 lifecycle-exporter check
-! lifecycle-exporter check | grep "no effect"
+not grep "no effect" <(lifecycle-exporter check)
 
 step "a socket that systemd passes instead is a warning"
 systemctl stop lifecycle-exporter.service
 systemctl start lifecycle-exporter-http.socket
 systemctl start lifecycle-exporter.service
-! outside
+not outside
 expect "$total" 2
 journalctl -u lifecycle-exporter.service --boot | grep "has no effect: systemd passes a socket that listens on 127.0.0.1:10048"
 lifecycle-exporter check | grep "has no effect: lifecycle-exporter-http.socket is active"
