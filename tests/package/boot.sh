@@ -13,6 +13,7 @@ mkdir "$work/root"
 tar xf "$work/root.tar" -C "$work/root"
 cp "$package" "$work/root/root/package.deb"
 install -m 755 guest.sh "$work/root/root/guest.sh"
+install -m 644 follow.sh "$work/root/root/follow.sh"
 cat >"$work/root/etc/systemd/system/guest.service" <<'UNIT'
 [Unit]
 Description=The package proves itself

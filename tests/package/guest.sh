@@ -24,6 +24,7 @@ current='recording_recordings_current{backend="b"}'
 total='recording_recordings_total{backend="b"}'
 
 failed='recording_recordings_failed_total{backend="b"}'
+. /root/follow.sh
 
 after_reboot() {
   step "a reboot ends what was open without a session, and keeps the counts"
@@ -36,12 +37,15 @@ after_reboot() {
   expect 'vlog_videos_total{status="ready"}' 1
   journalctl -u lifecycle-exporter.service --boot | grep "started anew"
 
+  follow_after_reboot
+
   step "remove keeps configuration and state, purge leaves nothing"
   dpkg -r lifecycle-exporter
+  expect_no_follower
   [[ -e /etc/lifecycle-exporter/lifecycle-exporter.conf && -e /var/lib/private/lifecycle-exporter ]]
   [[ ! -e /run/lifecycle-exporter/events.sock ]]
   dpkg -P lifecycle-exporter
-  for path in /etc/lifecycle-exporter /var/lib/lifecycle-exporter /var/lib/private/lifecycle-exporter /usr/bin/lifecycle-exporter; do
+  for path in /etc/lifecycle-exporter /var/lib/lifecycle-exporter /var/lib/private/lifecycle-exporter /var/lib/lifecycle-follow /usr/bin/lifecycle-exporter; do
     [[ ! -e $path ]] || { echo "$path is left"; exit 1; }
   done
   echo "GUEST OK"
@@ -142,6 +146,8 @@ lifecycle-exporter check | grep "has no effect: lifecycle-exporter-http.socket i
 systemctl stop lifecycle-exporter.service lifecycle-exporter-http.socket
 cp /root/kept.conf /etc/lifecycle-exporter/lifecycle-exporter.conf
 systemctl start lifecycle-exporter.service
+
+follow_before_reboot
 
 step "what is open when the machine goes down"
 echo '{"event":"vlog.video.added","video":"v","status":"ready"}' | socat -u - UNIX-CONNECT:/run/lifecycle-exporter/events.sock
