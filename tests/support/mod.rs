@@ -1,5 +1,5 @@
 //! A running exporter for tests: its own directory, a free port, and waiting for conditions instead of sleeping.
-//! `session` is a producer, `other_user` one of another user, `flood` many that write all they can, `preload` a faulty
+//! `session` is a producer, `follower` follows a log, `other_user` one of another user, `flood` many that write all they can, `preload` a faulty
 //! disk and a clock.
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 pub mod flood;
+pub mod follower;
 pub mod notify;
 pub mod other_user;
 pub mod preload;
