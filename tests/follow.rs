@@ -314,6 +314,52 @@ fn an_old_position_repeats_nothing() {
 }
 
 #[test]
+fn patterns_may_change_while_it_is_away() {
+    let exporter = exporter("");
+    let log = log(&exporter);
+    append(&log, "heartbeat\n");
+    let mut follower = Follower::of_file(&exporter, &log);
+    append(&log, "new kind 1\ncall of a\nnew kind 2\ncall of a\n");
+    exporter.wait_for(&calls("a"), 2.0);
+    follower.kill();
+    // What was read is not read anew with other patterns, and what was not sent is not taken for what was.
+    let pattern = "match = call of (?P<kind>\\w+)\n";
+    let catalog = CATALOG.replace(pattern, &format!("{pattern}match = new (?P<kind>\\w+)\n"));
+    fs::write(exporter.directory.path().join("catalogs/t.ini"), catalog).unwrap();
+    append(&log, "new kind 3\ncall of b\n");
+    follower.spawn_again();
+    exporter.wait_for(&calls("b"), 1.0);
+    assert_eq!((exporter.value(&calls("a")), exporter.value(&calls("kind"))), (Some(2.0), Some(1.0)));
+}
+
+#[test]
+fn nothing_is_sent_before_the_position_is_kept() {
+    let exporter = exporter("");
+    let log = log(&exporter);
+    append(&log, "heartbeat\n");
+    let folder = exporter.directory.path().join("positions");
+    fs::create_dir(&folder).unwrap();
+    let position = folder.join("p").display().to_string();
+    let mut follower =
+        Follower::start(&exporter, &["--file", log.to_str().unwrap(), "--position", &position]);
+    follower.wait_for_log("connected as");
+    let away = folder.with_extension("away");
+    fs::rename(&folder, &away).unwrap();
+    append(&log, "call of a\n");
+    follower.wait_for_log("nothing is sent until it can be written");
+    assert_eq!(exporter.value(&calls("a")), None);
+    // Nor does that hold up a stop.
+    assert_eq!(follower.stop(), Some(0));
+    fs::rename(&away, &folder).unwrap();
+    follower.spawn_again();
+    exporter.wait_for(&calls("a"), 1.0);
+    fs::rename(&folder, &away).unwrap();
+    append(&log, "call of a\n");
+    fs::rename(&away, &folder).unwrap();
+    exporter.wait_for(&calls("a"), 2.0);
+}
+
+#[test]
 fn it_says_why_it_begins_anew() {
     let exporter = exporter("");
     let log = log(&exporter);
