@@ -79,24 +79,21 @@ impl<'a> Tail<'a> {
         if from.file.head_bytes == 0 {
             return tail;
         }
-        match find(path, from) {
-            Some((found, file)) => {
-                if found != path {
-                    log::info!("{shown} was rotated: going on in {}", found.display());
-                }
-                tail.buffer = LineBuffer::at(from.offset);
-                tail.take(file);
+        if let Some((found, file)) = find(path, from) {
+            if found != path {
+                log::info!("{shown} was rotated: going on in {}", found.display());
             }
-            None => {
-                log::warn!(
-                    "{shown}: the file in which reading ended at byte {} is gone; what was written to it since then \
-                     is lost; going on with what is newer",
-                    from.offset
-                );
-                // By now another file may have its inode.
-                tail.mark.inode = 0;
-            }
+            tail.buffer = LineBuffer::at(from.offset);
+            tail.take(file);
+            return tail;
         }
+        log::warn!(
+            "{shown}: the file in which reading ended at byte {} is gone; what was written to it since then is lost; \
+             going on with what is newer",
+            from.offset
+        );
+        // By now another file may have its inode.
+        tail.mark.inode = 0;
         tail
     }
 
