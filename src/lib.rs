@@ -4,6 +4,7 @@
 //! # The way of an event
 //!
 //! ```text
+//!  log ──▶ follow ─┐                       a process of its own, a producer like the others
 //!  producer ──▶ feed ──▶ journal           the block of lines, to a thread of its own
 //!                │
 //!                ├─▶ state ─▶ engine       split by protocol, done as its catalog says

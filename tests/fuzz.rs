@@ -25,6 +25,8 @@ mod ini_and_catalog;
 mod journal;
 #[path = "fuzz/laws/line.rs"]
 mod line;
+#[path = "fuzz/laws/patterns.rs"]
+mod patterns;
 #[path = "fuzz/laws/request.rs"]
 mod request;
 #[path = "fuzz/laws/snapshot.rs"]
@@ -84,4 +86,9 @@ fn an_image_is_refused_or_gives_a_state_that_goes_on() {
 #[test]
 fn a_request_is_the_same_in_pieces_and_at_once() {
     keep("request", request::check);
+}
+
+#[test]
+fn patterns_find_in_a_log_what_they_find_in_each_line() {
+    keep("patterns", patterns::check);
 }

@@ -11,13 +11,14 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use lifecycle_exporter::internals::{catalog_words, effects};
 use serde_json::Value;
-use support::{catalogs, has_program, output};
+use support::{Exporter, catalogs, has_program, output};
 
 fn packaged(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging").join(path)
@@ -165,6 +166,44 @@ fn the_page_of_catalogs_names_every_key_type_and_transform() {
 }
 
 #[test]
+fn the_page_of_follow_says_of_each_metric_what_a_log_gives() {
+    const WORTH: [&str; 5] = ["exact", "late", "lower bound", "upper bound", NOT_IN_THE_LOG];
+    const NOT_IN_THE_LOG: &str = "not in the log: scrape the server's own /metrics";
+    let page = read("man/lifecycle-follow.7").replace("\\-", "-");
+    let said = |metric: &str| {
+        let text = page.split(&format!(".TP\n.B {metric}\n")).nth(1)?.lines().next()?;
+        WORTH.into_iter().find(|worth| text == *worth || text.starts_with(&format!("{worth}; ")))
+    };
+    for system in ["signaling", "proxy"] {
+        let made = made_from_the_log(system);
+        let catalog = catalogs().into_iter().find(|catalog| catalog["name"] == system).unwrap();
+        for metric in catalog["metrics"].as_array().unwrap() {
+            let name = metric["name"].as_str().unwrap();
+            let said = said(name).unwrap_or_else(|| panic!("{name}: expected one of {WORTH:?}"));
+            assert_eq!(said != NOT_IN_THE_LOG, made.contains(name), "{name}: {said}");
+        }
+    }
+}
+
+/// The metrics that the golden log of a system sets to something, at its end or before.
+fn made_from_the_log(system: &str) -> BTreeSet<String> {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{system}.log.events"));
+    let golden = fs::read_to_string(golden).unwrap();
+    let exporter = Exporter::start("");
+    let mut made = BTreeSet::new();
+    for event in golden.lines().filter(|line| line.starts_with('{')) {
+        exporter.feed(format!("{event}\n"));
+        let metrics = exporter.system(system);
+        let set = metrics.lines().filter(|line| !line.starts_with('#') && !line.ends_with(" 0"));
+        made.extend(set.filter_map(|line| line.split(['{', ' ']).next()).map(|name| {
+            let ends = ["_bucket", "_sum", "_count"];
+            ends.iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name).to_owned()
+        }));
+    }
+    made
+}
+
+#[test]
 fn the_completions_know_every_command_and_option() {
     let help = output(&["--help"]);
     let words = help.split(|c: char| c.is_whitespace() || c == ',').filter(|word| word.starts_with("--"));
@@ -202,6 +241,7 @@ fn the_manual_pages_are_good_roff() {
         "lifecycle-exporter.conf.5",
         "lifecycle-exporter-catalog.5",
         "lifecycle-events.7",
+        "lifecycle-follow.7",
     ] {
         let path = packaged("man").join(page);
         let output = Command::new("man")

@@ -2,16 +2,19 @@
 _lifecycle_exporter() {
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
   case $before in
-    --config | --socket) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
+    --config | --socket | --file | --position) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
     --log-level) mapfile -t COMPREPLY < <(compgen -W "debug info warning error" -- "$word"); return ;;
-    --format) mapfile -t COMPREPLY < <(compgen -W "table markdown json" -- "$word"); return ;;
-    --listen | --client | --forwarded-for | --speed) return ;;
+    --unit) mapfile -t COMPREPLY < <(compgen -W "$(systemctl list-unit-files --type=service --no-legend 2>/dev/null | cut -d' ' -f1)" -- "$word"); return ;;
+    --format) mapfile -t COMPREPLY < <(compgen -W "table markdown text json" -- "$word"); return ;;
+    --listen | --client | --forwarded-for | --speed | --producer) return ;;
+    follow) mapfile -t COMPREPLY < <(compgen -W "signaling proxy" -- "$word"); return ;;
     catalog) mapfile -t COMPREPLY < <(compgen -W "recording signaling proxy edumeet vlog --format" -- "$word"); return ;;
   esac
-  local words="serve check catalog send demo --config --listen --socket --log-level --version --help"
+  local words="serve check catalog send follow demo --config --listen --socket --log-level --version --help"
   case " ${COMP_WORDS[*]} " in
     *" check "*) words="--client --forwarded-for --config" ;;
     *" send "*) words="- --progress --socket --config" ;;
+    *" follow "*) words="- --unit --file --position --from-start --producer --try --format --socket --config" ;;
     *" demo "*) words="--speed --listen --socket" ;;
   esac
   mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")

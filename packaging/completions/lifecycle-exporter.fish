@@ -1,12 +1,14 @@
 # Completion for fish.
-set -l commands serve check catalog send demo
+set -l commands serve check catalog send follow demo
 complete -c lifecycle-exporter -f
 complete -c lifecycle-exporter -n "not __fish_seen_subcommand_from $commands" -a serve -d "Take events, serve metrics"
 complete -c lifecycle-exporter -n "not __fish_seen_subcommand_from $commands" -a check -d "Check configuration and catalogs"
 complete -c lifecycle-exporter -n "not __fish_seen_subcommand_from $commands" -a catalog -d "Show metrics and events"
 complete -c lifecycle-exporter -n "not __fish_seen_subcommand_from $commands" -a send -d "Send events"
+complete -c lifecycle-exporter -n "not __fish_seen_subcommand_from $commands" -a follow -d "Send the events that a log tells of"
 complete -c lifecycle-exporter -n "not __fish_seen_subcommand_from $commands" -a demo -d "Serve, and play a lively feed"
 complete -c lifecycle-exporter -n "__fish_seen_subcommand_from catalog" -a "recording signaling proxy edumeet vlog"
+complete -c lifecycle-exporter -n "__fish_seen_subcommand_from follow" -a "signaling proxy"
 complete -c lifecycle-exporter -l config -r -F -d "Configuration"
 complete -c lifecycle-exporter -l listen -x -d "Serve HTTP here instead"
 complete -c lifecycle-exporter -l socket -r -F -d "The event socket"
@@ -15,6 +17,13 @@ complete -c lifecycle-exporter -n "__fish_seen_subcommand_from check" -l client 
 complete -c lifecycle-exporter -n "__fish_seen_subcommand_from check" -l forwarded-for -x -d "With this X-Forwarded-For"
 complete -c lifecycle-exporter -n "__fish_seen_subcommand_from catalog" -l format -x -a "table markdown json" -d "How it is shown"
 complete -c lifecycle-exporter -n "__fish_seen_subcommand_from send" -l progress -d "Show lines acknowledged and the rate"
+complete -c lifecycle-exporter -n "__fish_seen_subcommand_from follow" -l unit -x -d "The journal of this systemd unit"
+complete -c lifecycle-exporter -n "__fish_seen_subcommand_from follow" -l file -r -F -d "This file, over its rotations"
+complete -c lifecycle-exporter -n "__fish_seen_subcommand_from follow" -l position -r -F -d "Keep here how far it is"
+complete -c lifecycle-exporter -n "__fish_seen_subcommand_from follow" -l from-start -d "Begin at the start of the log"
+complete -c lifecycle-exporter -n "__fish_seen_subcommand_from follow" -l producer -x -d "The name of the session"
+complete -c lifecycle-exporter -n "__fish_seen_subcommand_from follow" -l try -d "Send nothing, show what the patterns find"
+complete -c lifecycle-exporter -n "__fish_seen_subcommand_from follow" -l format -x -a "text json" -d "How it is shown"
 complete -c lifecycle-exporter -n "__fish_seen_subcommand_from demo" -l speed -x -d "Times faster than real time"
 complete -c lifecycle-exporter -l version -d "Show the version"
 complete -c lifecycle-exporter -l help -d "Show the help"

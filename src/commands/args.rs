@@ -220,8 +220,10 @@ const FORMAT: OptionDef =
 fn build_follow(words: Vec<String>, given: Given) -> Result<Command, String> {
     let mut words = words.into_iter();
     let system = words.next().ok_or("follow: expected SYSTEM; see --help")?;
-    let word = words.next().map(|word| if word == "-" { Log::StandardInput } else { Log::File(word.into()) });
-    let logs = [given.unit.map(Log::Unit), given.file.map(Log::File), word];
+    // The position that is kept for a file is found again from another folder, too.
+    let file = |path: PathBuf| Log::File(std::path::absolute(&path).unwrap_or(path));
+    let word = words.next().map(|word| if word == "-" { Log::StandardInput } else { file(word.into()) });
+    let logs = [given.unit.map(Log::Unit), given.file.map(file), word];
     let mut logs = logs.into_iter().flatten();
     let (log, none) = (logs.next(), logs.next().is_none());
     if given.format.is_some() && !given.is_trial {
@@ -378,6 +380,12 @@ mod tests {
             read("send - --progress").unwrap().0,
             Command::Send { words: vec!["-".to_owned()], progress: true }
         );
+        let Command::Follow(orders) = read("follow t --file x.log --from-start").unwrap().0 else { panic!() };
+        assert_eq!((orders.producer.as_str(), orders.from_start), ("follow:t", true));
+        assert!(matches!(orders.log, Log::File(path) if path.is_absolute() && path.ends_with("x.log")));
+        let (system, log) = ("t".to_owned(), Log::StandardInput);
+        let format = trial::Format::Json;
+        assert_eq!(read("follow --try --format json t").unwrap().0, Command::Try { system, log, format });
         assert_eq!(read("demo --speed 20").unwrap().0, Command::Demo { speed: 20.0 });
         assert_eq!(read("--listen [::1]:0 --listen 127.0.0.1:0").unwrap().1.listen.len(), 2);
     }
@@ -392,6 +400,12 @@ mod tests {
             "--listen 80",
             "--speed 2",
             "serve --progress",
+            "follow",
+            "follow t",
+            "follow t --unit u -",
+            "follow t - --format json",
+            "follow t --try --format table",
+            "send x --try",
             "catalog --format xml",
             "--what",
             "demo --speed 0",

@@ -96,18 +96,14 @@ impl Gatherer {
     /// Takes whole lines with their ends. `place` is the one behind so many of their bytes.
     pub(crate) fn lines(&mut self, lines: &[u8], place: impl Fn(usize) -> Place) -> Result<(), Stop> {
         let matcher = Arc::clone(&self.matcher);
-        let mut at = 0;
-        while let Some(line) = matcher.next_possible(lines, at) {
-            let text = &lines[line.clone()];
-            at = line.end;
-            if let Some(event) = matcher.find(text, None).and_then(|found| found.event) {
-                self.batch.push(&event, place(at));
-                if self.batch.is_full() {
-                    self.batch.read_to = Some(place(at));
-                    self.hand_over()?;
-                }
+        matcher.events(lines, |event, end| {
+            self.batch.push(event, place(end));
+            if self.batch.is_full() {
+                self.batch.read_to = Some(place(end));
+                return self.hand_over();
             }
-        }
+            Ok(())
+        })?;
         self.batch.read_to = Some(place(lines.len()));
         // A log without events is not read again from far back, either.
         if self.handed_over_at.elapsed() >= limits::POSITION_EVERY { self.hand_over() } else { Ok(()) }

@@ -6,7 +6,7 @@ use memchr::{memchr, memrchr};
 use crate::limits;
 
 #[derive(Debug, Default)]
-pub(super) struct LineBuffer {
+pub(crate) struct LineBuffer {
     /// The line in progress.
     bytes: Vec<u8>,
     /// Where in the log it begins.
@@ -17,18 +17,18 @@ pub(super) struct LineBuffer {
 
 impl LineBuffer {
     /// One that begins here in the log.
-    pub(super) fn at(start: u64) -> Self {
+    pub(crate) fn at(start: u64) -> Self {
         LineBuffer { start, ..Self::default() }
     }
 
     /// Up to where the log has been read.
-    pub(super) fn end(&self) -> u64 {
+    pub(crate) fn end(&self) -> u64 {
         self.start + self.bytes.len() as u64 + self.cut
     }
 
     /// Takes what was read next, and calls `lines` with the whole lines in it and a function that tells where in the
     /// log so many of their bytes end.
-    pub(super) fn take<E>(
+    pub(crate) fn take<E>(
         &mut self,
         mut new: &[u8],
         mut lines: impl FnMut(&[u8], &dyn Fn(usize) -> u64) -> Result<(), E>,
@@ -61,7 +61,7 @@ impl LineBuffer {
     }
 
     /// The log has ended: what is left is a line, too.
-    pub(super) fn finish<E>(
+    pub(crate) fn finish<E>(
         &mut self,
         mut lines: impl FnMut(&[u8], &dyn Fn(usize) -> u64) -> Result<(), E>,
     ) -> Result<(), E> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use memchr::{memchr, memrchr};
 use regex::bytes::Regex;
-use regex_automata::{Input, PatternSet, meta};
+use regex_automata::meta;
 
 use crate::catalog::lines::{compile, compile_all};
 use crate::catalog::model::Catalog;
@@ -53,8 +53,24 @@ impl Matcher {
         &self.catalog
     }
 
+    /// Calls `on` with each event in whole lines, and with how many of their bytes end with it.
+    pub(crate) fn events<E>(
+        &self,
+        lines: &[u8],
+        mut on: impl FnMut(&str, usize) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut at = 0;
+        while let Some(line) = self.next_possible(lines, at) {
+            at = line.end;
+            if let Some(event) = self.find(&lines[line], None).and_then(|found| found.event) {
+                on(&event, at)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The next line from here on that may match, with its end.
-    pub(crate) fn next_possible(&self, lines: &[u8], from: usize) -> Option<Range<usize>> {
+    fn next_possible(&self, lines: &[u8], from: usize) -> Option<Range<usize>> {
         let rest = &lines[from..];
         if rest.is_empty() {
             return None;
@@ -70,13 +86,13 @@ impl Matcher {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let line = &line[..line.len().min(limits::LOG_LINE_BYTES_MAX)];
-        let mut matching = PatternSet::new(self.patterns.len());
-        self.all.which_overlapping_matches(&Input::new(line), &mut matching);
-        let first = matching.iter().next()?.as_usize();
-        let (section, pattern) = &self.patterns[first];
+        // One that matches; those that stand before it may match, too.
+        let last = self.all.find(line)?.pattern().as_usize();
+        let (section, pattern, groups) = self.patterns[..=last]
+            .iter()
+            .find_map(|(section, pattern)| Some((section, pattern, pattern.captures(line)?)))?;
         let def = &self.catalog.lines[*section];
         let Some(event) = def.event else { return Some(Found { section: *section, event: None }) };
-        let groups = pattern.captures(line)?;
         let named = pattern.capture_names().flatten();
         let values: Vec<_> = named
             .filter_map(|name| Some((name, String::from_utf8_lossy(groups.name(name)?.as_bytes()))))
@@ -148,13 +164,14 @@ mod tests {
                 patterns[0], patterns[1]
             );
             let matcher = matcher(&sections);
-            let expected: Vec<_> =
-                log.split(|byte| *byte == b'\n').filter_map(|line| matcher.find(line, None)).collect();
-            let (mut at, mut found) = (0, Vec::new());
-            while let Some(line) = matcher.next_possible(log, at) {
-                at = line.end;
-                found.extend(matcher.find(&log[line], None));
-            }
+            let one_by_one = log.split(|byte| *byte == b'\n');
+            let expected: Vec<String> =
+                one_by_one.filter_map(|line| matcher.find(line, None)?.event).collect();
+            let mut found = Vec::new();
+            let _ = matcher.events(log, |event, _| {
+                found.push(event.to_owned());
+                Ok::<(), ()>(())
+            });
             assert_eq!(found, expected, "{patterns:?}");
         }
     }

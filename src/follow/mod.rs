@@ -11,7 +11,7 @@
 //! `session` sends them once `position` has kept where they lie. `trial` shows what the patterns find, without sending.
 
 mod batch;
-mod line_buffer;
+pub(crate) mod line_buffer;
 pub(crate) mod matcher;
 mod position;
 mod session;

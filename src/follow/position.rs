@@ -129,6 +129,16 @@ mod tests {
     }
 
     #[test]
+    fn what_version_1_wrote_of_a_journal_is_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("p");
+        let text = "{\"log\":\"unit x\",\"producer\":\"follow:t\",\"instance\":\"i\",\"number\":7,\
+                    \"place\":{\"journal\":\"c7\"},\"places\":[{\"journal\":\"c8\"}]}\n";
+        fs::write(&path, format!("lifecycle-exporter position 1\n{text}")).unwrap();
+        assert_eq!(PositionFile::open(path).unwrap().read().unwrap(), Ok(position()));
+    }
+
+    #[test]
     fn what_is_damaged_is_set_aside_and_what_is_newer_is_left() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("p");

@@ -13,6 +13,8 @@ use crate::catalog::{self, CatalogText, Catalogs};
 use crate::config::{self, FsyncPolicy, Settings};
 use crate::engine::EngineSettings;
 use crate::faults::Faults;
+use crate::follow::line_buffer::LineBuffer;
+use crate::follow::matcher::Matcher;
 use crate::journal::Journal;
 use crate::journal::disk::RealDisk;
 use crate::protocol::control_line::{self, ControlLine};
@@ -67,6 +69,36 @@ pub fn split(line: &str) -> Result<Line, String> {
         twice: fields.head().twice.is_some(),
         fields: fields.iter(line).map(named).collect(),
     })
+}
+
+/// The `[line]` sections of a catalog.
+pub struct Patterns(Matcher);
+
+impl Patterns {
+    /// Reads a catalog.
+    pub fn read(catalog: &str) -> Result<Self, String> {
+        let catalog = catalog::read_catalog("fuzz.ini", catalog).map_err(|faults| faults.to_string())?;
+        Matcher::new(&Arc::new(catalog)).map(Patterns)
+    }
+
+    /// What a line is: an event, nothing (`Some(None)`), or unknown.
+    pub fn find(&self, line: &[u8]) -> Option<Option<String>> {
+        self.0.find(line, None).map(|found| found.event)
+    }
+
+    /// The events of a log that is read in pieces of this size, each with the number of bytes up to its end.
+    pub fn events(&self, log: &[u8], piece: usize) -> Vec<(String, u64)> {
+        let (mut buffer, mut events) = (LineBuffer::default(), Vec::new());
+        let mut lines = |lines: &[u8], place: &dyn Fn(usize) -> u64| {
+            self.0.events(lines, |event, end| {
+                events.push((event.to_owned(), place(end)));
+                Ok::<(), ()>(())
+            })
+        };
+        let taken = log.chunks(piece).try_for_each(|piece| buffer.take(piece, &mut lines));
+        taken.and_then(|()| buffer.finish(&mut lines)).expect("taking an event does not fail");
+        events
+    }
 }
 
 /// What begins or ends a session.

@@ -11,6 +11,7 @@
 )]
 
 mod fairness;
+mod follow;
 mod growth;
 mod ingest;
 mod mix;
@@ -44,7 +45,7 @@ fn main() {
     println!("{:<66} {:>9} {:>9} {:>9}", "", "min", "median", "max");
     let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
     let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|other| other == name);
-    let parts: [(&str, fn()); 12] = [
+    let parts: [(&str, fn()); 13] = [
         ("ingest", ingest::ingest),
         ("peers", peers::peers),
         ("session", session::session),
@@ -54,6 +55,7 @@ fn main() {
         ("scrape", scrape::scrape),
         ("crowd", scrape::crowd),
         ("fairness", fairness::fairness),
+        ("follow", follow::follow_logs),
         ("size", size::size),
         ("stalls", stalls::stalls),
         ("producers", producers::producers),

@@ -1,40 +1,96 @@
-//! A running `follow`.
+//! A process that follows a log, beside an exporter that knows the system `t`.
 
-use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::{Child, Stdio};
+use std::sync::{Arc, Mutex};
+use std::{fs, thread};
 
 use super::{Exporter, binary, wait_for_exit, wait_until};
 
-/// Its files are in the exporter's directory. Ends when it is dropped.
+/// A small system: items that are open, and all by their kind.
+pub const CATALOG: &str = r"[system]
+name = t
+title = Items
+[entity item]
+key = id
+[metric t_items_current]
+type = gauge
+help = Items that are open
+live = item
+[metric t_items_total]
+type = counter
+help = Items that were opened
+[metric t_calls_total]
+type = counter
+help = Calls
+labels = kind
+[event t.opened]
+open = item
+inc = t_items_total
+[event t.closed]
+close = item
+[event t.called]
+inc = t_calls_total
+[line opened]
+match = ^(?:\d+ )?start (?P<id>\S+)
+event = t.opened
+[line closed]
+match = end (?P<id>\S+)$
+event = t.closed
+[line called]
+match = call of (?P<kind>\w+)
+event = t.called
+[line idle]
+match = heartbeat
+event =
+";
+
+/// An exporter with that system, and state.
+pub fn exporter(config: &str) -> Exporter {
+    let config = format!(
+        "[systems]\ncatalog_directory = {{directory}}/catalogs\n[state]\ndirectory = {{directory}}/state\n{config}"
+    );
+    Exporter::start_with(&config, |directory| {
+        fs::create_dir(directory.join("catalogs")).unwrap();
+        fs::write(directory.join("catalogs/t.ini"), CATALOG).unwrap();
+    })
+}
+
+/// A running `follow`. Ends when it is dropped.
 pub struct Follower {
     pub child: Child,
-    log: PathBuf,
+    arguments: Vec<String>,
+    exporter: (PathBuf, PathBuf),
+    /// Where it looks for programs first.
+    bin: Option<PathBuf>,
+    log: Arc<Mutex<String>>,
 }
 
 impl Follower {
-    /// Starts one that sends to this exporter and keeps its position beside it. `bin`: where its programs are looked for.
-    pub fn start(exporter: &Exporter, bin: Option<&Path>, arguments: &[&str]) -> Self {
-        let directory = exporter.directory.path();
-        let log = directory.join("follow.log");
-        let mut command = binary();
-        command.arg("follow").args(arguments).arg("--config").arg(directory.join("exporter.conf"));
-        command.arg("--socket").arg(&exporter.socket).arg("--position").arg(directory.join("position"));
-        if let Some(bin) = bin {
-            command.env("PATH", format!("{}:{}", bin.display(), std::env::var("PATH").unwrap()));
-        }
-        let child = command.env_remove("JOURNAL_STREAM").stderr(File::create(&log).unwrap()).spawn().unwrap();
-        Follower { child, log }
+    /// Follows with these arguments behind `follow t`.
+    pub fn start(exporter: &Exporter, arguments: &[&str]) -> Self {
+        Self::start_by(exporter, None, arguments)
     }
 
-    /// What it has logged since its start.
-    pub fn log(&self) -> String {
-        fs::read_to_string(&self.log).unwrap()
+    /// The same with other programs than the machine's, such as `journalctl`.
+    pub fn start_by(exporter: &Exporter, bin: Option<PathBuf>, arguments: &[&str]) -> Self {
+        let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
+        let exporter = (exporter.directory.path().join("exporter.conf"), exporter.socket.clone());
+        let log = Arc::default();
+        let child = spawn(&exporter, bin.as_deref(), &arguments, &log);
+        Follower { child, arguments, exporter, bin, log }
     }
 
-    /// Waits until the log holds a text.
-    pub fn wait_for_log(&self, text: &str) {
-        wait_until(|| self.log().contains(text), || format!("no {text:?} in the log:\n{}", self.log()));
+    /// Follows this file, with a position beside it; returns once it has begun.
+    pub fn of_file(exporter: &Exporter, log: &Path) -> Self {
+        let position = log.with_extension("position");
+        let follower = Self::start(
+            exporter,
+            &["--file", log.to_str().unwrap(), "--position", position.to_str().unwrap()],
+        );
+        follower.wait_for_log("connected as follow:t");
+        follower
     }
 
     /// Kills it as nothing can be caught.
@@ -43,10 +99,24 @@ impl Follower {
         self.child.wait().unwrap();
     }
 
-    /// Stops it by SIGTERM.
-    pub fn stop(&mut self) {
-        super::run(Command::new("kill").arg(self.child.id().to_string()));
-        assert_eq!(wait_for_exit(&mut self.child), Some(0), "{}", self.log());
+    /// Starts it again. It has ended before. What it logs is added to what it has logged.
+    pub fn spawn_again(&mut self) {
+        self.child = spawn(&self.exporter, self.bin.as_deref(), &self.arguments, &self.log);
+    }
+
+    /// Stops it by SIGTERM. Returns its exit code.
+    pub fn stop(&mut self) -> Option<i32> {
+        let _ = std::process::Command::new("kill").arg(self.child.id().to_string()).status();
+        wait_for_exit(&mut self.child)
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    pub fn wait_for_log(&self, text: &str) {
+        wait_until(|| self.log().contains(text), || format!("no {text:?} in the log:\n{}", self.log()));
     }
 }
 
@@ -55,4 +125,36 @@ impl Drop for Follower {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn spawn(
+    (config, socket): &(PathBuf, PathBuf),
+    bin: Option<&Path>,
+    arguments: &[String],
+    log: &Arc<Mutex<String>>,
+) -> Child {
+    let mut command = binary();
+    if let Some(bin) = bin {
+        command.env("PATH", format!("{}:{}", bin.display(), std::env::var("PATH").unwrap()));
+    }
+    let mut child = command
+        .args(["follow", "t", "--config"])
+        .arg(config)
+        .arg("--socket")
+        .arg(socket)
+        .args(arguments)
+        .env_remove("JOURNAL_STREAM")
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (lines, log) = (BufReader::new(child.stderr.take().unwrap()), Arc::clone(log));
+    thread::spawn(move || {
+        for line in lines.lines().map_while(Result::ok) {
+            let mut log = log.lock().unwrap();
+            log.push_str(&line);
+            log.push('\n');
+        }
+    });
+    child
 }

@@ -1,6 +1,6 @@
 //! A running exporter for tests: its own directory, a free port, and waiting for conditions instead of sleeping.
-//! `session` is a producer, `other_user` one of another user, `flood` many that write all they can, `preload` a faulty
-//! disk and a clock, `follower` a running `follow`, `journal` a journal of systemd for it.
+//! `session` is a producer, `follower` follows a log, `journal` is one of systemd, `other_user` is a producer of another
+//! user, `flood` many that write all they can, `preload` a faulty disk and a clock.
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 

@@ -7,7 +7,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -17,19 +17,27 @@ use super::rotation::{Folder, begins_as, mark, modified};
 use crate::format::position::{FileMark, FilePlace, Place};
 use crate::{limits, regular_file};
 
-/// Where a log begins to be read that was not read before. It need not be there yet.
+/// Where a log begins to be read that was not read before. It need not be there yet, nor hold anything.
 pub(in crate::follow) fn start(path: &Path, from_start: bool) -> Result<FilePlace, String> {
     let fail = |error: io::Error| {
         format!("{}: {error}; expected a regular file that this user can read", path.display())
     };
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos() as i128);
-    let nothing_yet = FilePlace { file: FileMark { modified: now, ..FileMark::default() }, offset: 0 };
     let file = match regular_file::open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(nothing_yet),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(nothing_yet()),
         opened => opened.map_err(fail)?,
     };
+    let mark = mark(&file).map_err(fail)?;
+    if mark.head_bytes == 0 {
+        return Ok(nothing_yet());
+    }
     let offset = if from_start { 0 } else { last_line_end(&file).map_err(fail)? };
-    Ok(FilePlace { file: mark(&file).map_err(fail)?, offset })
+    Ok(FilePlace { file: mark, offset })
+}
+
+/// Before all that is written from now on. A file without content is none yet: nothing tells it from another.
+fn nothing_yet() -> FilePlace {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos() as i128);
+    FilePlace { file: FileMark { modified: now, ..FileMark::default() }, offset: 0 }
 }
 
 /// Behind the last line that is whole: one that is being written counts when it is.
@@ -56,7 +64,7 @@ pub(in crate::follow) fn follow(path: &Path, from: &FilePlace, out: &mut Gathere
 
 struct Tail<'a> {
     path: &'a Path,
-    /// `None`: there is none yet.
+    /// `None`: there is none yet, or it is empty.
     file: Option<File>,
     mark: FileMark,
     buffer: LineBuffer,
@@ -68,26 +76,31 @@ impl<'a> Tail<'a> {
     fn open(path: &'a Path, from: &FilePlace) -> Self {
         let mut tail = Tail { path, file: None, mark: from.file, buffer: LineBuffer::default(), said: false };
         let shown = path.display();
-        if let Some((found, file)) = Folder::of(path).find(from) {
+        if from.file.head_bytes == 0 {
+            return tail;
+        }
+        if let Some((found, file)) = find(path, from) {
             if found != path {
                 log::info!("{shown} was rotated: going on in {}", found.display());
             }
-            tail.take(file, from.offset);
-        } else if from.file.inode != 0 {
-            log::warn!(
-                "{shown}: the file in which reading ended at byte {} is gone; what was written to it since then is \
-                 lost; going on with what is newer",
-                from.offset
-            );
+            tail.buffer = LineBuffer::at(from.offset);
+            tail.take(file);
+            return tail;
         }
+        log::warn!(
+            "{shown}: the file in which reading ended at byte {} is gone; what was written to it since then is lost; \
+             going on with what is newer",
+            from.offset
+        );
+        // By now another file may have its inode.
+        tail.mark.inode = 0;
         tail
     }
 
     /// Goes on with this file.
-    fn take(&mut self, file: File, offset: u64) {
+    fn take(&mut self, file: File) {
         self.mark = mark(&file).unwrap_or(self.mark);
         self.file = Some(file);
-        self.buffer = LineBuffer::at(offset);
     }
 
     /// Reads on, or finds out what has become of the log. Returns whether there may be more at once.
@@ -128,18 +141,20 @@ impl<'a> Tail<'a> {
         }
     }
 
-    /// The file in hand has been read. Goes on with the next one, if the log's name stands for another by now.
+    /// The file in hand has been read. Goes on with the next one, if there is one by now.
     fn leave(&mut self, read: &mut [u8], out: &mut Gatherer) -> Result<bool, Stop> {
-        let is_other = |found: fs::Metadata| found.ino() != self.mark.inode && found.len() > 0;
-        if !fs::metadata(self.path).is_ok_and(is_other) {
+        let live = fs::metadata(self.path).ok();
+        let is_live = live.as_ref().is_some_and(|live| live.ino() == self.mark.inode);
+        let has_next = || {
+            live.is_some_and(|live| live.len() > 0)
+                || Folder::of(self.path).next_after(&self.mark).0.is_some()
+        };
+        if is_live || !has_next() {
             return Ok(false);
         }
         // What was written to it before the other one was begun.
-        let file = self
-            .file
-            .as_ref()
-            .filter(|file| file.metadata().is_ok_and(|found| found.len() > self.buffer.end()));
-        if file.is_some() {
+        let size = self.file.as_ref().and_then(|file| file.metadata().ok()).map_or(0, |found| found.len());
+        if size > self.buffer.end() {
             return self.advance(read, out);
         }
         self.finish(out)?;
@@ -156,21 +171,18 @@ impl<'a> Tail<'a> {
     fn look_for_copy(&mut self, out: &mut Gatherer) -> Result<(), Stop> {
         let (shown, offset) = (self.path.display(), self.buffer.end());
         let former = FileMark { inode: 0, ..self.mark };
-        if let Some((copy, file)) = Folder::of(self.path).find(&FilePlace { file: former, offset }) {
+        if let Some((copy, file)) = find(self.path, &FilePlace { file: former, offset }) {
             log::info!("{shown} was truncated: reading the rest of it in {}", copy.display());
-            self.mark = mark(&file).unwrap_or(self.mark);
-            self.file = Some(file);
+            self.take(file);
             return Ok(());
         }
         log::info!(
-            "{shown} was truncated, and no copy of it lies beside it: what was written behind byte {offset} before that \
-             is lost"
+            "{shown} was truncated, and no copy of it lies beside it: what was written behind byte {offset} before \
+             that is lost"
         );
         self.finish(out)?;
-        let file = self.file.take();
-        if let Some(file) = file {
-            self.take(file, 0);
-        }
+        self.file = None;
+        self.mark = FileMark { inode: 0, ..self.mark };
         Ok(())
     }
 
@@ -185,19 +197,25 @@ impl<'a> Tail<'a> {
             // This is said once.
             self.mark = FileMark { modified, ..FileMark::default() };
         }
+        let is_live = rotated.is_none();
         let next = rotated.unwrap_or_else(|| self.path.to_owned());
-        match regular_file::open(&next) {
-            Ok(file) => {
-                log::info!("reading {}", next.display());
-                self.said = false;
-                self.take(file, 0);
-                true
-            }
+        let opened = regular_file::open(&next).and_then(|file| mark(&file).map(|mark| (file, mark)));
+        let (file, mark) = match opened {
+            Ok(opened) => opened,
             Err(error) => {
                 self.say(&next, &error);
-                false
+                return false;
             }
+        };
+        // The log may have been rotated between the two looks; then there is a rotated file to be read before.
+        let is_overtaken = is_live && Folder::of(self.path).next_after(&self.mark).0.is_some();
+        if mark.head_bytes == 0 || is_overtaken {
+            return is_overtaken;
         }
+        log::info!("reading {}", next.display());
+        (self.said, self.buffer) = (false, LineBuffer::default());
+        (self.file, self.mark) = (Some(file), mark);
+        true
     }
 
     fn say(&mut self, path: &Path, error: &io::Error) {
@@ -205,6 +223,11 @@ impl<'a> Tail<'a> {
             log::warn!("{}: {error}; waiting for it", path.display());
         }
     }
+}
+
+/// The file with this place. A rotation may change all names while they are looked at, so there is a second look.
+fn find(path: &Path, place: &FilePlace) -> Option<(PathBuf, File)> {
+    Folder::of(path).find(place).or_else(|| Folder::of(path).find(place))
 }
 
 fn place(file: FileMark, offset: u64) -> Place {

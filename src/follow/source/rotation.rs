@@ -89,7 +89,7 @@ impl<'a> Folder<'a> {
         let mut newer: Vec<_> = self
             .rotated()
             .filter_map(|path| {
-                let metadata = fs::metadata(path).ok().filter(Metadata::is_file)?;
+                let metadata = fs::metadata(path).ok().filter(|found| found.is_file() && found.len() > 0)?;
                 let age = (modified(&metadata), rank(self.log, path)?);
                 let is_newer = match own_rank {
                     Some(own) => age > (mark.modified, own),
