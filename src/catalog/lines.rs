@@ -3,7 +3,7 @@
 //! Patterns are compiled here to find their faults and their groups, and again by `follow`, which alone needs
 //! them compiled.
 
-use regex::bytes::{Regex, RegexBuilder};
+use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 use regex_automata::meta;
 use regex_automata::util::syntax;
 
@@ -30,12 +30,19 @@ pub(crate) fn compile(pattern: &str) -> Result<Regex, String> {
     })
 }
 
-/// Compiles patterns to be looked for at once.
-pub(crate) fn compile_all(patterns: &[&str]) -> Result<meta::Regex, String> {
+/// Compiles patterns to find the first place where any of them matches.
+pub(crate) fn compile_any(patterns: &[&str]) -> Result<meta::Regex, String> {
     let lines = syntax::Config::new().unicode(false).utf8(false).multi_line(true).crlf(true);
     let config = meta::Config::new().utf8_empty(false).nfa_size_limit(Some(limits::PATTERN_BYTES_MAX));
     let built = meta::Builder::new().syntax(lines).configure(config).build_many(patterns);
     built.map_err(|error| format!("{error}; expected fewer or simpler patterns"))
+}
+
+/// Compiles patterns to find all that match.
+pub(crate) fn compile_set(patterns: &[&str]) -> Result<RegexSet, String> {
+    let mut builder = RegexSetBuilder::new(patterns);
+    builder.unicode(false).multi_line(true).crlf(true).size_limit(limits::PATTERN_BYTES_MAX);
+    builder.build().map_err(|error| format!("{error}; expected fewer or simpler patterns"))
 }
 
 pub(super) fn read_line(name: &str, section: &Section, events: &[EventPlan]) -> Result<LineDef, Fault> {
@@ -54,17 +61,22 @@ pub(super) fn read_line(name: &str, section: &Section, events: &[EventPlan]) -> 
             Some(known.ok_or_else(|| fault("event", unknown()))?)
         }
     };
-    let event_plan = event.map(|event| &events[event]);
-    let set = constants(section, event_plan)?;
+    let set = constants(section, event.map(|event| &events[event]))?;
     let patterns: Vec<String> = section.repeated("match").map(|entry| entry.value.clone()).collect();
     if patterns.iter().all(String::is_empty) {
         return Err(fault("match", "missing, expected a regular expression"));
     }
-    for pattern in &patterns {
+    Ok(LineDef { name: name.to_owned(), patterns, event, set })
+}
+
+/// Compiles the patterns of a line, to find their faults and those of their groups.
+pub(super) fn check_patterns(line: &LineDef, events: &[EventPlan]) -> Result<(), Fault> {
+    let LineDef { patterns, set, .. } = line;
+    for pattern in patterns {
         let wrong = |what: String| fault("match", format!("{pattern}: {what}"));
         let compiled =
             compile(pattern).map_err(|what| wrong(format!("{what}; expected a regular expression")))?;
-        let Some(plan) = event_plan else { continue };
+        let Some(plan) = line.event.map(|event| &events[event]) else { continue };
         let groups: Vec<&str> = compiled.capture_names().flatten().collect();
         for group in &groups {
             check_known(plan, group).map_err(&wrong)?;
@@ -79,7 +91,7 @@ pub(super) fn read_line(name: &str, section: &Section, events: &[EventPlan]) -> 
             return Err(wrong(what));
         }
     }
-    Ok(LineDef { name: name.to_owned(), patterns, event, set })
+    Ok(())
 }
 
 /// The fields of `set`, which may be repeated.

@@ -39,3 +39,17 @@ fn the_fields_of_an_event_follow_from_its_effects() {
         );
     }
 }
+
+#[test]
+fn the_patterns_of_built_in_catalogs_are_good() {
+    let mut count = 0;
+    for (file, text) in super::BUILT_IN {
+        let catalog = read_catalog(file, text).unwrap();
+        for line in &catalog.lines {
+            super::lines::check_patterns(line, &catalog.events)
+                .unwrap_or_else(|fault| panic!("{file}: {}", fault.what));
+            count += line.patterns.len();
+        }
+    }
+    assert!(count > 20);
+}

@@ -4,10 +4,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use memchr::{memchr, memrchr};
-use regex::bytes::Regex;
+use regex::bytes::{Regex, RegexSet};
 use regex_automata::meta;
 
-use crate::catalog::lines::{compile, compile_all};
+use crate::catalog::lines::{compile, compile_any, compile_set};
 use crate::catalog::model::Catalog;
 use crate::limits;
 use crate::protocol::shorthand::EventSpec;
@@ -15,10 +15,12 @@ use crate::protocol::shorthand::EventSpec;
 /// The patterns of a catalog, compiled.
 pub(crate) struct Matcher {
     catalog: Arc<Catalog>,
-    /// All patterns at once: most lines of a log match none.
-    all: meta::Regex,
+    /// All patterns at once, to find the next line that matches any: most lines of a log match none.
+    any: meta::Regex,
     /// Whether that finds the same in many lines as in each of them.
     takes_many: bool,
+    /// All patterns at once, to find out which of them match a line.
+    set: RegexSet,
     /// Each pattern with the index of its section.
     patterns: Vec<(usize, Regex)>,
 }
@@ -39,11 +41,11 @@ impl Matcher {
             .flat_map(|(section, line)| line.patterns.iter().map(move |text| (section, text.as_str())))
             .unzip();
         let patterns: Result<Vec<_>, String> = texts.iter().map(|text| compile(text)).collect();
-        let all =
-            compile_all(&texts).map_err(|error| format!("{}: [line] patterns: {error}", catalog.name))?;
+        let wrong = |error: String| format!("{}: [line] patterns: {error}", catalog.name);
         Ok(Matcher {
             catalog: Arc::clone(catalog),
-            all,
+            any: compile_any(&texts).map_err(wrong)?,
+            set: compile_set(&texts).map_err(wrong)?,
             takes_many: texts.iter().all(|text| keeps_to_its_line(text)),
             patterns: sections.into_iter().zip(patterns?).collect(),
         })
@@ -75,7 +77,7 @@ impl Matcher {
         if rest.is_empty() {
             return None;
         }
-        let hit = if self.takes_many { self.all.find(rest)?.start() } else { 0 };
+        let hit = if self.takes_many { self.any.find(rest)?.start() } else { 0 };
         let start = memrchr(b'\n', &rest[..hit]).map_or(0, |end| end + 1);
         let end = memchr(b'\n', &rest[hit..]).map_or(rest.len(), |end| hit + end + 1);
         (start < rest.len()).then_some(from + start..from + end)
@@ -86,13 +88,11 @@ impl Matcher {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let line = &line[..line.len().min(limits::LOG_LINE_BYTES_MAX)];
-        // One that matches; those that stand before it may match, too.
-        let last = self.all.find(line)?.pattern().as_usize();
-        let (section, pattern, groups) = self.patterns[..=last]
-            .iter()
-            .find_map(|(section, pattern)| Some((section, pattern, pattern.captures(line)?)))?;
+        let first = self.set.matches(line).iter().next()?;
+        let (section, pattern) = &self.patterns[first];
         let def = &self.catalog.lines[*section];
         let Some(event) = def.event else { return Some(Found { section: *section, event: None }) };
+        let groups = pattern.captures(line)?;
         let named = pattern.capture_names().flatten();
         let values: Vec<_> = named
             .filter_map(|name| Some((name, String::from_utf8_lossy(groups.name(name)?.as_bytes()))))

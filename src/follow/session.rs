@@ -341,6 +341,6 @@ impl Session {
 
 fn say_lost(had: u64, has: u64) {
     log::warn!(
-        "the exporter has {has} of the {had} events that it had acknowledged: its state was lost, or nobody was connected          for more than a day; going on with those that it had not"
+        "the exporter has {has} of the {had} events that it had acknowledged: its state was lost, or nobody was connected for more than a day; going on with those that it had not"
     );
 }
