@@ -278,6 +278,10 @@ pub(crate) const POSITION_EVERY: Duration = Duration::from_secs(10);
 pub(crate) const POSITION_BYTES_MAX: usize = 4 << 20;
 /// How long `follow` waits before it tries again to write its position, to open its log or to start `journalctl`.
 pub(crate) const FOLLOW_RETRY: Duration = Duration::from_secs(1);
+/// How long an event of a log waits for another one at most.
+pub(crate) const WAIT_MAX: Duration = Duration::from_secs(3_600);
+/// Events of a log that wait; one more, and the one that has waited longest happens at once.
+pub(crate) const WAITING_MAX: usize = 16_384;
 /// How long a stop of `follow` waits for acknowledgements.
 pub(crate) const FOLLOW_STOP_MAX: Duration = Duration::from_secs(2);
 /// A journal that has not been read for so long, because there was no exporter, may have been vacuumed meanwhile.

@@ -234,6 +234,39 @@ fn standard_input_is_sent_to_its_end() {
 }
 
 #[test]
+fn an_event_waits_whether_another_about_the_same_comes_before() {
+    let exporter = exporter("");
+    let log = log(&exporter);
+    append(&log, "heartbeat\n");
+    let mut follower = Follower::of_file(&exporter, &log);
+    append(&log, "start a\nstart b\nstart c\nleaving a\nleaving b\nseen b\nleaving c\nend c\ncall of one\n");
+    exporter.wait_for(&calls("one"), 1.0);
+    assert_eq!(exporter.value(CURRENT), Some(2.0));
+    // What waits is known to the next start.
+    follower.kill();
+    follower.spawn_again();
+    exporter.wait_for(CURRENT, 1.0);
+    append(&log, "seen b\nleaving b\nstart d\nrestarted\nstart b\ncall of one\n");
+    exporter.wait_for(&calls("one"), 2.0);
+    assert_eq!(exporter.value(CURRENT), Some(1.0));
+    append(&log, "leaving b\n");
+    assert_eq!(follower.stop(), Some(0));
+    follower.spawn_again();
+    exporter.wait_for(CURRENT, 0.0);
+    assert!(!follower.log().contains("rejected"), "{}", follower.log());
+    // With the log's end nothing is left to wait for.
+    let mut follower = Follower::start(&exporter, &["-", "--producer", "other"]);
+    let mut input = follower.child.stdin.take().unwrap();
+    input.write_all(b"start x\nleaving x\nstart y\n").unwrap();
+    exporter.wait_for(CURRENT, 2.0);
+    exporter.wait_for(CURRENT, 1.0);
+    input.write_all(b"leaving y").unwrap();
+    drop(input);
+    assert_eq!(wait_for_exit(&mut follower.child), Some(0));
+    assert_eq!(exporter.value(CURRENT), Some(0.0));
+}
+
+#[test]
 fn without_an_exporter_it_waits_and_reads_no_further() {
     let mut exporter = exporter("");
     let log = log(&exporter);
@@ -470,14 +503,22 @@ fn a_trial_shows_what_the_patterns_find() {
     };
     let events = "{\"event\":\"t.opened\",\"id\":\"a\"}\n{\"event\":\"t.closed\",\"id\":\"a\"}\n{\"event\":\"t.opened\",\"id\":\"b\"}\n";
     let shown = trial(&[log.to_str().unwrap()]);
-    assert_eq!(
-        shown,
-        format!(
-            "{events}\n    lines  section  event\n        2  opened   t.opened\n        1  closed   t.closed\n        \
-             0  called   t.called\n        1  idle     none\n6 lines: 4 matched, 2 did not\n\nthe first lines that \
-             matched no section:\n        2  what is\u{fffd} this\n        6  no end c here\n"
-        )
-    );
+    let table = "
+    lines  section    event
+        2  opened     t.opened
+        1  closed     t.closed
+        0  called     t.called
+        0  seen       t.seen
+        0  leaving    t.closed
+        0  restarted  t.restarted
+        1  idle       none
+6 lines: 4 matched, 2 did not
+
+the first lines that matched no section:
+        2  what is\u{fffd} this
+        6  no end c here
+";
+    assert_eq!(shown, format!("{events}{table}"));
     assert_eq!(trial(&["-"]), shown);
     assert_eq!(trial(&[]), shown);
     let json = trial(&["--format", "json"]);
@@ -489,6 +530,6 @@ fn a_trial_shows_what_the_patterns_find() {
         report["matched"][0],
         serde_json::json!({"section": "opened", "event": "t.opened", "lines": 2})
     );
-    assert_eq!(report["matched"][3], serde_json::json!({"section": "idle", "event": null, "lines": 1}));
+    assert_eq!(report["matched"][6], serde_json::json!({"section": "idle", "event": null, "lines": 1}));
     assert_eq!(report["first_unmatched"][1], serde_json::json!({"line": 6, "text": "no end c here"}));
 }

@@ -3,6 +3,8 @@
 //! Patterns are compiled here to find their faults and their groups, and again by `follow`, which alone needs
 //! them compiled.
 
+use std::time::Duration;
+
 use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 use regex_automata::meta;
 use regex_automata::util::syntax;
@@ -10,11 +12,12 @@ use regex_automata::util::syntax;
 use super::fault::{Fault, fault};
 use super::model::{EventPlan, FieldUse, LineDef};
 use super::sections::{check_field_name, check_keys, is_name, single};
+use crate::config::duration;
 use crate::config::ini::Section;
 use crate::limits;
 
 /// The keys of `[line NAME]`: what a line looks like, which event it is, and what the event has beside the groups.
-pub(super) const LINE_KEYS: [&str; 3] = ["match", "event", "set"];
+pub(super) const LINE_KEYS: [&str; 4] = ["match", "event", "set", "after"];
 
 /// Compiles a pattern. Lines are bytes: what is no UTF-8 matches like anything else, and classes like `\d` are
 /// those of ASCII. `^` and `$` are the ends of a line, with or without a carriage return.
@@ -66,7 +69,23 @@ pub(super) fn read_line(name: &str, section: &Section, events: &[EventPlan]) -> 
     if patterns.iter().all(String::is_empty) {
         return Err(fault("match", "missing, expected a regular expression"));
     }
-    Ok(LineDef { name: name.to_owned(), patterns, event, set })
+    let after = after(section, event.map(|event| &events[event]))?;
+    Ok(LineDef { name: name.to_owned(), patterns, event, set, after })
+}
+
+/// How long the event waits for another one about the same.
+fn after(section: &Section, event: Option<&EventPlan>) -> Result<Option<Duration>, Fault> {
+    let Some(entry) = single(section, "after")? else { return Ok(None) };
+    let after = duration::parse(&entry.value).map_err(|what| fault("after", what))?;
+    let wrong = |what: &str| Err(fault("after", format!("{}: {what}", entry.value)));
+    match event {
+        None => wrong("the line is no event, expected an event with it"),
+        Some(event) if event.fields_used_as(FieldUse::Required).next().is_none() => {
+            wrong("the event requires no field that says what it is about, expected one that does")
+        }
+        Some(_) if after.is_zero() || after > limits::WAIT_MAX => wrong("expected 1ms to 1h"),
+        Some(_) => Ok(Some(after)),
+    }
 }
 
 /// Compiles the patterns of a line, to find their faults and those of their groups.
@@ -172,9 +191,15 @@ mod tests {
             (format!("[line on]\n{on}event = t.on\nset = colour=x\n"), "t.on has no such field"),
             (format!("[line on]\n{on}event = t.on\nset = id=1\n"), "id: set has it, too, expected it once"),
             (format!("[line on]\n{on}event =\nset = id=1\n"), "the line is no event"),
+            (format!("[line on]\n{on}event =\nafter = 1s\n"), "after: 1s: the line is no event"),
+            (
+                format!("[line on]\n{on}event = t.on\nafter = 2d\n"),
+                "after: \"2d\": expected a duration such as",
+            ),
+            (format!("[line on]\n{on}event = t.on\nafter = 2h\n"), "after: 2h: expected 1ms to 1h"),
             (
                 format!("[line on]\n{on}event = t.on\nseparator = x\n"),
-                "separator: unknown key, expected one of match, event, set",
+                "separator: unknown key, expected one of match, event, set, after",
             ),
             (
                 format!("[line on]\n{on}event = t.on\n[line on]\n{on}event = t.on\n"),

@@ -3,6 +3,8 @@
 //! Names are resolved to indices, the source of each label is known, and every event is a plan of steps.
 //! `read` and `plan` build these types, and `engine` executes them.
 
+use std::time::Duration;
+
 use crate::faults::listed;
 
 /// What stands for the exporter's own metrics where systems are named. No catalog may have this name.
@@ -397,6 +399,8 @@ pub(crate) struct LineDef {
     pub(crate) event: Option<usize>,
     /// Further fields, the same for each line.
     pub(crate) set: Vec<(String, String)>,
+    /// The event happens so long after the line, unless another one about the same comes before.
+    pub(crate) after: Option<Duration>,
 }
 
 /// The events that a directory scan causes, as `EVENT KEY=VALUE…` with `{bytes}`, `{files}`, `{duration}`.

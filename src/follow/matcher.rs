@@ -2,13 +2,14 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use memchr::{memchr, memrchr};
 use regex::bytes::{Regex, RegexSet};
 use regex_automata::meta;
 
 use crate::catalog::lines::{compile, compile_any, compile_set};
-use crate::catalog::model::Catalog;
+use crate::catalog::model::{Catalog, FieldUse};
 use crate::limits;
 use crate::protocol::shorthand::EventSpec;
 
@@ -23,6 +24,8 @@ pub(crate) struct Matcher {
     set: RegexSet,
     /// Each pattern with the index of its section.
     patterns: Vec<(usize, Regex)>,
+    /// The fields that tell what an event that waits is about: each list once.
+    abouts: Vec<Vec<String>>,
 }
 
 /// What a line is.
@@ -30,8 +33,21 @@ pub(crate) struct Matcher {
 pub(crate) struct Found {
     /// An index into [`Catalog::lines`].
     pub(crate) section: usize,
-    /// The line of the feed; `None`: the line is known and means nothing.
-    pub(crate) event: Option<String>,
+    /// `None`: the line is known and means nothing.
+    pub(crate) event: Option<Event>,
+}
+
+/// An event that a line tells of.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Event {
+    /// The line of the feed.
+    pub(crate) line: String,
+    /// What it is about: the keys of events that wait for one like it.
+    pub(crate) about: Vec<String>,
+    /// The server has been restarted: nothing waits for anything any more.
+    pub(crate) ends_all: bool,
+    /// It waits itself, under this key, for so long.
+    pub(crate) waits: Option<(String, Duration)>,
 }
 
 impl Matcher {
@@ -42,8 +58,13 @@ impl Matcher {
             .unzip();
         let patterns: Result<Vec<_>, String> = texts.iter().map(|text| compile(text)).collect();
         let wrong = |error: String| format!("{}: [line] patterns: {error}", catalog.name);
+        let waiting = catalog.lines.iter().filter(|line| line.after.is_some());
+        let mut abouts: Vec<_> = waiting.filter_map(|line| Some(about(catalog, line.event?))).collect();
+        abouts.sort();
+        abouts.dedup();
         Ok(Matcher {
             catalog: Arc::clone(catalog),
+            abouts,
             any: compile_any(&texts).map_err(wrong)?,
             set: compile_set(&texts).map_err(wrong)?,
             takes_many: texts.iter().all(|text| keeps_to_its_line(text)),
@@ -59,13 +80,13 @@ impl Matcher {
     pub(crate) fn events<E>(
         &self,
         lines: &[u8],
-        mut on: impl FnMut(&str, usize) -> Result<(), E>,
+        mut on: impl FnMut(Event, usize) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut at = 0;
         while let Some(line) = self.next_possible(lines, at) {
             at = line.end;
             if let Some(event) = self.find(&lines[line], None).and_then(|found| found.event) {
-                on(&event, at)?;
+                on(event, at)?;
             }
         }
         Ok(())
@@ -101,8 +122,29 @@ impl Matcher {
         let fields = time.map(|time| ("time", time)).into_iter();
         let fields = fields.chain(values.iter().map(|(name, value)| (*name, &**value))).chain(set).collect();
         let spec = EventSpec { event: &self.catalog.events[event].name, fields };
-        Some(Found { section: *section, event: Some(spec.to_line()) })
+        let keys = self.abouts.iter().filter_map(|names| key(names, &spec.fields)).collect();
+        let waits =
+            def.after.and_then(|after| Some((key(&about(&self.catalog, event), &spec.fields)?, after)));
+        let ends_all = self.catalog.events[event].abandons();
+        let event = Event { line: spec.to_line(), about: keys, ends_all, waits };
+        Some(Found { section: *section, event: Some(event) })
     }
+}
+
+/// The fields that say what an event is about.
+fn about(catalog: &Catalog, event: usize) -> Vec<String> {
+    let mut names: Vec<String> =
+        catalog.events[event].fields_used_as(FieldUse::Required).map(ToOwned::to_owned).collect();
+    names.sort();
+    names
+}
+
+/// These fields as one text, if the event has them all.
+fn key(names: &[String], fields: &[(&str, &str)]) -> Option<String> {
+    let value = |name: &String| fields.iter().find(|(field, _)| field == name).map(|(_, value)| *value);
+    let parts: Option<Vec<String>> =
+        names.iter().map(|name| Some(format!("{name}={}", value(name)?))).collect();
+    Some(parts?.join("\u{1f}"))
 }
 
 /// Whether a pattern finds in many lines what it finds in each: it does not where it looks for the beginning or the
@@ -135,7 +177,9 @@ mod tests {
             "[line on]\nmatch = start (?P<id>\\S+)( as (?P<kind>\\w+))?$\nmatch = begin (?P<id>\\S+)\nevent = t.on\n\
              [line quiet]\nmatch = start\nevent =\n[line off]\nmatch = end\nevent = t.off\nset = id=7\n",
         );
-        let found = |line: &[u8]| matcher.find(line, Some("1.5")).map(|found| (found.section, found.event));
+        let found = |line: &[u8]| {
+            matcher.find(line, Some("1.5")).map(|found| (found.section, found.event.map(|event| event.line)))
+        };
         let on = |fields: &str| Some((0, Some(format!("{{\"event\":\"t.on\",\"time\":1.5,{fields}}}"))));
         assert_eq!(found(b"x start r1 as x"), on(r#""id":"r1","kind":"x""#));
         // A group that took no part is no field.
@@ -166,10 +210,10 @@ mod tests {
             let matcher = matcher(&sections);
             let one_by_one = log.split(|byte| *byte == b'\n');
             let expected: Vec<String> =
-                one_by_one.filter_map(|line| matcher.find(line, None)?.event).collect();
+                one_by_one.filter_map(|line| Some(matcher.find(line, None)?.event?.line)).collect();
             let mut found = Vec::new();
             let _ = matcher.events(log, |event, _| {
-                found.push(event.to_owned());
+                found.push(event.line);
                 Ok::<(), ()>(())
             });
             assert_eq!(found, expected, "{patterns:?}");

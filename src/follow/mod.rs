@@ -8,6 +8,7 @@
 //! ```
 //!
 //! `source` reads on a thread of its own, `matcher` knows the `[line]` sections of a system, `batch` gathers events, and
+//! `waiting` keeps those back that may yet turn out otherwise, and
 //! `session` sends them once `position` has kept where they lie. `trial` shows what the patterns find, without sending.
 
 mod batch;
@@ -17,9 +18,9 @@ mod position;
 mod session;
 mod source;
 pub(crate) mod trial;
+mod waiting;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::thread;
 
 use crossbeam_channel::{Receiver, bounded};
@@ -96,11 +97,11 @@ pub(crate) fn run(orders: &Orders, matcher: Matcher, socket: PathBuf) -> Result<
     let position = position(orders, file.as_ref())?;
     log::info!("following {} for {}", orders.log.name(), orders.system);
     let mut session = Session::new(socket, file, position, signals);
-    let Some(place) = session.begin() else { return Ok(()) };
+    let Some((place, waiters)) = session.begin() else { return Ok(()) };
     let (sender, inputs) = bounded(1);
     let log = orders.log.clone();
     thread::spawn(move || {
-        let mut gatherer = Gatherer::new(Arc::new(matcher), sender.clone());
+        let mut gatherer = Gatherer::new(matcher, place.clone(), waiters, sender.clone());
         if let Err(Stop::Failed(what)) = log.read(&place, &mut gatherer) {
             let _ = sender.send(Input::Failed(what));
         }
@@ -148,5 +149,14 @@ fn position(orders: &Orders, file: Option<&PositionFile>) -> Result<Position, St
     }
     let place = orders.log.start(orders.from_start)?;
     let instance = format!("{:016x}", fastrand::u64(..));
-    Ok(Position { log, producer: orders.producer.clone(), instance, number: 0, place, places: Vec::new() })
+    Ok(Position {
+        log,
+        producer: orders.producer.clone(),
+        instance,
+        number: 0,
+        place,
+        places: Vec::new(),
+        waiting: Vec::new(),
+        changes: Vec::new(),
+    })
 }

@@ -113,6 +113,8 @@ mod tests {
             number: 7,
             place: Place::Journal("c7".to_owned()),
             places: vec![Place::Journal("c8".to_owned())],
+            waiting: Vec::new(),
+            changes: Vec::new(),
         }
     }
 

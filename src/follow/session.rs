@@ -8,6 +8,7 @@ use crossbeam_channel::{Receiver, never, select};
 
 use super::batch::{Batch, Input};
 use super::position::PositionFile;
+use super::waiting::{Waiters, apply};
 use crate::daemon::logging;
 use crate::format::position::{Place, Position};
 use crate::limits;
@@ -30,8 +31,9 @@ pub(super) struct Session {
     file: Option<PositionFile>,
     /// As it was kept last.
     position: Position,
-    /// Where reading goes on after the events made so far.
+    /// Where reading goes on after the events made so far, and what waits there.
     here: Place,
+    waiting: Waiters,
     /// Events that have numbers.
     made: u64,
     /// Events that the exporter is known to have.
@@ -75,6 +77,7 @@ impl Session {
             socket,
             file,
             here: position.place.clone(),
+            waiting: waiters(&position, 0),
             made: position.number,
             acked: position.number,
             position,
@@ -86,8 +89,9 @@ impl Session {
         }
     }
 
-    /// Finds out which events the exporter has. Returns where reading goes on; `None` if a signal came before.
-    pub(super) fn begin(&mut self) -> Option<Place> {
+    /// Finds out which events the exporter has. Returns where reading goes on, and what waits there; `None` if a signal
+    /// came before.
+    pub(super) fn begin(&mut self) -> Option<(Place, Waiters)> {
         self.keep()?;
         let number = loop {
             self.redial();
@@ -106,6 +110,8 @@ impl Session {
             // Of those that may have been sent, so many have arrived.
             Some(count) => places.get(count as usize - 1).or(places.last()).unwrap_or(place).clone(),
         };
+        self.waiting =
+            waiters(&self.position, number.saturating_sub(*before).min(places.len() as u64) as usize);
         if number < *before {
             say_lost(*before, number);
         } else if number > known {
@@ -116,7 +122,7 @@ impl Session {
         }
         (self.made, self.acked) = (number.min(known), number);
         self.settle()?;
-        Some(self.here.clone())
+        Some((self.here.clone(), self.waiting.clone()))
     }
 
     /// Sends what comes, up to the end of the input or a signal.
@@ -204,6 +210,7 @@ impl Session {
         let read_to = batch.read_to.take();
         if batch.len() == 0 {
             self.here = read_to.unwrap_or_else(|| self.here.clone());
+            batch.changes.iter().for_each(|(_, change)| apply(change, &mut self.waiting));
             return self.settle();
         }
         self.number(batch)?;
@@ -218,7 +225,10 @@ impl Session {
         self.position.number = self.made;
         self.position.place = self.here.clone();
         self.position.places.clone_from(&batch.places);
+        self.position.waiting = self.waiting.values().cloned().collect();
+        self.position.changes.clone_from(&batch.changes);
         self.keep()?;
+        self.waiting = waiters(&self.position, usize::MAX);
         let sending = Sending { batch, before: self.made, is_written: false };
         self.made = sending.last();
         self.sending = Some(sending);
@@ -231,6 +241,8 @@ impl Session {
         self.position.number = self.made;
         self.position.place = self.here.clone();
         self.position.places = Vec::new();
+        self.position.waiting = self.waiting.values().cloned().collect();
+        self.position.changes = Vec::new();
         self.keep()
     }
 
@@ -289,6 +301,7 @@ impl Session {
         let here = self.here.clone();
         let done = (former.saturating_sub(before) as usize).min(batch.len());
         self.here = batch.drop_first(done).unwrap_or_else(|| self.position.place.clone());
+        self.waiting = waiters(&self.position, done);
         self.number(batch)?;
         self.here = here;
         Some(())
@@ -337,6 +350,15 @@ impl Session {
         let line: String = line.trim_end().chars().take(limits::LOGGED_LINE_CHARS_MAX).collect();
         log::warn!("rejected: {}: {}: {line}", reply.reason, reply.detail);
     }
+}
+
+/// What waits behind so many of the events that may have been sent.
+fn waiters(position: &Position, events: usize) -> Waiters {
+    let mut waiters: Waiters =
+        position.waiting.iter().map(|waiter| (waiter.key.clone(), waiter.clone())).collect();
+    let changes = position.changes.iter().filter(|(event, _)| *event as usize <= events);
+    changes.for_each(|(_, change)| apply(change, &mut waiters));
+    waiters
 }
 
 fn say_lost(had: u64, has: u64) {

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
 use std::sync::Arc;
+use std::time::Instant;
 
 use serde::Serialize;
 
@@ -10,6 +11,7 @@ use super::Log;
 use super::line_buffer::LineBuffer;
 use super::matcher::Matcher;
 use super::source::journal;
+use super::waiting::{Waiters, Waiting};
 use crate::{limits, regular_file};
 
 /// How the result is shown.
@@ -66,6 +68,7 @@ pub(crate) fn run(
             }
         }
     }
+    trial.happen(None, Some(Instant::now() + limits::WAIT_MAX))?;
     let report = trial.report;
     let shown = match format {
         Format::Json => serde_json::to_string(&report).map_err(|error| error.to_string())? + "\n",
@@ -77,6 +80,7 @@ pub(crate) fn run(
 struct Trial<'a, W> {
     matcher: &'a Matcher,
     out: &'a mut W,
+    waiting: Waiting,
     report: Report,
 }
 
@@ -88,7 +92,12 @@ impl<'a, W: Write> Trial<'a, W> {
             event: line.event.map(|event| catalog.events[event].name.clone()),
             lines: 0,
         });
-        Trial { matcher, out, report: Report { matched: matched.collect(), ..Report::default() } }
+        Trial {
+            matcher,
+            out,
+            waiting: Waiting::new(Waiters::new()),
+            report: Report { matched: matched.collect(), ..Report::default() },
+        }
     }
 
     fn read(&mut self, log: impl Read, name: &str) -> Result<(), String> {
@@ -108,12 +117,23 @@ impl<'a, W: Write> Trial<'a, W> {
         }
     }
 
+    /// Shows the events that have waited long enough.
+    fn happen(&mut self, log_time: Option<f64>, now: Option<Instant>) -> Result<(), String> {
+        while let Some((line, _)) = self.waiting.next_due(log_time, now) {
+            written(writeln!(self.out, "{line}"))?;
+        }
+        Ok(())
+    }
+
     fn line(&mut self, line: &[u8], time: Option<&str>) -> Result<(), String> {
         self.report.lines += 1;
         if let Some(found) = self.matcher.find(line, time) {
             self.report.matched[found.section].lines += 1;
             let Some(event) = found.event else { return Ok(()) };
-            return written(writeln!(self.out, "{event}"));
+            let seconds = time.and_then(|time| time.parse().ok());
+            self.happen(seconds, None)?;
+            let line = self.waiting.take(event, seconds, &mut Vec::new());
+            return line.map_or(Ok(()), |line| written(writeln!(self.out, "{line}")));
         }
         self.report.unmatched += 1;
         if self.report.first_unmatched.len() < limits::TRIAL_LINES_MAX {

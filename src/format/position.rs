@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) const KIND: &str = "position";
 
 /// How far a log has been read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Position {
     /// What is read, such as `unit ssh.service`. What was kept for another log does not count.
     pub(crate) log: String,
@@ -22,6 +22,34 @@ pub(crate) struct Position {
     pub(crate) place: Place,
     /// The same for each further event that may have been sent.
     pub(crate) places: Vec<Place>,
+    /// Events that wait at `place`.
+    #[serde(default)]
+    pub(crate) waiting: Vec<Waiter>,
+    /// What has become of these, each with the number of the further event, from 1, behind which it counts.
+    #[serde(default)]
+    pub(crate) changes: Vec<(u32, Change)>,
+}
+
+/// An event that waits whether another one comes before it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Waiter {
+    /// What an event is about that takes its place.
+    pub(crate) key: String,
+    /// The line of the feed.
+    pub(crate) line: String,
+    /// How long it waits from when it was read.
+    pub(crate) milliseconds: u64,
+    /// Up to when it waits by the log's own time, in Unix seconds.
+    pub(crate) until: Option<f64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Change {
+    /// It waits from here on, instead of a former one with its key.
+    Waits(Waiter),
+    /// The one with this key waits no more.
+    Ends(String),
 }
 
 /// A place between two lines of a log.

@@ -83,7 +83,7 @@ impl Patterns {
 
     /// What a line is: an event, nothing (`Some(None)`), or unknown.
     pub fn find(&self, line: &[u8]) -> Option<Option<String>> {
-        self.0.find(line, None).map(|found| found.event)
+        self.0.find(line, None).map(|found| found.event.map(|event| event.line))
     }
 
     /// The events of a log that is read in pieces of this size, each with the number of bytes up to its end.
@@ -91,7 +91,7 @@ impl Patterns {
         let (mut buffer, mut events) = (LineBuffer::default(), Vec::new());
         let mut lines = |lines: &[u8], place: &dyn Fn(usize) -> u64| {
             self.0.events(lines, |event, end| {
-                events.push((event.to_owned(), place(end)));
+                events.push((event.line, place(end)));
                 Ok::<(), ()>(())
             })
         };

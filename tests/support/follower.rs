@@ -32,6 +32,10 @@ inc = t_items_total
 close = item
 [event t.called]
 inc = t_calls_total
+[event t.seen]
+of = item
+[event t.restarted]
+abandon = t
 [line opened]
 match = ^(?:\d+ )?start (?P<id>\S+)
 event = t.opened
@@ -41,6 +45,16 @@ event = t.closed
 [line called]
 match = call of (?P<kind>\w+)
 event = t.called
+[line seen]
+match = seen (?P<id>\S+)$
+event = t.seen
+[line leaving]
+match = leaving (?P<id>\S+)$
+event = t.closed
+after = 2s
+[line restarted]
+match = ^restarted$
+event = t.restarted
 [line idle]
 match = heartbeat
 event =

@@ -7,12 +7,14 @@
 //! that has been read is passed over here.
 
 use std::io::{self, BufRead, BufReader, Read};
+use std::os::fd::AsFd;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
 use serde::Deserialize;
 
 use super::super::batch::{Gatherer, Stop};
+use super::wait;
 use crate::format::position::Place;
 use crate::limits;
 
@@ -162,7 +164,15 @@ fn read(child: &mut Child, cursor: &mut String, out: &mut Gatherer) -> Result<bo
     let mut lines = BufReader::with_capacity(limits::LOG_READ_BYTES, child.stdout.take().expect("a pipe"));
     let mut line = Vec::new();
     let mut is_first = true;
-    while read_line(&mut lines, &mut line).map_err(|error| Ending::Broken(format!("journalctl: {error}")))? {
+    loop {
+        if !lines.buffer().contains(&b'\n') {
+            wait(lines.get_ref().as_fd(), out)?;
+        }
+        if !read_line(&mut lines, &mut line)
+            .map_err(|error| Ending::Broken(format!("journalctl: {error}")))?
+        {
+            break;
+        }
         match serde_json::from_slice::<Entry>(&line) {
             Ok(entry) if std::mem::take(&mut is_first) && is_same(&entry.cursor, cursor) => {}
             Ok(entry) => {
