@@ -7,9 +7,9 @@
 //!                                    matcher    position
 //! ```
 //!
-//! `source` reads on a thread of its own, `matcher` knows the `[line]` sections of a system, `batch` gathers events, and
-//! `waiting` keeps those back that may yet turn out otherwise, and
-//! `session` sends them once `position` has kept where they lie. `trial` shows what the patterns find, without sending.
+//! `source` reads on a thread of its own, `matcher` knows the `[line]` sections of a system, `batch` gathers events,
+//! `waiting` keeps back those that may yet turn out otherwise, and `session` sends them once `position` has kept where
+//! they lie. `trial` shows what the patterns find, without sending.
 
 mod batch;
 pub(crate) mod line_buffer;
