@@ -8,11 +8,10 @@ mod support;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use support::follower::{Follower, exporter};
-use support::{Exporter, sum, value, wait_for_as_long};
+use support::{Exporter, pass, sum, value, wait_for_as_long};
 
 /// A log that is written, torn and rotated.
 struct Log {
@@ -109,14 +108,6 @@ impl Log {
 
 fn append(path: &Path) -> File {
     File::options().append(true).create(true).open(path).unwrap()
-}
-
-/// A moment that is not waited for anything.
-fn pass(time: Duration) {
-    let until = Instant::now() + time;
-    while let Some(left) = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
-        thread::park_timeout(left);
-    }
 }
 
 /// Kills one side or the other so many times while so many lines are written, then compares all numbers.

@@ -14,7 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use support::session::ack;
-use support::{Exporter, sum, value, wait_for_exit};
+use support::{Exporter, pass, sum, value, wait_for_exit};
 
 const CONFIG: &str = "[state]\ndirectory = {directory}/state\n[events]\ngrace = 1h\n";
 const PRODUCERS: u64 = 4;
@@ -75,14 +75,6 @@ fn sums(lines: u64) -> Sums {
         }
     }
     sums
-}
-
-/// A moment that is not waited for anything.
-fn pass(time: Duration) {
-    let until = Instant::now() + time;
-    while let Some(left) = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
-        thread::park_timeout(left);
-    }
 }
 
 /// How far all producers have come together, and how far each may go for now: kills are spread over all lines.

@@ -55,14 +55,6 @@ struct Plan {
     between_torments_max: Duration,
 }
 
-/// A moment that is not waited for anything.
-fn pass(time: Duration) {
-    let until = Instant::now() + time;
-    while let Some(left) = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
-        thread::park_timeout(left);
-    }
-}
-
 /// Ends the feed's threads, whatever ends the driver.
 struct End<'a>(&'a Feed);
 

@@ -32,7 +32,7 @@ pub(super) fn try_patterns(
     format: trial::Format,
 ) -> Result<(), String> {
     let (settings, _) = load_settings(overrides)?;
-    let matcher = Arc::new(matcher(&settings, system)?);
+    let matcher = matcher(&settings, system)?;
     trial::run(&matcher, log, format, &mut std::io::BufWriter::new(std::io::stdout().lock()))
 }
 

@@ -10,7 +10,7 @@ use super::batch::{Batch, Input};
 use super::position::PositionFile;
 use super::waiting::{Waiters, apply};
 use crate::daemon::logging;
-use crate::format::position::{Place, Position};
+use crate::format::position::{Change, Place, Position};
 use crate::limits;
 use crate::link::{Link, Phase, Reply, Retry};
 
@@ -222,12 +222,7 @@ impl Session {
 
     /// Numbers the events of a batch behind those that are made.
     fn number(&mut self, batch: Batch) -> Option<()> {
-        self.position.number = self.made;
-        self.position.place = self.here.clone();
-        self.position.places.clone_from(&batch.places);
-        self.position.waiting = self.waiting.values().cloned().collect();
-        self.position.changes.clone_from(&batch.changes);
-        self.keep()?;
+        self.keep_with(batch.places.clone(), batch.changes.clone())?;
         self.waiting = waiters(&self.position, usize::MAX);
         let sending = Sending { batch, before: self.made, is_written: false };
         self.made = sending.last();
@@ -238,11 +233,16 @@ impl Session {
 
     /// Keeps that all events made so far are acknowledged, and where reading goes on after them.
     fn settle(&mut self) -> Option<()> {
+        self.keep_with(Vec::new(), Vec::new())
+    }
+
+    /// Keeps where reading goes on after the events made so far, and after those that are about to be sent.
+    fn keep_with(&mut self, places: Vec<Place>, changes: Vec<(u32, Change)>) -> Option<()> {
         self.position.number = self.made;
         self.position.place = self.here.clone();
-        self.position.places = Vec::new();
+        self.position.places = places;
         self.position.waiting = self.waiting.values().cloned().collect();
-        self.position.changes = Vec::new();
+        self.position.changes = changes;
         self.keep()
     }
 

@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
-use std::sync::Arc;
 use std::time::Instant;
 
 use serde::Serialize;
@@ -47,12 +46,7 @@ struct Unmatched {
 }
 
 /// Reads a log to its end. `out` gets the events, then what was counted.
-pub(crate) fn run(
-    matcher: &Arc<Matcher>,
-    log: &Log,
-    format: Format,
-    out: &mut impl Write,
-) -> Result<(), String> {
+pub(crate) fn run(matcher: &Matcher, log: &Log, format: Format, out: &mut impl Write) -> Result<(), String> {
     let mut trial = Trial::new(matcher, out);
     match log {
         Log::StandardInput => trial.read(io::stdin().lock(), "standard input")?,

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use lifecycle_exporter::internals;
 
-use crate::pass;
+use crate::support::pass;
 use crate::support::session::ack;
 use crate::support::wait_for_as_long;
 

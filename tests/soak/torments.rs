@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::feed::EVENTS_AGE_SECONDS;
 use crate::neighbours::Neighbours;
-use crate::pass;
 use crate::support::other_user::OtherUser;
+use crate::support::pass;
 use crate::target::{Disk, Target};
 
 #[derive(Clone, Copy, Debug, PartialEq)]

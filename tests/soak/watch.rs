@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use crate::feed::Feed;
 use crate::laws::Laws;
-use crate::pass;
 use crate::support::Response;
+use crate::support::pass;
 use crate::target::Life;
 
 const EVERY: Duration = Duration::from_secs(1);

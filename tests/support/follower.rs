@@ -1,12 +1,11 @@
 //! A process that follows a log, beside an exporter that knows the system `t`.
 
-use std::io::{BufRead, BufReader};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex};
-use std::{fs, thread};
 
-use super::{Exporter, binary, wait_for_exit, wait_until};
+use super::{Exporter, binary, collect_log, wait_for_exit, wait_until};
 
 /// A small system: items that are open, and all by their kind.
 pub const CATALOG: &str = r"[system]
@@ -162,13 +161,6 @@ fn spawn(
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let (lines, log) = (BufReader::new(child.stderr.take().unwrap()), Arc::clone(log));
-    thread::spawn(move || {
-        for line in lines.lines().map_while(Result::ok) {
-            let mut log = log.lock().unwrap();
-            log.push_str(&line);
-            log.push('\n');
-        }
-    });
+    collect_log(&mut child, log);
     child
 }

@@ -258,17 +258,21 @@ fn spawn(
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let log = Arc::new(Mutex::new(String::new()));
-    let stderr = BufReader::new(child.stderr.take().unwrap());
-    let written = Arc::clone(&log);
+    let log = Arc::default();
+    collect_log(&mut child, &log);
+    (child, log)
+}
+
+/// Adds what a process writes to its standard error to this text, on a thread that ends with it.
+fn collect_log(child: &mut Child, log: &Arc<Mutex<String>>) {
+    let (lines, log) = (BufReader::new(child.stderr.take().unwrap()), Arc::clone(log));
     thread::spawn(move || {
-        for line in stderr.lines().map_while(Result::ok) {
-            let mut log = written.lock().unwrap();
+        for line in lines.lines().map_while(Result::ok) {
+            let mut log = log.lock().unwrap();
             log.push_str(&line);
             log.push('\n');
         }
     });
-    (child, log)
 }
 
 impl Drop for Exporter {
@@ -306,6 +310,14 @@ pub fn wait_for_as_long(patience: Duration, mut condition: impl FnMut() -> bool,
         assert!(Instant::now() < deadline, "{}", why());
         thread::yield_now();
         thread::park_timeout(Duration::from_millis(2));
+    }
+}
+
+/// A moment that is not waited for anything.
+pub fn pass(time: Duration) {
+    let until = Instant::now() + time;
+    while let Some(left) = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+        thread::park_timeout(left);
     }
 }
 
