@@ -158,6 +158,7 @@ impl Engine {
     pub(super) fn forget_opening_startup(&mut self) {
         let known = &self.startup;
         self.settings.startup.retain(|line| !known.iter().any(|event| event.opens && event.line == *line));
+        self.startup.retain(|event| !event.opens);
     }
 
     /// The indices of a line's system and event.

@@ -473,3 +473,17 @@ fn which_series_overflow_when_gauges_are_counted_anew_does_not_depend_on_a_resta
     }
     assert_eq!(observable(&mut copy), observable(&mut life.state));
 }
+
+#[test]
+fn start_up_events_that_a_reboot_forgets_are_forgotten_in_an_image_too() {
+    let mut life = Life::begin();
+    for step in [Step::Configure(2), Step::Booted(0), Step::Booted(1)] {
+        life.step(0.0, &step, &mut |_| {});
+    }
+    let mut copy = restored(&life.state.write());
+    for state in [&mut life.state, &mut copy] {
+        let block = b"{\"event\":\"t.reset\"}\n";
+        state.apply(&Record::Lines { at: 1e9, position: None, block }, &mut |_| {}).unwrap();
+    }
+    assert_eq!(observable(&mut copy), observable(&mut life.state));
+}
