@@ -274,14 +274,16 @@ pub(crate) const FOLLOW_BYTES_MAX: usize = 262_144;
 pub(crate) const FOLLOW_POLL: Duration = Duration::from_millis(100);
 /// How often `follow` keeps how far it has read where there are no events.
 pub(crate) const POSITION_EVERY: Duration = Duration::from_secs(10);
-/// Bytes of a position file.
+/// Bytes of a position file: what waits, the changes of a batch with one more event, and the places behind its events.
 pub(crate) const POSITION_BYTES_MAX: usize = 4 << 20;
 /// How long `follow` waits before it tries again to write its position, to open its log or to start `journalctl`.
 pub(crate) const FOLLOW_RETRY: Duration = Duration::from_secs(1);
 /// How long an event of a log waits for another one at most.
 pub(crate) const WAIT_MAX: Duration = Duration::from_secs(3_600);
-/// Events of a log that wait; one more, and the one that has waited longest happens at once.
-pub(crate) const WAITING_MAX: usize = 16_384;
+/// Bytes of a log's events that wait; with more, those that have waited longest happen at once.
+pub(crate) const WAITING_BYTES_MAX: usize = 1 << 20;
+/// What each of them, and each change of what waits, costs beside its texts.
+pub(crate) const WAITING_EVENT_BYTES: usize = 32;
 /// How long a stop of `follow` waits for acknowledgements.
 pub(crate) const FOLLOW_STOP_MAX: Duration = Duration::from_secs(2);
 /// A journal that has not been read for so long, because there was no exporter, may have been vacuumed meanwhile.

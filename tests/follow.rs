@@ -418,20 +418,18 @@ fn it_says_why_it_begins_anew() {
 }
 
 #[test]
-fn a_position_of_version_1_is_read() {
+fn a_hostile_log_makes_no_position_that_cannot_be_read() {
     let exporter = exporter("");
     let log = log(&exporter);
-    let stored = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stored/v1/follow.position");
-    let stored = fs::read_to_string(stored).unwrap().replace("/var/log/x.log", log.to_str().unwrap());
-    fs::write(log.with_extension("position"), stored).unwrap();
-    // The file has another inode here, but is a rotated one that begins the same.
-    append(&renamed(&log, ".1"), "heartbeat 1\ncall of a\ncall of b\n");
-    append(&log, "call of c\n");
-    let follower = Follower::of_file(&exporter, &log);
-    for kind in ["a", "b", "c"] {
-        exporter.wait_for(&calls(kind), 1.0);
-    }
-    assert!(follower.log().contains("x.log was rotated: going on in "), "{}", follower.log());
+    append(&log, "");
+    let mut follower = Follower::of_file(&exporter, &log);
+    let lines = (0..100).map(|number| format!("leaving {number}{}\n", "x".repeat(60_000)));
+    append(&log, lines.collect::<String>() + "call of a\n");
+    exporter.wait_for(&calls("a"), 1.0);
+    follower.kill();
+    append(&log, "call of a\n");
+    follower.spawn_again();
+    exporter.wait_for(&calls("a"), 2.0);
 }
 
 #[test]

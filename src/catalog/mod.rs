@@ -55,6 +55,11 @@ const BUILT_IN: [(&str, &str); 5] = [
     ("built-in vlog.ini", include_str!("vlog.ini")),
 ];
 
+/// Whether this is the text of a built-in catalog.
+fn is_built_in(text: &str) -> bool {
+    BUILT_IN.iter().any(|(_, built_in)| *built_in == text)
+}
+
 /// Loads the built-in catalogs and every `*.ini` of the operator's directory, in the order of their names.
 /// The error holds every fault.
 ///

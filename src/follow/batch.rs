@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Sender;
 
 use super::matcher::{Event, Matcher};
-use super::waiting::{Waiters, Waiting};
+use super::waiting::{Waiters, Waiting, cost};
 use crate::format::position::{Change, Place};
 use crate::limits;
 
@@ -25,6 +25,8 @@ pub(crate) struct Batch {
     pub(crate) read_to: Option<Place>,
     /// What has become of the events that wait, each with the number of the event, from 1, behind which it counts.
     pub(crate) changes: Vec<(u32, Change)>,
+    /// What the changes cost.
+    change_bytes: usize,
 }
 
 impl Batch {
@@ -42,12 +44,16 @@ impl Batch {
     /// Notes changes that count with the next event, or where reading has gone on without one.
     fn note(&mut self, changes: impl IntoIterator<Item = Change>) {
         let next = self.len() as u32 + 1;
-        self.changes.extend(changes.into_iter().map(|change| (next, change)));
+        for change in changes {
+            self.change_bytes += cost(&change);
+            self.changes.push((next, change));
+        }
     }
 
     fn is_full(&self) -> bool {
         let most = self.len().max(self.changes.len());
-        most >= limits::FOLLOW_EVENTS_MAX || self.lines.len() >= limits::FOLLOW_BYTES_MAX
+        let bytes = self.lines.len() + self.change_bytes;
+        most >= limits::FOLLOW_EVENTS_MAX || bytes >= limits::FOLLOW_BYTES_MAX
     }
 
     /// Leaves out the first events. Returns where reading goes on after them.

@@ -12,8 +12,9 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
+use crate::format::frame::{self, Frames, Next};
 use crate::format::position::{KIND, Position};
-use crate::format::{FirstLine, first_line, read_first_line};
+use crate::format::{self, FirstLine, first_line, read_first_line};
 use crate::{limits, regular_file};
 
 pub(super) struct PositionFile {
@@ -59,16 +60,14 @@ impl PositionFile {
                 return Err(format!("{path}: {error}; expected a position file that this user can read"));
             }
         };
-        let head = &bytes[..bytes.len().min(crate::format::FIRST_LINE_BYTES_MAX)];
+        let head = &bytes[..bytes.len().min(format::FIRST_LINE_BYTES_MAX)];
         let read = match read_first_line(KIND, head) {
             FirstLine::Newer(version) => {
                 return Err(format!(
                     "{path}: version {version} of this program's files; a newer one has to read it"
                 ));
             }
-            FirstLine::Readable { bytes: start } => {
-                serde_json::from_slice(&bytes[start..]).map_err(|error| error.to_string())
-            }
+            FirstLine::Readable { bytes: start } => read_frame(&bytes[start..]),
             FirstLine::Torn | FirstLine::Foreign => Err("it is no position file".to_owned()),
         };
         Ok(read.map_err(|what| {
@@ -82,8 +81,7 @@ impl PositionFile {
     pub(super) fn write(&self, position: &Position) -> io::Result<()> {
         let new = with_ending(&self.path, ".new");
         let mut bytes = first_line(KIND).into_bytes();
-        serde_json::to_writer(&mut bytes, position)?;
-        bytes.push(b'\n');
+        frame::push(&mut bytes, |out| format::put(out, position));
         let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&new)?;
         file.write_all(&bytes)?;
         file.sync_data()?;
@@ -91,6 +89,13 @@ impl PositionFile {
         // The rename, too.
         let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
         File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+    }
+}
+
+fn read_frame(bytes: &[u8]) -> Result<Position, String> {
+    match Frames::new(bytes, 0).next() {
+        Ok(Next::Payload(payload)) => format::read(payload).map_err(|corrupt| corrupt.to_string()),
+        _ => Err("it is not as it was written".to_owned()),
     }
 }
 
@@ -103,7 +108,7 @@ fn with_ending(path: &Path, ending: &str) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::position::Place;
+    use crate::format::position::{Change, FileMark, FilePlace, Place, Waiter};
 
     fn position() -> Position {
         Position {
@@ -131,13 +136,33 @@ mod tests {
     }
 
     #[test]
-    fn what_version_1_wrote_of_a_journal_is_read() {
+    fn what_version_1_wrote_is_read() {
+        let waiter = |key: &str, until| Waiter {
+            key: key.to_owned(),
+            line: format!("{{\"event\":\"t.closed\",\"{key}\"}}"),
+            milliseconds: 35_000,
+            until,
+        };
+        let file = FileMark { inode: 4_711, head_bytes: 12, head_crc: 2_797_141_963, modified: -1 };
+        let written = Position {
+            places: vec![Place::File(FilePlace { file, offset: 12 }), Place::Input],
+            waiting: vec![waiter("id=1", None)],
+            changes: vec![
+                (1, Change::Waits(waiter("id=2", Some(1e9)))),
+                (2, Change::Ends("id=1".to_owned())),
+            ],
+            ..position()
+        };
+        let stored = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stored/v1/follow.position");
         let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("p");
-        let text = "{\"log\":\"unit x\",\"producer\":\"follow:t\",\"instance\":\"i\",\"number\":7,\
-                    \"place\":{\"journal\":\"c7\"},\"places\":[{\"journal\":\"c8\"}]}\n";
-        fs::write(&path, format!("lifecycle-exporter position 1\n{text}")).unwrap();
-        assert_eq!(PositionFile::open(path).unwrap().read().unwrap(), Ok(position()));
+        let copy = directory.path().join("p");
+        let file = PositionFile::open(copy.clone()).unwrap();
+        if std::env::var_os("UPDATE_STORED_STATE").is_some() {
+            file.write(&written).unwrap();
+            fs::copy(&copy, &stored).unwrap();
+        }
+        fs::copy(&stored, &copy).unwrap();
+        assert_eq!(file.read().unwrap(), Ok(written));
     }
 
     #[test]
@@ -145,13 +170,21 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("p");
         let file = PositionFile::open(path.clone()).unwrap();
-        for text in
-            ["", "garbage", "lifecycle-exporter position 1\n{\"log\":", "lifecycle-exporter journal 1\n{}"]
-        {
-            fs::write(&path, text).unwrap();
+        file.write(&position()).unwrap();
+        let whole = fs::read(&path).unwrap();
+        let mut changed = whole.clone();
+        *changed.last_mut().unwrap() ^= 1;
+        for bytes in [
+            b"",
+            b"garbage".as_slice(),
+            &whole[..whole.len() - 1],
+            &changed,
+            b"lifecycle-exporter journal 1\n{}",
+        ] {
+            fs::write(&path, bytes).unwrap();
             let why = file.read().unwrap().unwrap_err();
-            assert!(why.contains("is damaged") && why.contains("p.damaged now"), "{text}: {why}");
-            assert_eq!(fs::read_to_string(directory.path().join("p.damaged")).unwrap(), text);
+            assert!(why.contains("is damaged") && why.contains("p.damaged now"), "{why}");
+            assert_eq!(fs::read(directory.path().join("p.damaged")).unwrap(), bytes);
         }
         fs::write(&path, "lifecycle-exporter position 2\n{}").unwrap();
         assert!(file.read().unwrap_err().contains("version 2"));

@@ -25,9 +25,23 @@ pub(super) fn apply(change: &Change, waiters: &mut Waiters) {
     }
 }
 
+/// What a change costs in memory and in a position file, in bytes.
+pub(super) fn cost(change: &Change) -> usize {
+    match change {
+        Change::Waits(waiter) => waiter_cost(waiter),
+        Change::Ends(key) => key.len() + limits::WAITING_EVENT_BYTES,
+    }
+}
+
+fn waiter_cost(waiter: &Waiter) -> usize {
+    waiter.key.len() + waiter.line.len() + limits::WAITING_EVENT_BYTES
+}
+
 /// What waits, and up to when.
 pub(super) struct Waiting {
     by_key: HashMap<String, (Waiter, Instant)>,
+    /// What all of them cost.
+    bytes: usize,
     /// Before that nothing becomes due, by our time and by the log's.
     soonest: Option<Instant>,
     soonest_in_log: f64,
@@ -36,7 +50,8 @@ pub(super) struct Waiting {
 impl Waiting {
     /// What waited where reading goes on begins to wait anew, since what comes next in the log may be long past.
     pub(super) fn new(waiters: Waiters) -> Self {
-        let mut waiting = Waiting { by_key: HashMap::new(), soonest: None, soonest_in_log: f64::INFINITY };
+        let mut waiting =
+            Waiting { by_key: HashMap::new(), bytes: 0, soonest: None, soonest_in_log: f64::INFINITY };
         for waiter in waiters.into_values() {
             waiting.hold(waiter);
         }
@@ -47,7 +62,15 @@ impl Waiting {
         let until = Instant::now() + Duration::from_millis(waiter.milliseconds);
         self.soonest = Some(self.soonest.map_or(until, |soonest| soonest.min(until)));
         self.soonest_in_log = self.soonest_in_log.min(waiter.until.unwrap_or(f64::INFINITY));
+        self.release(&waiter.key);
+        self.bytes += waiter_cost(&waiter);
         self.by_key.insert(waiter.key.clone(), (waiter, until));
+    }
+
+    fn release(&mut self, key: &str) -> Option<Waiter> {
+        let (waiter, _) = self.by_key.remove(key)?;
+        self.bytes -= waiter_cost(&waiter);
+        Some(waiter)
     }
 
     /// Takes an event of a line that was written at this time. Returns it unless it waits now.
@@ -59,8 +82,9 @@ impl Waiting {
     ) -> Option<String> {
         if event.ends_all {
             changes.extend(self.by_key.drain().map(|(key, _)| Change::Ends(key)));
+            self.bytes = 0;
         }
-        let ended = event.about.into_iter().filter(|key| self.by_key.remove(key).is_some());
+        let ended = event.about.into_iter().filter(|key| self.release(key).is_some());
         changes.extend(ended.map(Change::Ends));
         let Some((key, after)) = event.waits else { return Some(event.line) };
         let (milliseconds, until) = (after.as_millis() as u64, time.map(|time| time + after.as_secs_f64()));
@@ -76,7 +100,7 @@ impl Waiting {
         log_time: Option<f64>,
         now: Option<Instant>,
     ) -> Option<(String, Change)> {
-        let is_full = self.by_key.len() > limits::WAITING_MAX;
+        let is_full = self.bytes > limits::WAITING_BYTES_MAX;
         let may_be = now.zip(self.soonest).is_some_and(|(now, soonest)| soonest <= now)
             || log_time.is_some_and(|time| self.soonest_in_log <= time);
         if !is_full && !may_be {
@@ -93,7 +117,7 @@ impl Waiting {
             return None;
         };
         let key = waiter.key.clone();
-        let (waiter, _) = self.by_key.remove(&key)?;
+        let waiter = self.release(&key)?;
         Some((waiter.line, Change::Ends(key)))
     }
 
@@ -154,14 +178,20 @@ mod tests {
     }
 
     #[test]
-    fn no_more_wait_than_can() {
+    fn no_more_wait_than_can_be_kept() {
         let (mut waiting, mut changes) = (Waiting::new(Waiters::new()), Vec::new());
-        for number in 0..=limits::WAITING_MAX {
-            let waits = Some((number.to_string(), Duration::from_secs(60)));
-            let event = Event { line: number.to_string(), about: Vec::new(), ends_all: false, waits };
+        let mut wait = |waiting: &mut Waiting, key: &str| {
+            let waits = Some((key.to_owned(), Duration::from_secs(60)));
+            let event = Event { line: "x".repeat(100_000), about: Vec::new(), ends_all: false, waits };
             waiting.take(event, None, &mut changes);
+        };
+        for number in 0..11 {
+            wait(&mut waiting, &number.to_string());
         }
-        assert_eq!(waiting.next_due(None, None).map(|(line, _)| line), Some("0".to_owned()));
-        assert!(waiting.next_due(None, None).is_none());
+        // One that waits anew takes no second place.
+        wait(&mut waiting, "0");
+        let mut next = || waiting.next_due(None, None).map(|(_, change)| change);
+        assert_eq!(next(), Some(Change::Ends("1".to_owned())));
+        assert_eq!(next(), None);
     }
 }

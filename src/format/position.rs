@@ -1,5 +1,5 @@
 //! The position file of `follow`: which events of a session are known to lie where in a log. A first line as every file
-//! has, then one JSON object.
+//! has, then one frame.
 //!
 //! `follow::position` reads and writes it. A further version gets a further type, as with the other files.
 
@@ -23,10 +23,8 @@ pub(crate) struct Position {
     /// The same for each further event that may have been sent.
     pub(crate) places: Vec<Place>,
     /// Events that wait at `place`.
-    #[serde(default)]
     pub(crate) waiting: Vec<Waiter>,
     /// What has become of these, each with the number of the further event, from 1, behind which it counts.
-    #[serde(default)]
     pub(crate) changes: Vec<(u32, Change)>,
 }
 
@@ -44,7 +42,6 @@ pub(crate) struct Waiter {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
 pub(crate) enum Change {
     /// It waits from here on, instead of a former one with its key.
     Waits(Waiter),
@@ -54,7 +51,6 @@ pub(crate) enum Change {
 
 /// A place between two lines of a log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
 pub(crate) enum Place {
     /// In systemd's journal: behind the entry with this cursor; before the first entry where it is empty.
     Journal(String),
@@ -80,5 +76,5 @@ pub(crate) struct FileMark {
     pub(crate) head_bytes: u32,
     pub(crate) head_crc: u32,
     /// When it was last written as far as it was read, in nanoseconds of Unix time: what was written later is newer.
-    pub(crate) modified: i128,
+    pub(crate) modified: i64,
 }

@@ -36,7 +36,7 @@ pub(in crate::follow) fn start(path: &Path, from_start: bool) -> Result<FilePlac
 
 /// Before all that is written from now on. A file without content is none yet: nothing tells it from another.
 fn nothing_yet() -> FilePlace {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos() as i128);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos() as i64);
     FilePlace { file: FileMark { modified: now, ..FileMark::default() }, offset: 0 }
 }
 

@@ -10,8 +10,8 @@ use crate::format::position::{FileMark, FilePlace};
 use crate::{limits, regular_file};
 
 /// When a file was last written, in nanoseconds of Unix time.
-pub(super) fn modified(metadata: &Metadata) -> i128 {
-    i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec())
+pub(super) fn modified(metadata: &Metadata) -> i64 {
+    metadata.mtime().saturating_mul(1_000_000_000).saturating_add(metadata.mtime_nsec())
 }
 
 /// What a file is known by.
@@ -82,7 +82,7 @@ impl<'a> Folder<'a> {
 
     /// The rotated file that came after the one with this mark, and before the log itself. Also those between that are
     /// compressed, each with the time when it was last written.
-    pub(super) fn next_after(&self, mark: &FileMark) -> (Option<PathBuf>, Vec<(PathBuf, i128)>) {
+    pub(super) fn next_after(&self, mark: &FileMark) -> (Option<PathBuf>, Vec<(PathBuf, i64)>) {
         let own = self.rotated().find(|path| fs::metadata(path).is_ok_and(|found| found.ino() == mark.inode));
         let own_rank = own.and_then(|path| rank(self.log, path));
         let live = fs::metadata(self.log).map_or(0, |found| found.ino());
