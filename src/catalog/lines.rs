@@ -5,9 +5,10 @@
 
 use std::time::Duration;
 
-use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
-use regex_automata::meta;
+use regex::bytes::{Regex, RegexBuilder};
+use regex_automata::nfa::thompson::WhichCaptures;
 use regex_automata::util::syntax;
+use regex_automata::{MatchKind, meta};
 
 use super::fault::{Fault, fault};
 use super::model::{EventPlan, FieldUse, LineDef};
@@ -33,19 +34,16 @@ pub(crate) fn compile(pattern: &str) -> Result<Regex, String> {
     })
 }
 
-/// Compiles patterns to find the first place where any of them matches.
-pub(crate) fn compile_any(patterns: &[&str]) -> Result<meta::Regex, String> {
+/// Compiles patterns to find out which of them match, and where the first one does.
+pub(crate) fn compile_all(patterns: &[&str]) -> Result<meta::Regex, String> {
     let lines = syntax::Config::new().unicode(false).utf8(false).multi_line(true).crlf(true);
-    let config = meta::Config::new().utf8_empty(false).nfa_size_limit(Some(limits::PATTERN_BYTES_MAX));
+    let config = meta::Config::new()
+        .match_kind(MatchKind::All)
+        .utf8_empty(false)
+        .which_captures(WhichCaptures::Implicit)
+        .nfa_size_limit(Some(limits::PATTERN_BYTES_MAX));
     let built = meta::Builder::new().syntax(lines).configure(config).build_many(patterns);
     built.map_err(|error| format!("{error}; expected fewer or simpler patterns"))
-}
-
-/// Compiles patterns to find all that match.
-pub(crate) fn compile_set(patterns: &[&str]) -> Result<RegexSet, String> {
-    let mut builder = RegexSetBuilder::new(patterns);
-    builder.unicode(false).multi_line(true).crlf(true).size_limit(limits::PATTERN_BYTES_MAX);
-    builder.build().map_err(|error| format!("{error}; expected fewer or simpler patterns"))
 }
 
 pub(super) fn read_line(name: &str, section: &Section, events: &[EventPlan]) -> Result<LineDef, Fault> {

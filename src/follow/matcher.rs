@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use memchr::{memchr, memrchr};
-use regex::bytes::{Regex, RegexSet};
-use regex_automata::meta;
+use regex::bytes::Regex;
+use regex_automata::{Input, PatternSet, meta};
 
-use crate::catalog::lines::{compile, compile_any, compile_set};
+use crate::catalog::lines::{compile, compile_all};
 use crate::catalog::model::{Catalog, FieldUse};
 use crate::limits;
 use crate::protocol::shorthand::EventSpec;
@@ -16,12 +16,10 @@ use crate::protocol::shorthand::EventSpec;
 /// The patterns of a catalog, compiled.
 pub(crate) struct Matcher {
     catalog: Arc<Catalog>,
-    /// All patterns at once, to find the next line that matches any: most lines of a log match none.
-    any: meta::Regex,
+    /// All patterns at once: most lines of a log match none.
+    all: meta::Regex,
     /// Whether that finds the same in many lines as in each of them.
     takes_many: bool,
-    /// All patterns at once, to find out which of them match a line.
-    set: RegexSet,
     /// Each pattern with the index of its section.
     patterns: Vec<(usize, Regex)>,
     /// The fields that tell what an event that waits is about: each list once.
@@ -65,8 +63,7 @@ impl Matcher {
         Ok(Matcher {
             catalog: Arc::clone(catalog),
             abouts,
-            any: compile_any(&texts).map_err(wrong)?,
-            set: compile_set(&texts).map_err(wrong)?,
+            all: compile_all(&texts).map_err(wrong)?,
             takes_many: texts.iter().all(|text| keeps_to_its_line(text)),
             patterns: sections.into_iter().zip(patterns?).collect(),
         })
@@ -98,7 +95,9 @@ impl Matcher {
         if rest.is_empty() {
             return None;
         }
-        let hit = if self.takes_many { self.any.find(rest)?.start() } else { 0 };
+        // No match ends before this one, so no line before matches by itself.
+        let first = Input::new(rest).earliest(true);
+        let hit = if self.takes_many { self.all.search_half(&first)?.offset() } else { 0 };
         let start = memrchr(b'\n', &rest[..hit]).map_or(0, |end| end + 1);
         let end = memchr(b'\n', &rest[hit..]).map_or(rest.len(), |end| hit + end + 1);
         (start < rest.len()).then_some(from + start..from + end)
@@ -109,8 +108,9 @@ impl Matcher {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let line = &line[..line.len().min(limits::LOG_LINE_BYTES_MAX)];
-        let first = self.set.matches(line).iter().next()?;
-        let (section, pattern) = &self.patterns[first];
+        let mut matching = PatternSet::new(self.patterns.len());
+        self.all.which_overlapping_matches(&Input::new(line), &mut matching);
+        let (section, pattern) = &self.patterns[matching.iter().next()?];
         let def = &self.catalog.lines[*section];
         let Some(event) = def.event else { return Some(Found { section: *section, event: None }) };
         let groups = pattern.captures(line)?;
