@@ -21,7 +21,8 @@ const CATALOG: &str = "\
 [metric t_numbers_total]\ntype = counter\nhelp = h\nlabels = door
 [metric t_last_seconds]\ntype = gauge\nhelp = h\nlabels = door
 [event t.passed]\ninc = t_passed_total\nadd = t_numbers_total from number\nset = t_last_seconds from now
-[line passed]\nmatch = passed (?P<door>\\S+) (?P<number>\\d+)$\nevent = t.passed\n";
+[line passed]\nmatch = passed (?P<door>\\S+) (?P<number>\\d+)$\nevent = t.passed
+[line leaves]\nmatch = (?P<number>\\d+) leaves (?P<door>\\S+)$\nevent = t.passed\nafter = 30s\n";
 const UNIT: &str = "doors.service";
 const PASSED: &str = "t_passed_total{door=\"front\"}";
 const NUMBERS: &str = "t_numbers_total{door=\"front\"}";
@@ -155,6 +156,35 @@ fn what_former_boots_left_is_read_and_all_of_it_at_once() {
     expect_all(&exporter, &follower, 120, &[]);
     append(&journal, "e", 2, 121..=130);
     expect_all(&exporter, &follower, 130, &[]);
+}
+
+#[test]
+fn an_event_waits_by_the_time_of_the_journal() {
+    let Some((exporter, journal)) = start() else { return };
+    let say = |file: &str, lines: &[(u32, &'static str)]| {
+        let entry = |(second, text): &(u32, &'static str)| Entry {
+            unit: UNIT,
+            message: text.as_bytes(),
+            boot: 0,
+            second: *second,
+        };
+        journal.append(file, &lines.iter().map(entry).collect::<Vec<_>>());
+    };
+    say(
+        "a",
+        &[(1, "1 leaves front"), (30, "2 leaves front"), (32, "passed front 2"), (40, "3 leaves front")],
+    );
+    let mut follower = follow(&exporter, &journal, &["--from-start"]);
+    // The first has waited long enough, and another one came instead of the second.
+    wait_until(|| exporter.value(NUMBERS) == Some(3.0), || follower.log());
+    assert_eq!(exporter.value(PASSED), Some(2.0));
+    follower.kill();
+    say("b", &[(69, "something else"), (71, "something else")]);
+    follower.spawn_again();
+    wait_until(|| exporter.value(NUMBERS) == Some(6.0), || follower.log());
+    assert_eq!(exporter.value(PASSED), Some(3.0));
+    // It counts at the time of its line.
+    assert_eq!(exporter.value(LAST), Some(journal.beginning as f64 + 40.25));
 }
 
 #[test]

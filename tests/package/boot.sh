@@ -7,13 +7,17 @@ package=$(realpath "$1")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-mmdebstrap --variant=important --include=systemd-sysv,dbus,curl,socat,iproute2,linux-image-cloud-amd64 bookworm "$work/root.tar" 2>"$work/said" ||
+mmdebstrap --variant=important --include=systemd-sysv,dbus,curl,socat,iproute2,linux-image-cloud-amd64,nextcloud-spreed-signaling bookworm "$work/root.tar" 2>"$work/said" ||
   { cat "$work/said"; exit 1; }
 mkdir "$work/root"
 tar xf "$work/root.tar" -C "$work/root"
 cp "$package" "$work/root/root/package.deb"
 install -m 755 guest.sh "$work/root/root/guest.sh"
-install -m 644 follow.sh "$work/root/root/follow.sh"
+install -m 644 newcomer.sh follow.sh "$work/root/root/"
+# The commands that the README gives for an unmodified signaling server, and the package under the name that it has there.
+sed -n '/^## Follow a log/,$p' ../../README.md | sed -n '/^```sh/,/^```/{/^```/!p};/^```$/q' >"$work/root/root/commands"
+name=$(sed -n 's|.* \./\([^ ]*\.deb\).*|\1|p' "$work/root/root/commands")
+cp "$package" "$work/root/root/$name"
 cat >"$work/root/etc/systemd/system/guest.service" <<'UNIT'
 [Unit]
 Description=The package proves itself

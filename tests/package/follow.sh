@@ -158,7 +158,7 @@ follow_after_reboot() {
   base_sum=$(value "$sum")
   cursors() { journalctl -o json --output-fields=_PID "$@" | sed 's/.*"__CURSOR":"\([^"]*\)".*/\1/'; }
   systemctl stop "$follower"
-  cursor=$(grep -o '"place":{"journal":"[^"]*"' /var/lib/lifecycle-follow/doors/*.position | cut -d '"' -f 6)
+  cursor=$(grep -ao 's=[0-9a-f]*;i=[0-9a-f;=bmtx]*' /var/lib/lifecycle-follow/doors/*.position | head -n 1)
   new_lines() { (($(journalctl -u doors.service -o cat --after-cursor="$cursor" | grep -c '^passed front') > ${1:-20})); }
   systemctl start doors.service
   until_true 60 new_lines

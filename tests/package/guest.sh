@@ -24,6 +24,7 @@ current='recording_recordings_current{backend="b"}'
 total='recording_recordings_total{backend="b"}'
 
 failed='recording_recordings_failed_total{backend="b"}'
+. /root/newcomer.sh
 . /root/follow.sh
 
 after_reboot() {
@@ -56,8 +57,10 @@ if [[ -e /root/booted ]]; then
   exit
 fi
 
-step "install"
-dpkg -i /root/package.deb
+cd /root
+follow_the_readme
+
+step "what the installation has started"
 systemctl is-active lifecycle-exporter.service lifecycle-exporter.socket
 systemctl show -P StatusText lifecycle-exporter.service
 pid=$(systemctl show -P MainPID lifecycle-exporter.service)
