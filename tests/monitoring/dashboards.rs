@@ -89,7 +89,7 @@ fn dashboards_are_made_from_their_table() {
         directory.path().into()
     };
     run(Command::new(&python)
-        .arg(project("packaging/grafana/source/build.py"))
+        .arg(project("packaging/monitoring/build.py"))
         .arg(&made)
         .env("PYTHONDONTWRITEBYTECODE", "1"));
     for path in files("packaging/grafana", ".json") {
