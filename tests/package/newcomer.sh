@@ -63,4 +63,5 @@ follow_the_readme() {
   # The server keeps the session for a while, since its client may come back.
   expect "$sessions" 1
   until_true 90 expect "$sessions" 0
+  systemctl disable --now lifecycle-follow@signaling
 }
