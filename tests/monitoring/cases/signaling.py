@@ -1,0 +1,274 @@
+"""Cases of alerts about Nextcloud signaling servers."""
+
+from cases.table import Case, exceeds, grows, shares
+
+BACKEND = 'backend="b"'
+SESSIONS = "signaling_hub_sessions"
+LIMIT = "signaling_backend_session_limit"
+BRUTEFORCE = "signaling_throttle_bruteforce_total"
+CONNECTIONS = "signaling_mcu_backend_connections"
+USAGE = "signaling_mcu_backend_usage"
+DURATION = "signaling_backend_client_requests_duration"
+RTT = "signaling_client_rtt"
+RESUMED = 'signaling_hub_sessions_resume_total{backend="b", clienttype="client"}'
+FROM_EXPORTER = 'lifecycle_exporter_build_info{instance="HOST", version="1.0.0", revision="abc"}'
+
+CASES = [
+    Case(
+        "SignalingSessionsNearLimit",
+        "warning",
+        {
+            f'{SESSIONS}{{instance="over", {BACKEND}, clienttype="client"}}': "60x99 61x100",
+            f'{SESSIONS}{{instance="over", {BACKEND}, clienttype="internal"}}': "30x200",
+            f'{LIMIT}{{instance="over", {BACKEND}}}': "100x200",
+            f'{SESSIONS}{{instance="under", {BACKEND}, clienttype="client"}}': "90x200",
+            f'{LIMIT}{{instance="under", {BACKEND}}}': "100x200",
+            # No limit.
+            f'{SESSIONS}{{instance="free", {BACKEND}, clienttype="client"}}': "1000x200",
+            f'{LIMIT}{{instance="free", {BACKEND}}}': "0x200",
+            # Of another backend.
+            f'{LIMIT}{{instance="free", backend="c"}}': "10x200",
+        },
+        {104: [], 105: [(f'instance="over", {BACKEND}', "b uses 91% of its sessions on over.")]},
+    ),
+    grows(
+        "SignalingSessionLimitExceeded",
+        "critical",
+        "signaling_backend_session_limit_exceeded_total",
+        BACKEND,
+        10,
+        "1 user was turned away from b on HOST: its limit of sessions is reached.",
+        keep=30,
+    ),
+    grows(
+        "SignalingSessionLimitExceeded",
+        "critical",
+        "signaling_backend_session_limit_exceeded_total",
+        BACKEND,
+        10,
+        "2 users were turned away from b on HOST: its limit of sessions is reached.",
+        by=2,
+        keep=30,
+    ),
+    grows(
+        "SignalingBruteforce",
+        "warning",
+        BRUTEFORCE,
+        'action="join"',
+        10,
+        "11 requests were rejected as brute force on HOST within ten minutes.",
+        by=11,
+        limit=10,
+        left="",
+    ),
+    # What was tried does not matter.
+    Case(
+        "SignalingBruteforce",
+        "warning",
+        {BRUTEFORCE + '{instance="h", action="join"}': "0x99 6x60", BRUTEFORCE + '{instance="h", action="auth"}': "0x99 6x60"},
+        {99: [], 100: [('instance="h"', "12 requests were rejected as brute force on h within ten minutes.")]},
+    ),
+    grows(
+        "SignalingNoProxyAvailable",
+        "critical",
+        "signaling_mcu_no_backend_available_total",
+        'type="video"',
+        10,
+        "1 publishing request found no proxy on HOST.",
+        keep=15,
+        left="",
+    ),
+    Case(
+        "SignalingNoProxyAvailable",
+        "critical",
+        {
+            'signaling_mcu_no_backend_available_total{instance="h", type="video"}': "0x99 2x60",
+            'signaling_mcu_no_backend_available_total{instance="h", type="screen"}': "0x99 1x60",
+        },
+        {100: [('instance="h"', "3 publishing requests found no proxy on h.")]},
+    ),
+    Case(
+        "SignalingProxyLost",
+        "warning",
+        {
+            CONNECTIONS + '{instance="lost", country="DE"}': "2x99 1x200",
+            CONNECTIONS + '{instance="lost", country="FR"}': "1x300",
+            CONNECTIONS + '{instance="steady", country="DE"}': "1x99 2x200",
+        },
+        {
+            104: [],
+            105: [('instance="lost"', "lost has 2 connections to proxies, fewer than an hour ago.")],
+            159: [('instance="lost"', "lost has 2 connections to proxies, fewer than an hour ago.")],
+            160: [],
+        },
+    ),
+    Case(
+        "SignalingProxyFull",
+        "warning",
+        {
+            USAGE + '{instance="h", url="u", direction="incoming"}': "20x200",
+            USAGE + '{instance="h", url="u", direction="outgoing"}': "90x99 91x100",
+            USAGE + '{instance="h", url="v", direction="incoming"}': "50x200",
+            USAGE + '{instance="h", url="v", direction="outgoing"}': "50x200",
+        },
+        {104: [], 105: [('instance="h", url="u"', "The proxy u uses 91 % of its bandwidth (h).")]},
+    ),
+    shares(
+        "SignalingBackendErrors",
+        "warning",
+        'signaling_backend_client_requests_errors_total{backend="b", error="timeout"}',
+        'signaling_backend_client_requests_total{backend="b"}',
+        0.1,
+        20,
+        "SHARE of the requests from HOST to b fail.",
+        left=BACKEND,
+        includes_part=True,
+    ),
+    # Of two kinds, and of another backend.
+    Case(
+        "SignalingBackendErrors",
+        "warning",
+        {
+            'signaling_backend_client_requests_errors_total{instance="h", backend="b", error="timeout"}': "0+6x60",
+            'signaling_backend_client_requests_errors_total{instance="h", backend="b", error="status"}': "0+6x60",
+            'signaling_backend_client_requests_total{instance="h", backend="b"}': "0+100x60",
+            'signaling_backend_client_requests_errors_total{instance="h", backend="c", error="status"}': "0+6x60",
+            'signaling_backend_client_requests_total{instance="h", backend="c"}': "0+100x60",
+        },
+        {30: [('instance="h", backend="b"', "12% of the requests from h to b fail.")]},
+    ),
+    # 94 of 100 requests are fast; of those of `few`, all are slow, but there are only 19 in ten minutes.
+    Case(
+        "SignalingBackendSlow",
+        "warning",
+        {
+            f'{DURATION}_bucket{{instance="slow", {BACKEND}, le="2"}}': "0x99 94+94x100",
+            f'{DURATION}_bucket{{instance="slow", {BACKEND}, le="4"}}': "0x99 100+100x100",
+            f'{DURATION}_bucket{{instance="slow", {BACKEND}, le="+Inf"}}': "0x99 100+100x100",
+            f'{DURATION}_count{{instance="slow", {BACKEND}}}': "0x99 100+100x100",
+            f'{DURATION}_bucket{{instance="fast", {BACKEND}, le="2"}}': "0x99 95+95x100",
+            f'{DURATION}_bucket{{instance="fast", {BACKEND}, le="4"}}': "0x99 100+100x100",
+            f'{DURATION}_bucket{{instance="fast", {BACKEND}, le="+Inf"}}': "0x99 100+100x100",
+            f'{DURATION}_count{{instance="fast", {BACKEND}}}': "0x99 100+100x100",
+            f'{DURATION}_bucket{{instance="few", {BACKEND}, le="2"}}': "0x200",
+            f'{DURATION}_bucket{{instance="few", {BACKEND}, le="4"}}': "0x99 1.9+1.9x100",
+            f'{DURATION}_bucket{{instance="few", {BACKEND}, le="+Inf"}}': "0x99 1.9+1.9x100",
+            f'{DURATION}_count{{instance="few", {BACKEND}}}': "0x99 1.9+1.9x100",
+            # Twenty in ten minutes, for the first time at minute 109.
+            f'{DURATION}_bucket{{instance="enough", {BACKEND}, le="2"}}': "0x200",
+            f'{DURATION}_bucket{{instance="enough", {BACKEND}, le="4"}}': "0x99 2+2x100",
+            f'{DURATION}_bucket{{instance="enough", {BACKEND}, le="+Inf"}}': "0x99 2+2x100",
+            f'{DURATION}_count{{instance="enough", {BACKEND}}}': "0x99 2+2x100",
+        },
+        {
+            109: [],
+            110: [(f'instance="slow", {BACKEND}', "One in twenty requests from slow to b takes 2.333s or more.")],
+            119: [
+                (f'instance="slow", {BACKEND}', "One in twenty requests from slow to b takes 2.333s or more."),
+                (f'instance="enough", {BACKEND}', "One in twenty requests from enough to b takes 3.9s or more."),
+            ],
+        },
+    ),
+    Case(
+        "SignalingClientsSlow",
+        "warning",
+        {
+            f'{RTT}_bucket{{instance="slow", le="500"}}': "0x99 94+94x100",
+            f'{RTT}_bucket{{instance="slow", le="1000"}}': "0x99 100+100x100",
+            f'{RTT}_bucket{{instance="slow", le="+Inf"}}': "0x99 100+100x100",
+            f'{RTT}_count{{instance="slow"}}': "0x99 100+100x100",
+            f'{RTT}_bucket{{instance="fast", le="500"}}': "0x99 95+95x100",
+            f'{RTT}_bucket{{instance="fast", le="1000"}}': "0x99 100+100x100",
+            f'{RTT}_bucket{{instance="fast", le="+Inf"}}': "0x99 100+100x100",
+            f'{RTT}_count{{instance="fast"}}': "0x99 100+100x100",
+            f'{RTT}_bucket{{instance="few", le="500"}}': "0x200",
+            f'{RTT}_bucket{{instance="few", le="1000"}}': "0x99 1.9+1.9x100",
+            f'{RTT}_bucket{{instance="few", le="+Inf"}}': "0x99 1.9+1.9x100",
+            f'{RTT}_count{{instance="few"}}': "0x99 1.9+1.9x100",
+            f'{RTT}_bucket{{instance="enough", le="500"}}': "0x200",
+            f'{RTT}_bucket{{instance="enough", le="1000"}}': "0x99 2+2x100",
+            f'{RTT}_bucket{{instance="enough", le="+Inf"}}': "0x99 2+2x100",
+            f'{RTT}_count{{instance="enough"}}': "0x99 2+2x100",
+        },
+        {
+            109: [],
+            110: [('instance="slow"', "One in twenty clients of slow waits 583 ms or more for an answer.")],
+            119: [
+                ('instance="slow"', "One in twenty clients of slow waits 583 ms or more for an answer."),
+                ('instance="enough"', "One in twenty clients of enough waits 975 ms or more for an answer."),
+            ],
+        },
+    ),
+    shares(
+        "SignalingResumesFail",
+        "warning",
+        "signaling_hub_sessions_resume_failed_total",
+        RESUMED,
+        0.5,
+        20,
+        "SHARE of the sessions that came back to HOST could not be resumed.",
+        wait=15,
+    ),
+    shares(
+        "SignalingIceFails",
+        "warning",
+        'signaling_mcu_ice_state_total{state="failed"}',
+        'signaling_mcu_ice_state_total{state="connected"}',
+        0.1,
+        20,
+        "SHARE of the media connections to HOST find no way (ICE).",
+    ),
+    # States on the way there do not count.
+    Case(
+        "SignalingIceFails",
+        "warning",
+        {
+            'signaling_mcu_ice_state_total{instance="h", state="failed"}': "0+11x60",
+            'signaling_mcu_ice_state_total{instance="h", state="connected"}': "0+89x60",
+            'signaling_mcu_ice_state_total{instance="h", state="checking"}': "0+1000x60",
+        },
+        {30: [('instance="h"', "11% of the media connections to h find no way (ICE).")]},
+    ),
+    shares(
+        "SignalingDtlsFails",
+        "warning",
+        'signaling_mcu_dtls_state_total{state="failed"}',
+        'signaling_mcu_dtls_state_total{state="connected"}',
+        0.1,
+        20,
+        "SHARE of the media connections to HOST fail in their handshake (DTLS).",
+    ),
+    Case(
+        "SignalingDtlsFails",
+        "warning",
+        {
+            'signaling_mcu_dtls_state_total{instance="h", state="failed"}': "0+11x60",
+            'signaling_mcu_dtls_state_total{instance="h", state="connected"}': "0+89x60",
+            'signaling_mcu_dtls_state_total{instance="h", state="trying"}': "0+1000x60",
+        },
+        {30: [('instance="h"', "11% of the media connections to h fail in their handshake (DTLS).")]},
+    ),
+    # `server` is its own /metrics, `host` an exporter; `other` has sessions of another backend, and `alone` of other clients.
+    Case(
+        "SignalingCountedTwice",
+        "info",
+        {
+            f'{SESSIONS}{{instance="server", {BACKEND}, clienttype="client"}}': "_x100 3x100",
+            f'{SESSIONS}{{instance="host", {BACKEND}, clienttype="client"}}': "3x200",
+            FROM_EXPORTER.replace("HOST", "host"): "1x200",
+            f'{SESSIONS}{{instance="other", backend="c", clienttype="client"}}': "3x200",
+            f'{SESSIONS}{{instance="alone", {BACKEND}, clienttype="internal"}}': "3x200",
+            f'{SESSIONS}{{instance="second", {BACKEND}, clienttype="client"}}': "3x200",
+            FROM_EXPORTER.replace("HOST", "second"): "1x200",
+        },
+        {
+            114: [],
+            115: [
+                (
+                    f'instance="server", {BACKEND}, clienttype="client"',
+                    "The sessions of b come from server and from an exporter that follows its log.",
+                )
+            ],
+        },
+    ),
+]
