@@ -1,4 +1,4 @@
-//! Prometheus and `VictoriaMetrics` as the tests run them: on a port of the system's choice, with files that go with them.
+//! Prometheus, Alertmanager and `VictoriaMetrics` as the tests run them: on a port of the system's choice, with files that go with them.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -51,6 +51,19 @@ impl Server {
             "-search.disableCache",
             "-dedup.minScrapeInterval=200ms",
         ]);
+        Self::start(command, directory)
+    }
+
+    /// Alertmanager with this configuration, alone.
+    pub fn alertmanager(config: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("alertmanager.yml");
+        fs::write(&file, config).unwrap();
+        let mut command = Command::new("prometheus-alertmanager");
+        command
+            .arg(format!("--config.file={}", file.display()))
+            .arg(format!("--storage.path={}", directory.path().join("data").display()))
+            .args(["--web.listen-address=127.0.0.1:0", "--cluster.listen-address="]);
         Self::start(command, directory)
     }
 
