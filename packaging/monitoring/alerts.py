@@ -18,7 +18,7 @@ class Alert(NamedTuple):
     name: str
     expr: str
     severity: str
-    #: One line with the host. `{n:one|many}` is the value with the word that fits it.
+    #: One line with the host. `{n:one|many}` is the value with the word that fits it, `{n:many}` where it is never 1.
     summary: str
     meaning: str
     impact: str
@@ -137,7 +137,7 @@ SIGNALING = [
         "SignalingBruteforce",
         f"sum without (action) {grown('signaling_throttle_bruteforce_total', '10m', 'action')} > {limits.BRUTEFORCE_TEN_MINUTES}",
         WARNING,
-        "{n:request was|requests were} rejected as brute force on {{ $labels.instance }} within ten minutes",
+        "{n:requests were} rejected as brute force on {{ $labels.instance }} within ten minutes",
         "Somebody guesses rooms or tokens, or a client goes wrong in a loop.",
         "None, as long as they are rejected; users behind the same address are slowed down with them.",
         "The signaling server's log names the addresses, signaling_throttle_bruteforce_total by action what they tried.",
@@ -214,10 +214,11 @@ SIGNALING = [
     ),
     Alert(
         "SignalingResumesFail",
+        # Both are there from the start.
         share(
-            grown("signaling_hub_sessions_resume_failed_total", "10m"),
-            f"({grown('signaling_hub_sessions_resume_failed_total', '10m')}\n"
-            f"  + sum without (backend, clienttype) {grown('signaling_hub_sessions_resume_total', '10m', 'backend, clienttype')})",
+            "increase(signaling_hub_sessions_resume_failed_total[10m])",
+            "increase(signaling_hub_sessions_resume_failed_total[10m])\n"
+            "  + sum without (backend, clienttype) (increase(signaling_hub_sessions_resume_total[10m]))",
             20,
         )
         + f" > {limits.RESUME_FAILED_SHARE:g}",
@@ -270,7 +271,7 @@ PROXY = [
         "ProxyTokenErrors",
         f"sum without (reason) {grown('signaling_proxy_token_errors_total', '10m', 'reason')} > {limits.TOKEN_ERRORS_TEN_MINUTES}",
         WARNING,
-        "{n:session|sessions} came with a bad token to {{ $labels.instance }} within ten minutes",
+        "{n:sessions} came with a bad token to {{ $labels.instance }} within ten minutes",
         "A signaling server has a key that this proxy does not know, its clock is wrong, or somebody tries.",
         "That signaling server cannot use this proxy.",
         "signaling_proxy_token_errors_total by reason; the proxy's log names who came.",
@@ -346,8 +347,8 @@ VLOG = [
     ),
     Alert(
         "VlogNoWorkers",
-        "sum without (version, app) (vlog_info)\n"
-        '  unless sum without (status) (vlog_workers_total{status!="offline"}) > 0',
+        "max without (version, app) (vlog_info)\n"
+        '  unless count without (status) (vlog_workers_total{status!="offline"} > 0)',
         CRITICAL,
         "No worker of {{ $labels.instance }} is online",
         "No worker is registered, or all are offline.",
@@ -398,7 +399,7 @@ VLOG = [
         "VlogTranscodingFails",
         f"{grown('''vlog_transcoding_jobs_total{status='failed'}''', '1h', 'status')} > {limits.JOBS_FAILED_HOUR}",
         WARNING,
-        "{n:transcoding job|transcoding jobs} of {{ $labels.instance }} failed within an hour",
+        "{n:transcoding jobs} of {{ $labels.instance }} failed within an hour",
         "Workers take jobs and cannot finish them.",
         "Those videos are not published.",
         "The workers' logs; ffmpeg says there what it does not like, or that the disk is full.",
@@ -408,7 +409,7 @@ VLOG = [
         "VlogQueueLong",
         f"vlog_transcoding_queue_size > {limits.QUEUE_LENGTH}",
         WARNING,
-        "{n:job waits|jobs wait} to be transcoded on {{ $labels.instance }}",
+        "{n:jobs wait} to be transcoded on {{ $labels.instance }}",
         "The workers do not keep up.",
         "Videos are published late.",
         "vlog_worker_jobs_completed_total says which workers do something.",
@@ -455,7 +456,7 @@ VLOG = [
     ),
     Alert(
         "VlogStorageNotReconciled",
-        "vlog_storage_reconciliation_status < 1",
+        "vlog_storage_reconciliation_status != 1",
         WARNING,
         "The latest look at the storage of {{ $labels.instance }} was not complete",
         "Not all files could be looked at.",
@@ -574,7 +575,7 @@ EXPORTER = [
         "LifecycleProducerRestartsOften",
         "changes(lifecycle_exporter_abandoned_total[1h]) > 2",
         WARNING,
-        "What was open of {{ $labels.system }} on {{ $labels.instance }} ({{ $labels.entity }}) was given up {n:time|times} within an hour",
+        "What was open of {{ $labels.system }} on {{ $labels.instance }} ({{ $labels.entity }}) was given up {n:times} within an hour",
         "A server ended again and again with something open.",
         "What it had open is lost each time: recordings fail, users drop out.",
         "The log of that server's unit: why it ends.",
@@ -613,7 +614,7 @@ EXPORTER = [
     ),
     Alert(
         "LifecycleScanIncomplete",
-        "lifecycle_exporter_scan_status < 1 and lifecycle_exporter_scan_duration_seconds > 0",
+        "lifecycle_exporter_scan_status != 1 and lifecycle_exporter_scan_duration_seconds > 0",
         WARNING,
         "The latest scan {{ $labels.scan }} of {{ $labels.instance }} was not complete",
         "A directory could not be read to its end.",

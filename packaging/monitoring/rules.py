@@ -40,7 +40,8 @@ def summary(alert: Alert) -> str:
     """`{n:one|many}` is the value, and the word that fits it."""
     number = '{{ $value | printf "%.0f" }}'
     words = r'{{ if eq (printf "%.0f" $value) "1" }}\1{{ else }}\2{{ end }}'
-    return re.sub(r"\{n:([^|}]*)\|([^}]*)\}", lambda found: f"{number} {found.expand(words)}", alert.summary)
+    text = re.sub(r"\{n:([^|}]*)\|([^}]*)\}", lambda found: f"{number} {found.expand(words)}", alert.summary)
+    return re.sub(r"\{n:([^}]*)\}", lambda found: f"{number} {found[1]}", text)
 
 
 def rule(alert: Alert) -> Dict[str, Any]:

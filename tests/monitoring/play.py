@@ -47,6 +47,27 @@ def name_of(rule: Dict[str, Any]) -> str:
     return str(rule.get("alert") or rule["record"])
 
 
+def samples(values: str, count: int) -> List[str]:
+    """The first samples of a text such as `0x5 1+2x10`."""
+    found: List[str] = []
+    for part in values.split():
+        several = re.fullmatch(r"(_|[-+.\de]*?\d)(?:\+([-.\de]+))?x(\d+)", part)
+        if not several:
+            found.append(part)
+        elif several[1] == "_":
+            found += ["_"] * int(several[3])
+        else:
+            first, step = float(several[1]), float(several[2] or 0)
+            found += [f"{first + step * number:.12g}" for number in range(int(several[3]) + 1)]
+    return found[:count]
+
+
+def ended(series: Dict[str, str], count: int) -> Dict[str, str]:
+    """The same series, which end after so many samples."""
+    first = {name: samples(values, count) for name, values in series.items()}
+    return {name: " ".join([*found, "stale"]) for name, found in first.items() if len(found) == count}
+
+
 def of_case(case: Case, rules: List[Dict[str, Any]]) -> Dict[str, Any]:
     """A test of promtool. What the summary says is in the case; the longer texts are compared with nothing."""
     tests = []
@@ -59,7 +80,12 @@ def of_case(case: Case, rules: List[Dict[str, Any]]) -> Dict[str, Any]:
                 named = {**job, "severity": case.severity, **labels_of(labels)}
                 expected.append({"exp_labels": named, "exp_annotations": {**rule["annotations"], "summary": summary}})
             tests.append({"eval_time": f"{minute}m", "alertname": name_of(rule), "exp_alerts": expected})
-    return {"interval": f"{case.every}m", "input_series": input_series(case.series), "alert_rule_test": tests}
+    series = case.series
+    if case.ends:
+        count = max(case.fires) // case.every + 1
+        series = {**series, **ended(series, count)}
+        tests += [{"eval_time": f"{count * case.every}m", "alertname": name_of(rule), "exp_alerts": []} for rule in rules]
+    return {"interval": f"{case.every}m", "input_series": input_series(series), "alert_rule_test": tests}
 
 
 def of_calm(series: Dict[str, str], rules: List[Dict[str, Any]]) -> Dict[str, Any]:

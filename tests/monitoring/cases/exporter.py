@@ -33,8 +33,10 @@ CASES = [
             'up{instance="back"}': "1x99 0x4 1x600",
             of(INFO, "back"): "1x99 stale _x3 1x600",
             'up{instance="other"}': "1x99 0x600",
+            'up{job="node", instance="back"}': "1x90 0x600",
         },
         {104: [], 105: DOWN, 600: DOWN},
+        ends=False,
     ),
     Case(
         "LifecycleExporterFlaps",
@@ -45,16 +47,25 @@ CASES = [
             'up{instance="rarely"}': "1x10 0x2 1x2 0x2 1x2 0x2 1x60",
             of(INFO, "rarely"): "1x100",
             'up{instance="other"}': "1x10 0x2 1x2 0x2 1x2 0x2 1x2 0x2 1x60",
+            'up{job="node", instance="rarely"}': "1x10 0x2 1x2 0x2 1x2 0x2 1x2 0x2 1x60",
         },
         {28: [], 29: [('instance="flaps"', "The exporter on flaps comes and goes.")], 73: [('instance="flaps"', "The exporter on flaps comes and goes.")], 74: []},
+        ends=False,
     ),
     Case(
         "LifecycleExporterAbsent",
         "critical",
         {of(INFO, "h"): "1x99 stale"},
         {109: [], 110: [("", "No lifecycle-exporter is scraped at all.")]},
+        ends=False,
     ),
-    Case("LifecycleExporterAbsent", "critical", {of(INFO, "h"): "1x200"}, {150: []}),
+    Case(
+        "LifecycleExporterAbsent",
+        "critical",
+        {of(INFO, "h"): "1x99 stale _x19 1x50"},
+        {119: [("", "No lifecycle-exporter is scraped at all.")], 120: []},
+        ends=False,
+    ),
     # Busy for a week, and then silent. `quiet` was so at this time a week ago, too, `busy` goes on, `none` never began.
     Case(
         "LifecycleFeedSilent",
@@ -138,6 +149,7 @@ CASES = [
             ],
             71: [],
         },
+        ends=False,
     ),
     Case(
         "LifecycleStateNotWritten",
@@ -160,6 +172,7 @@ CASES = [
             ],
             111: [('instance="stuck"', "The exporter on stuck cannot write its state.")],
         },
+        ends=False,
     ),
     Case(
         "LifecycleConfigurationFaulty",
@@ -231,6 +244,8 @@ CASES = [
             of(INFO, "enough"): "1x200",
             'process_open_fds{instance="other"}': "99x200",
             'process_max_fds{instance="other"}': "100x200",
+            'process_open_fds{job="node", instance="enough"}': "99x200",
+            'process_max_fds{job="node", instance="enough"}': "100x200",
         },
         {104: [], 105: [('instance="short"', "The exporter on short uses 81% of its descriptors.")]},
     ),

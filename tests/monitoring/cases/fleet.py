@@ -1,6 +1,7 @@
 """Cases of recording rules: what is recorded before, while and after a host is away.
 
-Two hosts: `a`, which two agents scrape, and `b`, which is away from minute 100 to 109 and goes on counting meanwhile.
+Two hosts: `a`, which two agents scrape, and which begins anew at minute 60, twice as fast; and `b`, which is away from minute 100 to 109 and
+goes on counting meanwhile.
 """
 
 from typing import Dict, List, NamedTuple
@@ -8,13 +9,13 @@ from typing import Dict, List, NamedTuple
 from cases.table import join
 
 GAUGE, RATE, INCREASE = "gauge", "rate", "increase"
-#: What is recorded at minutes 90, 105 and 120: of `a`, of `b`, of what else is to be added, and of what is to be kept apart.
-#: A gauge of 10, 20, 5 and 7; counters that grow by 6, 12, 3 and 4.2 a minute. An hour in which the last five minutes of `b` are missing
-#: has 654 of its 720.
+#: What is recorded at minutes 63, 90, 105 and 120: of `a`, of `b`, of what else is to be added, and of what is to be kept apart.
+#: A gauge of 10, 20, 5 and 7; counters that grow by 6 and then 12, 12, 3 and 4.2 a minute. An hour in which the last five minutes of `b` are
+#: missing has 654 of its 720.
 RECORDED: Dict[str, Dict[int, List[float]]] = {
-    GAUGE: {90: [10, 20, 5, 7], 105: [10, 0, 5, 7], 120: [10, 20, 5, 7]},
-    RATE: {90: [0.1, 0.2, 0.05, 0.07], 105: [0.1, 0, 0.05, 0.07], 120: [0.1, 0.2, 0.05, 0.07]},
-    INCREASE: {90: [360, 720, 180, 252], 105: [360, 654, 180, 252], 120: [360, 720, 180, 252]},
+    GAUGE: {63: [10, 20, 5, 7], 90: [10, 20, 5, 7], 105: [10, 0, 5, 7], 120: [10, 20, 5, 7]},
+    RATE: {63: [0.18, 0.2, 0.05, 0.07], 90: [0.2, 0.2, 0.05, 0.07], 105: [0.2, 0, 0.05, 0.07], 120: [0.2, 0.2, 0.05, 0.07]},
+    INCREASE: {63: [384, 720, 180, 252], 90: [546, 720, 180, 252], 105: [636, 654, 180, 252], 120: [720, 720, 180, 252]},
 }
 
 
@@ -42,6 +43,8 @@ def case(name: str, metric: str, kept: str = "", dropped: str = "", kind: str = 
             return f"{gauge}x99 stale _x9 {gauge}x60" if away else f"{gauge}x200"
         if away:
             return f"0+{each}x99 stale _x9 {each * 110:g}+{each}x60"
+        if number == 0:
+            return "0+6x59 12+12x140"
         return f"0+{each:g}x200"
 
     def series(instance: str, replica: str, kept_value: str, dropped_value: str, site: str = "") -> str:

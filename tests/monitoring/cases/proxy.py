@@ -22,6 +22,7 @@ CASES = [
         "warning",
         {ERRORS + '{instance="h", reason="expired"}': "0x99 6x60", ERRORS + '{instance="h", reason="auth"}': "0x99 6x60"},
         {99: [], 100: [('instance="h"', "12 sessions came with a bad token to h within ten minutes.")]},
+        ends=False,
     ),
     # `unused` loses its last session at minute 100; with `gaps`, Prometheus misses a scrape now and then; `new` has only just begun.
     Case(
@@ -45,5 +46,6 @@ CASES = [
                 ('instance="new"', "No signaling server is connected to the proxy new."),
             ],
         },
+        ends=False,
     ),
 ]

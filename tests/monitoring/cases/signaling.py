@@ -67,6 +67,7 @@ CASES = [
         "warning",
         {BRUTEFORCE + '{instance="h", action="join"}': "0x99 6x60", BRUTEFORCE + '{instance="h", action="auth"}': "0x99 6x60"},
         {99: [], 100: [('instance="h"', "12 requests were rejected as brute force on h within ten minutes.")]},
+        ends=False,
     ),
     grows(
         "SignalingNoProxyAvailable",
@@ -86,6 +87,7 @@ CASES = [
             'signaling_mcu_no_backend_available_total{instance="h", type="screen"}': "0x99 1x60",
         },
         {100: [('instance="h"', "3 publishing requests found no proxy on h.")]},
+        ends=False,
     ),
     Case(
         "SignalingProxyLost",
@@ -101,6 +103,7 @@ CASES = [
             159: [('instance="lost"', "lost has 2 connections to proxies, fewer than an hour ago.")],
             160: [],
         },
+        ends=False,
     ),
     Case(
         "SignalingProxyFull",
@@ -136,6 +139,7 @@ CASES = [
             'signaling_backend_client_requests_total{instance="h", backend="c"}': "0+100x60",
         },
         {30: [('instance="h", backend="b"', "12% of the requests from h to b fail.")]},
+        ends=False,
     ),
     # 94 of 100 requests are fast; of those of `few`, all are slow, but there are only 19 in ten minutes.
     Case(
@@ -168,6 +172,7 @@ CASES = [
                 (f'instance="enough", {BACKEND}', "One in twenty requests from enough to b takes 3.9s or more."),
             ],
         },
+        ends=False,
     ),
     Case(
         "SignalingClientsSlow",
@@ -198,6 +203,7 @@ CASES = [
                 ('instance="enough"', "One in twenty clients of enough waits 975 ms or more for an answer."),
             ],
         },
+        ends=False,
     ),
     shares(
         "SignalingResumesFail",
@@ -228,6 +234,7 @@ CASES = [
             'signaling_mcu_ice_state_total{instance="h", state="checking"}': "0+1000x60",
         },
         {30: [('instance="h"', "11% of the media connections to h find no way (ICE).")]},
+        ends=False,
     ),
     shares(
         "SignalingDtlsFails",
@@ -247,6 +254,7 @@ CASES = [
             'signaling_mcu_dtls_state_total{instance="h", state="trying"}': "0+1000x60",
         },
         {30: [('instance="h"', "11% of the media connections to h fail in their handshake (DTLS).")]},
+        ends=False,
     ),
     # `server` is its own /metrics, `host` an exporter; `other` has sessions of another backend, and `alone` of other clients.
     Case(
@@ -260,6 +268,8 @@ CASES = [
             f'{SESSIONS}{{instance="alone", {BACKEND}, clienttype="internal"}}': "3x200",
             f'{SESSIONS}{{instance="second", {BACKEND}, clienttype="client"}}': "3x200",
             FROM_EXPORTER.replace("HOST", "second"): "1x200",
+            # On the host of an exporter, scraped by another job.
+            f'{SESSIONS}{{job="own", instance="second", {BACKEND}, clienttype="client"}}': "_x150 3x50",
         },
         {
             114: [],

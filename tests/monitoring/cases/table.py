@@ -18,6 +18,8 @@ class Case(NamedTuple):
     fires: Dict[int, List[Tuple[str, str]]]
     #: Minutes from one sample to the next.
     every: int = 1
+    #: Whether nothing fires any more as soon as no series is there.
+    ends: bool = True
 
 
 def join(*labels: str) -> str:
@@ -80,7 +82,7 @@ def grows(
     if keep:
         fires[end - 1] = fired
     fires[end + 1] = []
-    return Case(alert, severity, counter(metric, labels, window, by, limit), fires)
+    return Case(alert, severity, counter(metric, labels, window, by, limit), fires, ends=False)
 
 
 def exceeds(alert: str, severity: str, metric: str, labels: str, limit: float, wait: int, says: str, step: float = 1) -> Case:
@@ -115,20 +117,21 @@ def shares(
 
     `rest` is the other series; `includes_part` says that it counts the first one's events, too. Hosts:
 
-    - `over` has one percent more than the limit, `under` has the limit;
+    - `over` has one percent more than the limit, `under` has the limit; `again` is like `over`, but its counters begin anew from 0;
     - `few` has one event less than is needed to say anything, and all fail; `enough` has one more;
     - `new` and `young` begin with a burst at minute 100, which is all; `fresh`, too, but Prometheus has only just heard of it.
     """
     series: Dict[str, str] = {}
 
-    def add(host: str, failing: float, other: float) -> None:
+    def add(host: str, failing: float, other: float, before: float = 0) -> None:
         counted = failing + other if includes_part else other
         for name, value in ((part, failing), (rest, counted)):
-            series[at(name, host)] = f"0x99 {value:.10g}+{value:.10g}x39 {40 * value:.10g}x60"
+            series[at(name, host)] = f"{before:g}x99 {value:.10g}+{value:.10g}x39 {40 * value:.10g}x60"
         series[at("up", host)] = "1x200"
 
     percent = 100 * limit
     add("over", percent + 1, 99 - percent)
+    add("again", percent + 1, 99 - percent, before=1e6)
     add("under", percent, 100 - percent)
     add("few", (least - 1) / 10, 0)
     add("enough", least / 10, 0)
@@ -140,11 +143,11 @@ def shares(
     def fired(share: str, *hosts: str) -> List[Tuple[str, str]]:
         return [(join(f'instance="{host}"', left), says.replace("HOST", host).replace("SHARE", share)) for host in hosts]
 
-    over, burst, enough = fired(f"{percent + 1:g}%", "over"), fired(f"{percent + 1:g}%", "new", "young"), fired("100%", "enough")
+    over, burst, enough = fired(f"{percent + 1:g}%", "over", "again"), fired(f"{percent + 1:g}%", "new", "young"), fired("100%", "enough")
     fires = {100 + wait - 1: [], 100 + wait: over + (burst if wait < 10 else []), 139: over + enough, 148: over, 149: []}
     if wait < 10:
         fires[109] = over + burst
         # It takes ten minutes until `enough` has as many as are needed.
         fires[109 + wait - 1] = over
         fires[109 + wait] = over + enough
-    return Case(alert, severity, series, fires)
+    return Case(alert, severity, series, fires, ends=False)

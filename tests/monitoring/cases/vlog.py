@@ -60,6 +60,7 @@ CASES = [
             REQUESTS + '{instance="h", method="GET", endpoint="/", status_code="200", api="public"}': "0+50x60",
         },
         {30: []},
+        ends=False,
     ),
     Case(
         "VlogSlow",
@@ -95,6 +96,7 @@ CASES = [
                 ('instance="enough"', "One in twenty requests to enough takes 3.9s or more."),
             ],
         },
+        ends=False,
     ),
     grows(
         "VlogUploadsFail",
@@ -114,6 +116,7 @@ CASES = [
             'vlog_video_uploads_total{instance="h", result="success"}': "0x99 7x60",
         },
         {100: [('instance="h"', "2 uploads to h failed within an hour.")]},
+        ends=False,
     ),
     grows(
         "VlogTranscodingFails",
@@ -125,7 +128,7 @@ CASES = [
         by=4,
         limit=3,
     ),
-    Case("VlogTranscodingFails", "warning", {'vlog_transcoding_jobs_total{instance="h", status="completed"}': "0+9x60"}, {30: []}),
+    Case("VlogTranscodingFails", "warning", {'vlog_transcoding_jobs_total{instance="h", status="completed"}': "0+9x60"}, {30: []}, ends=False),
     exceeds("VlogQueueLong", "warning", "vlog_transcoding_queue_size", "", 100, 30, "101 jobs wait to be transcoded on HOST."),
     exceeds(
         "VlogJobWaits",
