@@ -166,7 +166,7 @@ def variables(spec: Dashboard) -> Iterator[Any]:
 
 def annotations(spec: Dashboard) -> Any:
     """Marks in all pictures."""
-    restarts = f"changes(process_start_time_seconds{{}}[3m]){OF_EXPORTERS} > 0"
+    restarts = f"changes(process_start_time_seconds{{}}[3m]) > 0{OF_EXPORTERS}"
     alerts = f'ALERTS{{alertstate="firing", alertname=~"{spec.alerts}", {{alerts}}}}'
     for name, color, text, title in (
         ("Restarts", "blue", restarts, "exporter restarted"),

@@ -44,3 +44,5 @@ DESCRIPTORS_SHARE = 0.8
 
 # What is lost, turned away or in vain: one is enough
 ANY = 1
+# What there must be some of
+AT_LEAST = 1

@@ -29,6 +29,15 @@ pub struct Query {
     pub legend: String,
 }
 
+impl Query {
+    /// What the legend says of a series.
+    pub fn name(&self, labels: &BTreeMap<String, String>) -> String {
+        labels.iter().fold(self.legend.clone(), |legend, (name, value)| {
+            legend.replace(&format!("{{{{{name}}}}}"), value)
+        })
+    }
+}
+
 impl Dashboard {
     fn all() -> Vec<Self> {
         let read = |path: &Path| {
@@ -55,17 +64,22 @@ pub fn queries(panel: &Value) -> Vec<Query> {
     targets
         .iter()
         .map(|target| Query {
-            expression: text(&target["expr"])
-                .replace("$site", ".*")
-                .replace("$job", ".+")
-                .replace("$instance", ".+")
-                .replace("$backend", ".*")
-                .replace("$__rate_interval", "4s")
-                .replace("$__interval", "4s")
-                .replace("$__range", "1m"),
+            expression: filled(target["expr"].as_str().unwrap_or_default()),
             legend: text(&target["legendFormat"]),
         })
         .collect()
+}
+
+/// A query with values for its variables.
+fn filled(expression: &str) -> String {
+    expression
+        .replace("$site", ".*")
+        .replace("$job", ".+")
+        .replace("$instance", ".+")
+        .replace("$backend", ".*")
+        .replace("$__rate_interval", "4s")
+        .replace("$__interval", "4s")
+        .replace("$__range", "1m")
 }
 
 #[test]
@@ -169,7 +183,7 @@ fn check_expression(about: &str, expression: &str, gauges: &[&str]) {
         let metric = &expression[start..at];
         let counts = ["_total", "_sum", "_count", "_bucket"].iter().any(|end| metric.ends_with(end));
         let before = &expression[..start];
-        let is_counted = before.ends_with("rate(") || before.ends_with("increase(");
+        let is_counted = ["rate(", "increase(", "absent("].iter().any(|function| before.ends_with(function));
         assert!(!counts || is_counted || gauges.contains(&metric), "{about}: target-counter-agg-rule");
     }
 }
@@ -261,7 +275,9 @@ fn the_first_row_of_each_page_says_in_whole_numbers_whether_all_is_well() {
         assert_eq!((&first[0]["title"], &first[1]["title"]), (&"Alerts".into(), &"Exporters down".into()));
         for panel in first {
             assert_eq!(panel["type"], "stat", "{about}: {}", panel["title"]);
-            assert_eq!(panel["fieldConfig"]["defaults"]["decimals"], 0.0, "{about}: {}", panel["title"]);
+            let defaults = &panel["fieldConfig"]["defaults"];
+            assert_eq!(defaults["decimals"], 0.0, "{about}: {}", panel["title"]);
+            assert_ne!(defaults["unit"], "short", "{about}: {}: 12 K is no whole number", panel["title"]);
         }
     }
 }
@@ -382,6 +398,7 @@ fn legends_are_short_and_sites_stay_apart() {
         "country",
         "display_name",
         "endpoint",
+        "entity",
         "host",
         "id",
         "instance",
@@ -427,12 +444,14 @@ fn every_metric_is_on_a_panel_or_left_out_for_a_reason() {
             (metric["name"].as_str().unwrap().to_owned(), has_backend)
         })
         .collect();
-    let config = "[events]\nexpect = talk-recording\n[scan recordings]\ndirectory = {directory}\n";
+    // Some metrics are only there when something is wrong.
+    let config = "[events]\nexpect = talk-recording\n[scan recordings]\ndirectory = {directory}\n[limits]\nseries_per_metric = 1\n";
     let exporter = Exporter::start(config);
     let _session = Session::begin(&exporter.socket, "talk-recording", "1");
     // Some of its metrics begin with the first event of a system.
     exporter.feed(fs::read(project("tests/golden/recording.ndjson")).unwrap());
-    wait_until(|| exporter.metrics().contains("lifecycle_exporter_series{"), || exporter.metrics());
+    let overflown = || exporter.metrics().contains("lifecycle_exporter_series_overflow_total{");
+    wait_until(overflown, || exporter.metrics());
     let shown = exporter.metrics();
     let own = shown.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
     let own = own.filter(|name| name.starts_with("lifecycle_exporter_") || name.starts_with("process_"));
@@ -493,15 +512,23 @@ fn every_query_of_every_dashboard_has_data() {
             let has_data = || prometheus.query(&query.expression).iter().any(|(_, value)| value.is_finite());
             let why = || format!("{}: no data: {}", dashboard.title(), query.expression);
             wait_for_as_long(PATIENCE, has_data, why);
-            let series = prometheus.query(&query.expression).len();
-            let is_heatmap = query.legend == "{{le}}";
-            assert!(
-                is_heatmap || series <= 30,
-                "{}: {series} series: {}",
-                dashboard.title(),
-                query.expression
-            );
+            let series = prometheus.query(&query.expression);
+            let names: BTreeSet<String> = series.iter().map(|(labels, _)| query.name(labels)).collect();
+            let why = format!("{}: {names:?}: {}", dashboard.title(), query.expression);
+            assert_eq!(names.len(), series.len(), "two series of one name: {why}");
+            // A heatmap has a series for each bucket.
+            assert!(series.len() <= 30 || query.legend == "{{le}}", "{why}");
         }
+    }
+    for dashboard in &dashboards {
+        let is_exporter = ["lifecycle-exporter", "lifecycle-overview"].contains(&dashboard.uid());
+        let marks = dashboard.json["annotations"]["list"].as_array().unwrap();
+        let found: Vec<bool> = marks
+            .iter()
+            .map(|mark| !prometheus.query(&filled(mark["expr"].as_str().unwrap())).is_empty())
+            .collect();
+        // It was not restarted, and the one alert is not about a system.
+        assert_eq!(found, [false, is_exporter], "{}", dashboard.title());
     }
     if std::env::var_os("UPDATE_PICTURES").is_some() {
         let long = || prometheus.value("count_over_time(up[2m])").is_some_and(|count| count >= 160.0);

@@ -21,7 +21,7 @@ OVERVIEW = Dashboard(
         ("Is all well, was anything lost?", [
             firing(ALERTS, 3),
             down(width=3),
-            stat("Exporters up", "Exporters that can be scraped now. 0: nothing on these pages is true; see whether Prometheus has them among its targets.", f"count({up()} == 1) or vector(0)", least="ANY", width=3),
+            stat("Exporters up", "Exporters that can be scraped now. 0: nothing on these pages is true; see whether Prometheus has them among its targets.", f"count({up()} == 1) or vector(0)", least="AT_LEAST", width=3),
             total("Recordings lost", "Recordings that failed in the time shown: nothing of them is there. The dashboard of recordings says on which server.", "recording_recordings_failed_total{}", limit="ANY", width=3),
             total("Not uploaded", "Recordings in the time shown whose files wait on the recording server. Upload them by hand.", "recording_recordings_uploads_failed_total{}", warning="ANY", width=3),
             stat("Turned away", "Sessions over a limit, and publishing requests without a proxy, in the time shown. The dashboard of the signaling server says which.", "(round(sum(increase(signaling_backend_session_limit_exceeded_total{}[$__range]))) or vector(0)) + (round(sum(increase(signaling_mcu_no_backend_available_total{}[$__range]))) or vector(0))", limit="ANY", width=3),

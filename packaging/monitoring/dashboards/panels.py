@@ -26,7 +26,7 @@ NEVER: Names = ((-1, "never", "text"),)
 
 
 #: Labels with any number of values: only the first ten of them are shown.
-UNBOUNDED = {"backend", "country", "endpoint", "host", "instance", "metric", "producer", "room", "room_id", "task_name", "url", "worker_name"}
+UNBOUNDED = {"backend", "country", "endpoint", "entity", "host", "instance", "metric", "producer", "room", "room_id", "task_name", "url", "worker_name"}
 
 
 class Panel(NamedTuple):
@@ -79,7 +79,7 @@ def stat(
     title: str,
     about: str,
     query: str,
-    unit: str = "short",
+    unit: str = "locale",
     *,
     warning: str = "",
     limit: str = "",
@@ -89,7 +89,7 @@ def stat(
     width: int = 4,
     legend: str = "",
 ) -> Panel:
-    """One number."""
+    """One number. Its unit writes 12345 out, where `short` says 12 K."""
     return Panel(title, about, [(query, legend)], unit, "stat", width, warning, limit, least, names, decimals, height=4)
 
 
@@ -130,7 +130,10 @@ def bars(title: str, about: str, counter: str, by: str = "", *, width: int = 8, 
     query = f"round(sum{grouping} (increase({counter}[$__interval])))"
     if UNBOUNDED.intersection(labels):
         query = f"topk(10, {query})"
-    if not by:
+    if labels:
+        # A series may begin with its first event: until then it is 0, not missing.
+        query += f' or label_replace(absent({counter}) - 1, "{labels[0]}", "none", "", "")'
+    else:
         query += " or vector(0)"
     return Panel(title, about, [(query, legend)], "short", "bars", width, limit=limit, decimals=0, stacked=True, interval=interval)
 

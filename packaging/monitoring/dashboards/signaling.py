@@ -24,14 +24,14 @@ SIGNALING = Dashboard(
             abandoned("signaling", 3),
         ]),
         ("What is going on?", [
-            stat("Calls", "Rooms in which a call is going on.", f"count(sum by (backend, room) ({CALLS}) > 0) or vector(0)", width=3),
+            stat("Calls", "Rooms in which a call is going on. The log of a signaling server does not tell of calls and streams: where it is followed, these numbers are 0.", f"count(sum by (backend, room) ({CALLS}) > 0) or vector(0)", width=3),
             stat("In calls", "People in calls now, without recorders and other programs.", f"sum({CALLS}) or vector(0)", width=3),
             stat("With a camera", "Video streams of people now; shared screens do not count. Not by Nextcloud server.", f"sum({CAMERAS}) or vector(0)", width=3),
             stat("Without a camera", "People in calls who send no video. Only right while all Nextcloud servers are chosen above.", f"clamp_min((sum({CALLS}) or vector(0)) - (sum({CAMERAS}) or vector(0)), 0)", width=3),
             stat("Shared screens", "Screens that are shared now.", 'sum(signaling_mcu_publishers{type="screen", {}}) or vector(0)', width=3),
             stat("Sessions", "Sessions connected now.", "sum(signaling_hub_sessions{backend}) or vector(0)", width=3),
             stat("Rooms", "Rooms that are open now.", "sum(signaling_hub_rooms{backend}) or vector(0)", width=3),
-            stat("Nextcloud servers", "Nextcloud servers that are configured, on all signaling servers together. 0: nobody can connect.", "sum(signaling_backend_current{}) or vector(0)", least="ANY", width=3),
+            stat("Nextcloud servers", "Nextcloud servers that are configured, on all signaling servers together. 0: nobody can connect.", "sum(signaling_backend_current{}) or vector(0)", least="AT_LEAST", width=3),
         ]),
         ("How good is it?", [
             stat("Round trip of clients", "95 of 100 messages between server and client take less. Above the limit, people wait for each other; if it is so for all, look at the server's network.", p95("signaling_client_rtt"), "ms", limit="CLIENT_RTT_P95", width=3),
@@ -86,7 +86,7 @@ SIGNALING = Dashboard(
             bars("Countries", "Connections, by country, the ten with most.", "signaling_client_countries_total{}", "country"),
         ]),
         ("Requests", [
-            lines("Errors of Nextcloud servers", "Share of the requests to Nextcloud servers that have an error, the ten highest. Look at the log of that Nextcloud server.", "topk(10, sum by (backend) (rate(signaling_backend_client_requests_errors_total{backend}[$__rate_interval])) / (sum by (backend) (rate(signaling_backend_client_requests_total{backend}[$__rate_interval])) > 0))", "{{backend}}", "percentunit", limit="BACKEND_ERRORS_SHARE"),
+            lines("Errors of Nextcloud servers", "Share of the requests to Nextcloud servers that have an error, the ten highest. Look at the log of that Nextcloud server.", "topk(10, (sum by (backend) (rate(signaling_backend_client_requests_errors_total{backend}[$__rate_interval])) or sum by (backend) (0 * rate(signaling_backend_client_requests_total{backend}[$__rate_interval]))) / (sum by (backend) (rate(signaling_backend_client_requests_total{backend}[$__rate_interval])) > 0))", "{{backend}}", "percentunit", limit="BACKEND_ERRORS_SHARE"),
             bars("Kinds of errors", "Requests to Nextcloud servers that had an error, by kind.", "signaling_backend_client_requests_errors_total{backend}", "error"),
             heatmap("Requests to Nextcloud", "How long requests to Nextcloud servers take.", "signaling_backend_client_requests_duration", "s", "{backend}"),
             lines("Slow Nextcloud servers", "95 of 100 requests take less, by Nextcloud server, the ten slowest.", "topk(10, histogram_quantile(0.95, sum by (le, backend) (rate(signaling_backend_client_requests_duration_bucket{backend}[$__rate_interval]))))", "{{backend}}", "s", limit="BACKEND_P95"),

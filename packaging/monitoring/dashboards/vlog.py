@@ -17,7 +17,7 @@ VLOG = Dashboard(
             silence("vlog", 3),
             stat("Watching", "Playback sessions now.", "sum(vlog_playback_sessions_active{}) or vector(0)", width=3),
             stat("Transcoding", "Transcoding jobs that run now.", "sum(vlog_transcoding_jobs_active{}) or vector(0)", width=3),
-            stat("Workers", "Workers that are registered and not offline. 0: uploads are taken and not transcoded; start a worker, its log says why it cannot register.", 'sum(vlog_workers_total{status!="offline", {}}) or vector(0)', least="ANY", width=3),
+            stat("Workers", "Workers that are registered and not offline. 0: uploads are taken and not transcoded; start a worker, its log says why it cannot register.", 'sum(vlog_workers_total{status!="offline", {}}) or vector(0)', least="AT_LEAST", width=3),
             total("Failed jobs", "Transcoding jobs that failed in the time shown: those videos are not published. The workers' logs say what ffmpeg did not like.", 'vlog_transcoding_jobs_total{status="failed", {}}', warning="ANY", width=3),
             total("Failed uploads", "Uploads of videos that failed in the time shown. The application's log says why; a full disk and size limits of a proxy are usual.", 'vlog_video_uploads_total{result="failed", {}}', warning="ANY", width=3),
         ]),
@@ -36,7 +36,7 @@ VLOG = Dashboard(
             lines("Status", "HTTP requests a second, by status code.", "sum by (status_code) (rate(vlog_http_requests_total{}[$__rate_interval]))", "{{status_code}}", "reqps"),
             heatmap("Duration", "How long requests take, over all endpoints.", "vlog_http_request_duration_seconds", "s"),
             lines("Slow endpoints", "95 of 100 requests take less, the ten slowest endpoints.", "topk(10, histogram_quantile(0.95, sum by (le, endpoint) (rate(vlog_http_request_duration_seconds_bucket{}[$__rate_interval]))))", "{{endpoint}}", "s", limit="HTTP_P95"),
-            lines("Faulty endpoints", "Requests a second that were answered with a 5xx, the ten endpoints with most. Read the application's log about them.", 'topk(10, sum by (endpoint) (rate(vlog_http_requests_total{status_code=~"5..", {}}[$__rate_interval]))) or vector(0)', "{{endpoint}}", "reqps"),
+            lines("Faulty endpoints", "Requests a second that were answered with a 5xx, the ten endpoints with most. Read the application's log about them.", 'topk(10, sum by (endpoint) (rate(vlog_http_requests_total{status_code=~"5..", {}}[$__rate_interval])) or sum by (endpoint) (0 * rate(vlog_http_requests_total{}[$__rate_interval])))', "{{endpoint}}", "reqps"),
             lines("In progress", "Requests that are being answered, by interface. A line that only rises: requests that hang.", "sum by (api) (vlog_http_requests_in_progress{})", "{{api}}"),
         ]),
         ("Transcoding and workers", [
