@@ -121,7 +121,7 @@ def panel(spec: Panel) -> Any:
     elif spec.kind == "alerts":
         hidden = {name: True for name in ("Time", "Value", "__name__", "alertstate")}
         made.with_transformation(DataTransformerConfig("organize", options={"excludeByName": hidden}))
-        made.no_value("No alert fires.")
+        made.show_header(True).no_value("No alert fires.")
     else:
         made.min(0).legend(legend()).tooltip(common.VizTooltipOptions().mode(TooltipDisplayMode.MULTI).sort(SortOrder.DESCENDING))
         if spec.kind == "bars":

@@ -270,7 +270,10 @@ fn the_first_row_of_each_page_says_in_whole_numbers_whether_all_is_well() {
         let about = dashboard.title();
         let all = dashboard.json["panels"].as_array().unwrap();
         assert_eq!(all[0]["type"], "row", "{about}");
-        assert!(all[0]["title"].as_str().unwrap().starts_with("Is all well"), "{about}");
+        assert!(
+            all[0]["title"].as_str().unwrap().starts_with("Is all well, what is going on, was any"),
+            "{about}"
+        );
         let first: Vec<&Value> = all[1..].iter().take_while(|panel| panel["type"] != "row").collect();
         assert_eq!((&first[0]["title"], &first[1]["title"]), (&"Alerts".into(), &"Exporters down".into()));
         for panel in first {

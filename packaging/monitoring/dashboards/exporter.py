@@ -1,6 +1,6 @@
 """The exporter itself."""
 
-from .panels import GOOD_BAD, NEVER, OF_EXPORTERS, SCAN, UP_DOWN, Dashboard, bars, down, firing, lines, ranking, several, stat, states, total, up
+from .panels import GOOD_BAD, NEVER, OF_EXPORTERS, SCAN, UP_DOWN, Dashboard, bars, down, firing, lines, ranking, stat, states, total, up
 
 UPTIME = f"time() - (process_start_time_seconds{{}}{OF_EXPORTERS})"
 MISSING = "((lifecycle_exporter_producer_expected{} > 0) unless (lifecycle_exporter_producer_connected{} > 0))"
@@ -64,7 +64,7 @@ EXPORTER = Dashboard(
             lines("Descriptors", "Files and sockets that are open, as a share of those allowed, the ten highest. Above the limit, raise LimitNOFILE, or see who leaves connections open.", f"topk(10, process_open_fds{{}} / process_max_fds{{}}{OF_EXPORTERS})", "{{site}} {{instance}}", "percentunit", limit="DESCRIPTORS_SHARE"),
             lines("Journal", "Size of the journal, the ten largest. It becomes small when all of the state is saved.", "topk(10, lifecycle_exporter_journal_bytes{})", "{{site}} {{instance}}", "bytes"),
             bars("Failures to write", "Failures to write state. The exporter's log names the file and the error.", "lifecycle_exporter_journal_errors_total{}"),
-            lines("Answers", "HTTP requests answered a second, by status code. 403: [stats] allowed_ips does not have that client.", "sum by (code) (rate(lifecycle_exporter_http_requests_total{}[$__rate_interval]))", "{{code}}", "reqps"),
+            bars("Answers", "HTTP requests answered, by status code. 403: [stats] allowed_ips does not have that client.", "lifecycle_exporter_http_requests_total{}", "code"),
         ]),
     ],
 )

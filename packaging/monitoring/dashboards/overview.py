@@ -18,7 +18,7 @@ OVERVIEW = Dashboard(
     "lifecycle_exporter_build_info",
     ALERTS,
     [
-        ("Is all well, was anything lost?", [
+        ("Is all well, what is going on, was anything lost?", [
             firing(ALERTS, 3),
             down(width=3),
             stat("Exporters up", "Exporters that can be scraped now. 0: nothing on these pages is true; see whether Prometheus has them among its targets.", f"count({up()} == 1) or vector(0)", least="AT_LEAST", width=3),
@@ -27,8 +27,6 @@ OVERVIEW = Dashboard(
             stat("Turned away", "Sessions over a limit, and publishing requests without a proxy, in the time shown. The dashboard of the signaling server says which.", "(round(sum(increase(signaling_backend_session_limit_exceeded_total{}[$__range]))) or vector(0)) + (round(sum(increase(signaling_mcu_no_backend_available_total{}[$__range]))) or vector(0))", limit="ANY", width=3),
             stat("Videos failed", "Uploads and transcoding jobs of videos that failed in the time shown. The dashboard of vlog says which.", '(round(sum(increase(vlog_video_uploads_total{result="failed", {}}[$__range]))) or vector(0)) + (round(sum(increase(vlog_transcoding_jobs_total{status="failed", {}}[$__range]))) or vector(0))', warning="ANY", width=3),
             total("Cut off", "What was open when its server ended, in the time shown: recordings, calls, jobs. The dashboard of the exporter says what.", "lifecycle_exporter_abandoned_total{}", warning="ANY", width=3),
-        ]),
-        ("What is going on?", [
             stat("Calls", "Rooms with a call on signaling servers, and rooms of edumeet, now.", CALLS, width=3),
             stat("People in calls", "People in calls and in rooms of edumeet now, without recorders and other programs.", PEOPLE, width=3),
             stat("With a camera", "Those of them who send video.", CAMERAS, width=3),

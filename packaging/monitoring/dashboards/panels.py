@@ -124,18 +124,25 @@ def bars(title: str, about: str, counter: str, by: str = "", *, width: int = 8, 
 
     `by` is a label, or several with commas; without one, everything is added up.
     """
-    labels = [label.strip() for label in by.split(",") if label]
-    legend = " ".join(f"{{{{{label}}}}}" for label in labels) or title.lower()
-    grouping = f" by ({by})" if by else ""
-    query = f"round(sum{grouping} (increase({counter}[$__interval])))"
-    if UNBOUNDED.intersection(labels):
-        query = f"topk(10, {query})"
-    if labels:
-        # A series may begin with its first event: until then it is 0, not missing.
-        query += f' or label_replace(absent({counter}) - 1, "{labels[0]}", "none", "", "")'
-    else:
-        query += " or vector(0)"
-    return Panel(title, about, [(query, legend)], "short", "bars", width, limit=limit, decimals=0, stacked=True, interval=interval)
+    return bars_of(title, about, [(counter, by, "" if by else title.lower())], width=width, interval=interval, limit=limit)
+
+
+def bars_of(title: str, about: str, counters: List[Tuple[str, str, str]], *, width: int = 8, interval: str = "15m", limit: str = "") -> Panel:
+    """Bars of several counters, each with its labels and what its legends begin with."""
+    queries = []
+    for counter, by, name in counters:
+        labels = [label.strip() for label in by.split(",") if label]
+        grouping = f" by ({by})" if by else ""
+        query = f"round(sum{grouping} (increase({counter}[$__interval])))"
+        if UNBOUNDED.intersection(labels):
+            query = f"topk(10, {query})"
+        if labels:
+            # A series may begin with its first event: until then it is 0, not missing.
+            query += f' or label_replace(absent({counter}) - 1, "{labels[0]}", "none", "", "")'
+        else:
+            query += " or vector(0)"
+        queries.append((query, " ".join([name, *(f"{{{{{label}}}}}" for label in labels)]).strip()))
+    return Panel(title, about, queries, "short", "bars", width, limit=limit, decimals=0, stacked=True, interval=interval)
 
 
 def heatmap(title: str, about: str, metric: str, unit: str, selector: str = "{}", *, width: int = 8) -> Panel:

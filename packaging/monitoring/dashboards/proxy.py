@@ -1,6 +1,6 @@
 """Nextcloud signaling proxies."""
 
-from .panels import Dashboard, abandoned, bars, down, firing, lines, ranking, several, silence, stat
+from .panels import Dashboard, abandoned, bars, bars_of, down, firing, lines, ranking, silence, stat
 
 PROXY = Dashboard(
     "lifecycle-proxy",
@@ -30,7 +30,7 @@ PROXY = Dashboard(
             bars("Sessions resumed", "Sessions that came back after their connection had broken.", "signaling_proxy_sessions_resumed_total{}"),
             lines("Publishers", "Publishers, by what they send.", "sum by (type) (signaling_proxy_publishers{})", "{{type}}", stacked=True),
             lines("Subscribers", "Subscribers, by what they receive.", "sum by (type) (signaling_proxy_subscribers{})", "{{type}}", stacked=True),
-            several("Created", "Publishers and subscribers created a second.", [("sum by (type) (rate(signaling_proxy_publishers_total{}[$__rate_interval]))", "publishers {{type}}"), ("sum by (type) (rate(signaling_proxy_subscribers_total{}[$__rate_interval]))", "subscribers {{type}}")], "ops"),
+            bars_of("Created", "Publishers and subscribers created, by what they send or receive.", [("signaling_proxy_publishers_total{}", "type", "publishers"), ("signaling_proxy_subscribers_total{}", "type", "subscribers")]),
             lines("Commands", "Command messages a second, by type.", "sum by (type) (rate(signaling_proxy_command_messages_total{}[$__rate_interval]))", "{{type}}", "ops", width=12),
             lines("Payloads", "Payload messages a second, by type.", "sum by (type) (rate(signaling_proxy_payload_messages_total{}[$__rate_interval]))", "{{type}}", "ops", width=12),
         ]),

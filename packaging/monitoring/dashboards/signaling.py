@@ -1,6 +1,6 @@
 """Nextcloud signaling servers."""
 
-from .panels import Dashboard, abandoned, bars, down, firing, heatmap, lines, p95, ranking, several, share, silence, stat, total
+from .panels import Dashboard, abandoned, bars, bars_of, down, firing, heatmap, lines, p95, ranking, several, share, silence, stat, total
 
 #: People: neither recorders nor other programs.
 CALLS = 'signaling_call_sessions{clienttype!="internal", {backend}}'
@@ -13,21 +13,19 @@ SIGNALING = Dashboard(
     "signaling_hub_sessions_total",
     "Signaling.*",
     [
-        ("Is all well, was anybody turned away?", [
+        ("Is all well, what is going on, was anybody turned away?", [
             firing("Signaling.*", 3),
             down("signaling", 3),
             silence("signaling", 3),
-            total("Over the limit", "Sessions turned away in the time shown because their Nextcloud server was at its limit. Raise sessionlimit of that backend, or see below who opens so many.", "signaling_backend_session_limit_exceeded_total{backend}", limit="ANY", width=3),
-            total("Without a proxy", "Publishing requests in the time shown for which there was no proxy: those people were neither heard nor seen. See the row of proxies.", "signaling_mcu_no_backend_available_total{}", limit="ANY", width=3),
-            stat("Brute force", "Requests rejected as brute force within the latest ten minutes. The signaling server's log names the addresses; if they are those of your own proxy, set trustedproxies.", "round(sum(increase(signaling_throttle_bruteforce_total{}[10m]))) or vector(0)", limit="BRUTEFORCE_TEN_MINUTES", width=3),
-            stat("Fullest server", "The largest share of its limit of sessions that a Nextcloud server uses on a signaling server.", "max(sum without (clienttype) (signaling_hub_sessions{backend}) / (signaling_backend_session_limit{backend} > 0)) or vector(0)", "percentunit", limit="SESSIONS_SHARE", width=3),
-            abandoned("signaling", 3),
-        ]),
-        ("What is going on?", [
             stat("Calls", "Rooms in which a call is going on. The log of a signaling server does not tell of calls and streams: where it is followed, these numbers are 0.", f"count(sum by (backend, room) ({CALLS}) > 0) or vector(0)", width=3),
             stat("In calls", "People in calls now, without recorders and other programs.", f"sum({CALLS}) or vector(0)", width=3),
             stat("With a camera", "Video streams of people now; shared screens do not count. Not by Nextcloud server.", f"sum({CAMERAS}) or vector(0)", width=3),
             stat("Without a camera", "People in calls who send no video. Only right while all Nextcloud servers are chosen above.", f"clamp_min((sum({CALLS}) or vector(0)) - (sum({CAMERAS}) or vector(0)), 0)", width=3),
+            abandoned("signaling", 3),
+            total("Over the limit", "Sessions turned away in the time shown because their Nextcloud server was at its limit. Raise sessionlimit of that backend, or see below who opens so many.", "signaling_backend_session_limit_exceeded_total{backend}", limit="ANY", width=3),
+            total("Without a proxy", "Publishing requests in the time shown for which there was no proxy: those people were neither heard nor seen. See the row of proxies.", "signaling_mcu_no_backend_available_total{}", limit="ANY", width=3),
+            stat("Brute force", "Requests rejected as brute force within the latest ten minutes. The signaling server's log names the addresses; if they are those of your own proxy, set trustedproxies.", "round(sum(increase(signaling_throttle_bruteforce_total{}[10m]))) or vector(0)", limit="BRUTEFORCE_TEN_MINUTES", width=3),
+            stat("Fullest server", "The largest share of its limit of sessions that a Nextcloud server uses on a signaling server.", "max(sum without (clienttype) (signaling_hub_sessions{backend}) / (signaling_backend_session_limit{backend} > 0)) or vector(0)", "percentunit", limit="SESSIONS_SHARE", width=3),
             stat("Shared screens", "Screens that are shared now.", 'sum(signaling_mcu_publishers{type="screen", {}}) or vector(0)', width=3),
             stat("Sessions", "Sessions connected now.", "sum(signaling_hub_sessions{backend}) or vector(0)", width=3),
             stat("Rooms", "Rooms that are open now.", "sum(signaling_hub_rooms{backend}) or vector(0)", width=3),
@@ -66,7 +64,7 @@ SIGNALING = Dashboard(
             bars("Without a publisher", "Subscribing requests in vain, because nobody published, by what was to be received. Some are usual: people leave.", "signaling_mcu_nopublisher_total{}", "type"),
             several("Publishers and subscribers", "Publishers and subscribers, by what they send or receive.", [("sum by (type) (signaling_mcu_publishers{})", "publishers {{type}}"), ("sum by (type) (signaling_mcu_subscribers{})", "subscribers {{type}}")]),
             several("Streams", "Streams of media, by what they carry.", [("sum by (type) (signaling_mcu_publisher_streams{})", "published {{type}}"), ("sum by (type) (signaling_mcu_subscriber_streams{})", "subscribed {{type}}")]),
-            several("Created", "Publishers and subscribers created a second.", [("sum by (type) (rate(signaling_mcu_publishers_total{}[$__rate_interval]))", "publishers {{type}}"), ("sum by (type) (rate(signaling_mcu_subscribers_total{}[$__rate_interval]))", "subscribers {{type}}")], "ops"),
+            bars_of("Created", "Publishers and subscribers created, by what they send or receive.", [("signaling_mcu_publishers_total{}", "type", "publishers"), ("signaling_mcu_subscribers_total{}", "type", "subscribers")]),
             lines("Bytes of media", "Media in bytes a second, by medium and direction.", "sum by (media, direction) (rate(signaling_mcu_media_bytes_total{}[$__rate_interval]))", "{{media}} {{direction}}", "Bps"),
             bars("Codecs", "Codecs that were agreed on.", "signaling_mcu_media_codecs_total{}", "media, codec"),
             bars("Ways", "Ways on which media go. Many of type relay: people who cannot be reached without a TURN server.", 'signaling_mcu_selected_candidate_total{}', "type, transport, family"),

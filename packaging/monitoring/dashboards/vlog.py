@@ -36,7 +36,7 @@ VLOG = Dashboard(
             lines("Status", "HTTP requests a second, by status code.", "sum by (status_code) (rate(vlog_http_requests_total{}[$__rate_interval]))", "{{status_code}}", "reqps"),
             heatmap("Duration", "How long requests take, over all endpoints.", "vlog_http_request_duration_seconds", "s"),
             lines("Slow endpoints", "95 of 100 requests take less, the ten slowest endpoints.", "topk(10, histogram_quantile(0.95, sum by (le, endpoint) (rate(vlog_http_request_duration_seconds_bucket{}[$__rate_interval]))))", "{{endpoint}}", "s", limit="HTTP_P95"),
-            lines("Faulty endpoints", "Requests a second that were answered with a 5xx, the ten endpoints with most. Read the application's log about them.", 'topk(10, sum by (endpoint) (rate(vlog_http_requests_total{status_code=~"5..", {}}[$__rate_interval])) or sum by (endpoint) (0 * rate(vlog_http_requests_total{}[$__rate_interval])))', "{{endpoint}}", "reqps"),
+            bars("Faulty endpoints", "Requests that were answered with a 5xx, the ten endpoints with most. Read the application's log about them.", 'vlog_http_requests_total{status_code=~"5..", {}}', "endpoint"),
             lines("In progress", "Requests that are being answered, by interface. A line that only rises: requests that hang.", "sum by (api) (vlog_http_requests_in_progress{})", "{{api}}"),
         ]),
         ("Transcoding and workers", [
