@@ -45,7 +45,7 @@ VLOG = Dashboard(
             heatmap("Duration", "How long one quality of one video takes.", "vlog_transcoding_job_duration_seconds", "s"),
             several("Queues", "Jobs and videos that wait.", [("sum(vlog_transcoding_queue_size{})", "transcoding"), ("sum by (status) (vlog_reencode_queue_size{})", "re-encoding, {{status}}")]),
             lines("Workers", "Registered workers, by status.", "sum by (status) (vlog_workers_total{})", "{{status}}", stacked=True),
-            ranking("Silent workers", "Time since the latest heartbeat, the ten workers with most. Remove a worker that is gone for good.", "topk(10, max by (worker_name) (vlog_worker_heartbeat_age_seconds{} < Inf))", "{{worker_name}}", "s", limit="WORKER_SILENT"),
+            ranking("Silent workers", "Time since the latest heartbeat, the ten workers with most. Remove a worker that is gone for good.", "topk(10, vlog_worker_heartbeat_age_seconds{} < Inf)", "{{site}} {{instance}} {{worker_name}}", "s", limit="WORKER_SILENT"),
             bars("Completed jobs", "Jobs completed, the ten workers with most. A worker that is missing here does not work.", "vlog_worker_jobs_completed_total{}", "worker_name"),
             bars("Re-encoding", "Videos encoded anew, by what became of them.", "vlog_reencode_jobs_total{}", "status"),
             lines("Heartbeats", "Heartbeats of workers a second, by result. Failed ones: a worker reaches the API, and it has an error.", "sum by (result) (rate(vlog_worker_heartbeat_total{}[$__rate_interval]))", "{{result}}", "ops"),
@@ -71,7 +71,7 @@ VLOG = Dashboard(
             lines("Written", "Bytes written to storage a second.", "sum(rate(vlog_storage_bytes_written_total{}[$__rate_interval]))", "written", "Bps", width=6),
             heatmap("Duration of tasks", "How long background tasks take.", "vlog_background_task_duration_seconds", "s", width=6),
             bars("Failed tasks", "Background tasks that failed, the ten with most. The application's log says why.", "vlog_background_task_errors_total{}", "task_name", width=6),
-            ranking("Since the last success", "How long ago each background task last succeeded, the ten worst off. Above the limit it fails, or does not run at all.", "topk(10, time() - max by (task_name) (vlog_background_task_last_success_timestamp_seconds{}))", "{{task_name}}", "s", limit="TASK_STALE", width=6),
+            ranking("Since the last success", "How long ago each background task last succeeded, the ten worst off. Above the limit it fails, or does not run at all.", "topk(10, time() - vlog_background_task_last_success_timestamp_seconds{})", "{{site}} {{instance}} {{task_name}}", "s", limit="TASK_STALE", width=6),
         ]),
     ],
 )
