@@ -150,6 +150,10 @@ fn the_dashboards_keep_the_rules_of_the_public_linter() {
                     "{about}: panel-title-description-rule"
                 );
             }
+            let text = panel["description"].as_str().unwrap();
+            let own = text.split(" Red ").next().unwrap().split(" Orange ").next().unwrap();
+            let says_more = [". ", ": "].iter().any(|end| own.contains(end));
+            assert!(says_more, "{about}: what it shows, but not what to do: {own}");
             assert!(panel["fieldConfig"]["defaults"]["unit"].is_string(), "{about}: panel-units-rule");
             assert_eq!(panel["datasource"]["uid"], "${datasource}", "{about}: panel-datasource-rule");
             let targets = panel["targets"].as_array().unwrap();
