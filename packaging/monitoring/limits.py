@@ -41,3 +41,8 @@ TASK_STALE = DAY
 FEED_SILENT = 12 * HOUR
 SCAN_STALE = 6 * HOUR
 DESCRIPTORS_SHARE = 0.8
+
+# What is lost, turned away or in vain: one is enough
+ANY = 1
+# What there must be some of
+AT_LEAST = 1

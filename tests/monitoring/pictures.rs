@@ -81,9 +81,7 @@ fn lines(panel: &Value, prometheus: &Server) -> Vec<Line> {
     let mut lines = Vec::new();
     for query in queries(panel) {
         for (labels, points) in prometheus.range(&query.expression, SECONDS, STEP) {
-            let legend = labels.iter().fold(query.legend.clone(), |legend, (name, value)| {
-                legend.replace(&format!("{{{{{name}}}}}"), value)
-            });
+            let legend = query.name(&labels);
             lines.push(Line {
                 legend,
                 points: points.into_iter().filter(|point| point.1.is_finite()).collect(),
