@@ -135,7 +135,7 @@ type Sample = (Vec<LabelPair>, f64);
 const COUNTER: MetricType = MetricType::COUNTER;
 const GAUGE: MetricType = MetricType::GAUGE;
 
-const FAMILIES: [FamilyDef; 21] = [
+const FAMILIES: [FamilyDef; 22] = [
     FamilyDef {
         name: "events_total",
         help: "Events applied, by event",
@@ -173,6 +173,14 @@ const FAMILIES: [FamilyDef; 21] = [
         help: "Series shown, by system",
         kind: GAUGE,
         read: |source| by("system", source.engine.series().map(|(system, count)| (system, count as u64))),
+    },
+    FamilyDef {
+        name: "last_event_timestamp_seconds",
+        help: "When the latest event of a producer was applied, Unix seconds, 0: never",
+        kind: GAUGE,
+        read: |source| {
+            source.engine.last_events().map(|(system, at)| (vec![pair("system", system)], at)).collect()
+        },
     },
     FamilyDef {
         name: "label_cuts_total",
