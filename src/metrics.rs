@@ -5,7 +5,7 @@
 //! `TextEncoder`. Label values come from catalogs, the configuration and fixed lists; `producer` alone comes
 //! from outside, bounded in number and length.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use prometheus::proto::{Counter, Gauge as GaugeValue, LabelPair, Metric, MetricFamily, MetricType};
 use prometheus::{Gauge, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
@@ -103,6 +103,8 @@ pub(crate) struct FeedStats {
     pub(crate) connections: usize,
     /// Producers with sessions, by name, and how many runs of each are connected.
     pub(crate) producers: BTreeMap<String, usize>,
+    /// `[events] expect`.
+    pub(crate) expected: BTreeSet<String>,
     /// False while a state directory is configured and cannot be written.
     pub(crate) state_writable: bool,
     pub(crate) journal_bytes: u64,
@@ -135,7 +137,7 @@ type Sample = (Vec<LabelPair>, f64);
 const COUNTER: MetricType = MetricType::COUNTER;
 const GAUGE: MetricType = MetricType::GAUGE;
 
-const FAMILIES: [FamilyDef; 22] = [
+const FAMILIES: [FamilyDef; 23] = [
     FamilyDef {
         name: "events_total",
         help: "Events applied, by event",
@@ -209,6 +211,12 @@ const FAMILIES: [FamilyDef; 22] = [
         read: |source| {
             by("producer", source.feed.producers.iter().map(|(name, runs)| (name.as_str(), *runs as u64)))
         },
+    },
+    FamilyDef {
+        name: "producer_expected",
+        help: "The producers that the configuration expects, always 1, by producer",
+        kind: GAUGE,
+        read: |source| by("producer", source.feed.expected.iter().map(|name| (name.as_str(), 1))),
     },
     FamilyDef {
         name: "event_times_ignored_total",
