@@ -236,6 +236,8 @@ fn its_own_metrics_are_there_from_the_start() {
     ] {
         assert_eq!(value(&metrics, &format!("lifecycle_exporter_{name}")), Some(expected), "{name}");
     }
+    let seconds = value(&metrics, "process_cpu_seconds_total").unwrap();
+    assert!(seconds.fract() > 0.0, "whole seconds: {seconds}");
     assert!(!metrics.contains("series_overflow_total"), "only where above 0: {metrics}");
 }
 
