@@ -109,7 +109,7 @@ fn cpu_seconds() -> Option<f64> {
     Some((usage.user_time() + usage.system_time()).num_microseconds() as f64 / 1e6)
 }
 
-/// The source revision of the build, if the builder has set it.
+/// The commit of a release build (`packaging/build.rs`), or what the builder has set.
 pub(crate) fn revision() -> &'static str {
     option_env!("LIFECYCLE_EXPORTER_REVISION").unwrap_or("unknown")
 }
