@@ -5,8 +5,10 @@
 //! `TextEncoder`. Label values come from catalogs, the configuration and fixed lists; `producer` alone comes
 //! from outside, bounded in number and length.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
 use prometheus::proto::{Counter, Gauge as GaugeValue, LabelPair, Metric, MetricFamily, MetricType};
 use prometheus::{Gauge, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 
@@ -88,11 +90,26 @@ impl Metrics {
 
     /// The families of the registry, sorted by name.
     pub(crate) fn encode(&self) -> Vec<EncodedFamily> {
-        self.registry.gather().iter().filter_map(encode).collect()
+        let mut families = self.registry.gather();
+        // The process collector gives whole seconds, of which a rate is a square wave.
+        if let Some(family) = families.iter_mut().find(|family| family.name() == PROCESS_CPU)
+            && let Some(seconds) = cpu_seconds()
+        {
+            family.set_metric(vec![metric(COUNTER, Vec::new(), seconds)]);
+        }
+        families.iter().filter_map(encode).collect()
     }
 }
 
-/// The source revision of the build, if the builder has set it.
+const PROCESS_CPU: &str = "process_cpu_seconds_total";
+
+/// The CPU time of this process, user and system.
+fn cpu_seconds() -> Option<f64> {
+    let usage = getrusage(UsageWho::RUSAGE_SELF).ok()?;
+    Some((usage.user_time() + usage.system_time()).num_microseconds() as f64 / 1e6)
+}
+
+/// The commit of a release build (`packaging/build.rs`), or what the builder has set.
 pub(crate) fn revision() -> &'static str {
     option_env!("LIFECYCLE_EXPORTER_REVISION").unwrap_or("unknown")
 }
@@ -103,6 +120,8 @@ pub(crate) struct FeedStats {
     pub(crate) connections: usize,
     /// Producers with sessions, by name, and how many runs of each are connected.
     pub(crate) producers: BTreeMap<String, usize>,
+    /// `[events] expect`.
+    pub(crate) expected: BTreeSet<String>,
     /// False while a state directory is configured and cannot be written.
     pub(crate) state_writable: bool,
     pub(crate) journal_bytes: u64,
@@ -135,7 +154,7 @@ type Sample = (Vec<LabelPair>, f64);
 const COUNTER: MetricType = MetricType::COUNTER;
 const GAUGE: MetricType = MetricType::GAUGE;
 
-const FAMILIES: [FamilyDef; 21] = [
+const FAMILIES: [FamilyDef; 23] = [
     FamilyDef {
         name: "events_total",
         help: "Events applied, by event",
@@ -175,6 +194,14 @@ const FAMILIES: [FamilyDef; 21] = [
         read: |source| by("system", source.engine.series().map(|(system, count)| (system, count as u64))),
     },
     FamilyDef {
+        name: "last_event_timestamp_seconds",
+        help: "When the latest event of a producer was applied, Unix seconds, 0: never",
+        kind: GAUGE,
+        read: |source| {
+            source.engine.last_events().map(|(system, at)| (vec![pair("system", system)], at)).collect()
+        },
+    },
+    FamilyDef {
         name: "label_cuts_total",
         help: "Labels cut to 1024 bytes, by system",
         kind: COUNTER,
@@ -184,7 +211,8 @@ const FAMILIES: [FamilyDef; 21] = [
         name: "series_overflow_total",
         help: "Changes that found their metric at its limit of series, by metric",
         kind: COUNTER,
-        read: |source| by("metric", source.engine.overflowed()),
+        // There are a hundred metrics and more, and hardly any ever overflows.
+        read: |source| by("metric", source.engine.overflowed().filter(|(_, count)| *count > 0)),
     },
     FamilyDef {
         name: "producers",
@@ -200,6 +228,12 @@ const FAMILIES: [FamilyDef; 21] = [
         read: |source| {
             by("producer", source.feed.producers.iter().map(|(name, runs)| (name.as_str(), *runs as u64)))
         },
+    },
+    FamilyDef {
+        name: "producer_expected",
+        help: "The producers that the configuration expects, always 1, by producer",
+        kind: GAUGE,
+        read: |source| by("producer", source.feed.expected.iter().map(|name| (name.as_str(), 1))),
     },
     FamilyDef {
         name: "event_times_ignored_total",

@@ -205,6 +205,7 @@ fn a_full_metric_goes_on_in_one_series() {
         let series = format!("lifecycle_exporter_series_overflow_total{{metric=\"{metric}\"}}");
         assert_eq!(value(&metrics, &series), Some(count), "{series}");
     }
+    assert_eq!(metrics.matches("series_overflow_total{").count(), 2, "those above 0 alone: {metrics}");
     exporter.assert_law(8);
 }
 

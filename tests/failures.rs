@@ -306,11 +306,15 @@ fn after_a_restart_of_the_exporter_runs_have_their_grace_time_to_come_back() {
 
 #[test]
 fn expected_producers_are_always_shown_and_one_shot_ones_only_then() {
-    let exporter = Exporter::start("[events]\nexpect = recorder, follow:signaling\n");
-    let connected = |producer: &str| {
-        exporter.value(&format!("lifecycle_exporter_producer_connected{{producer=\"{producer}\"}}"))
+    let exporter = Exporter::start("[events]\nexpect = recorder, follow:signaling, recorder\n");
+    let of = |metric: &str, producer: &str| {
+        exporter.value(&format!("lifecycle_exporter_producer_{metric}{{producer=\"{producer}\"}}"))
     };
+    let connected = |producer: &str| of("connected", producer);
+    let expected = |producer: &str| of("expected", producer);
     assert_eq!((connected("recorder"), connected("follow:signaling")), (Some(0.0), Some(0.0)));
+    assert_eq!((expected("recorder"), expected("follow:signaling")), (Some(1.0), Some(1.0)));
+    assert_eq!(exporter.metrics().matches("producer_expected{").count(), 2);
     let (recorder, _) = Session::begin(&exporter.socket, "recorder", "1");
     let (_follower, _) =
         Session::begin_with(&exporter.socket, r#"{"hello":"follow:signaling","instance":"1","owner":false}"#);
@@ -318,8 +322,17 @@ fn expected_producers_are_always_shown_and_one_shot_ones_only_then() {
         Session::begin_with(&exporter.socket, r#"{"hello":"tool","instance":"1","owner":false}"#);
     assert_eq!((connected("recorder"), connected("follow:signaling")), (Some(1.0), Some(1.0)));
     assert_eq!(connected("tool"), None);
-    drop(recorder);
+    let (guest, _) = Session::begin(&exporter.socket, "guest", "1");
+    assert_eq!((connected("guest"), expected("guest")), (Some(1.0), None));
+    drop((recorder, guest));
     wait_until(|| connected("recorder") == Some(0.0), || "it is not shown as away".to_owned());
+    // Both are away; one of them may have ended for good.
+    wait_until(|| connected("guest") == Some(0.0), || "it is not shown as away".to_owned());
+    assert_eq!((expected("recorder"), expected("guest")), (Some(1.0), None));
+    exporter.configure("[events]\nexpect = follow:signaling\n");
+    exporter.signal("HUP");
+    wait_until(|| expected("recorder").is_none(), || "it is expected after the reload".to_owned());
+    assert_eq!(expected("follow:signaling"), Some(1.0));
 }
 
 #[test]

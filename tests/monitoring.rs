@@ -79,7 +79,9 @@ fn every_metric_that_rules_and_dashboards_name_is_there() {
     );
     known.extend([
         "lifecycle_exporter_producer_connected".to_owned(),
+        "lifecycle_exporter_producer_expected".to_owned(),
         "lifecycle_exporter_entities".to_owned(),
+        "lifecycle_exporter_series_overflow_total".to_owned(),
     ]);
     let prefixes = ["recording_", "signaling_", "edumeet_", "mediasoup_", "vlog_", "lifecycle_exporter_"];
     for file in

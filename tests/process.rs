@@ -209,6 +209,39 @@ fn scans_show_what_is_there_and_tell_their_system() {
 }
 
 #[test]
+fn its_own_metrics_are_there_from_the_start() {
+    let exporter = Exporter::start(
+        "[systems]\nenabled = recording, vlog\n\
+         [startup]\nevent = recording.backend_configured backend=b\n",
+    );
+    let metrics = exporter.metrics();
+    for (name, expected) in [
+        ("last_event_timestamp_seconds{system=\"recording\"}", 0.0),
+        ("last_event_timestamp_seconds{system=\"vlog\"}", 0.0),
+        ("label_cuts_total{system=\"vlog\"}", 0.0),
+        ("entities{system=\"recording\",entity=\"upload\"}", 0.0),
+        ("oldest_entity_age_seconds{system=\"recording\",entity=\"upload\"}", 0.0),
+        ("abandoned_total{system=\"recording\",entity=\"upload\"}", 0.0),
+        ("events_total{event=\"vlog.task.failed\"}", 0.0),
+        ("events_rejected_total{reason=\"too_long\"}", 0.0),
+        ("connections_refused_total{reason=\"max_connections\"}", 0.0),
+        ("event_times_ignored_total", 0.0),
+        ("http_requests_total{code=\"500\"}", 0.0),
+        ("producers", 0.0),
+        ("state_writable", 1.0),
+        ("journal_bytes", 0.0),
+        ("journal_errors_total", 0.0),
+        ("snapshot_timestamp_seconds", 0.0),
+        ("config_last_reload_successful", 1.0),
+    ] {
+        assert_eq!(value(&metrics, &format!("lifecycle_exporter_{name}")), Some(expected), "{name}");
+    }
+    let seconds = value(&metrics, "process_cpu_seconds_total").unwrap();
+    assert!(seconds.fract() > 0.0, "whole seconds: {seconds}");
+    assert!(!metrics.contains("series_overflow_total"), "only where above 0: {metrics}");
+}
+
+#[test]
 fn systemd_is_told_and_its_watchdog_is_fed() {
     let directory = tempfile::tempdir().unwrap();
     let systemd = Notify::listen(directory.path());

@@ -106,7 +106,7 @@ fn lasting(exporter: &Exporter) -> String {
         "process_",
         "build_info",
         "journal_bytes",
-        "timestamp",
+        "snapshot_timestamp",
         "http_requests",
         "oldest_entity",
         "config_last",

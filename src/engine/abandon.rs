@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::entities::{EntityId, EntityOwner, Ordered, UNOWNED};
 use super::restart::Restart;
-use super::{Engine, LineSource};
+use super::{Engine, LineSource, Origin};
 use crate::limits;
 
 /// What is being abandoned.
@@ -130,8 +130,8 @@ impl Engine {
         }
         if let Some(event) = def.abandoned {
             let line = state.entities.get(id).to_line(&catalog.events[event].name, def);
-            let source = LineSource { is_internal: true, ..LineSource::unowned() };
-            if let Err(rejection) = self.apply_for(&line, at, source) {
+            let applied = self.apply_for(&line, at, LineSource::unowned(Origin::Abandonment));
+            if let Err(rejection) = applied {
                 log(format!("{line}: {rejection}; the {} is closed instead", def.name));
             }
         }

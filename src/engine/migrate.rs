@@ -210,6 +210,7 @@ impl System {
             }
         }
         self.label_cuts = former.label_cuts;
+        self.last_event_at = former.last_event_at;
         self.exposed = former.exposed;
         mapping.metrics.into_iter().flatten().map(MetricIndex::from).collect()
     }

@@ -118,6 +118,17 @@ pub(crate) struct Engine {
 /// The name of an event, and how often it was applied.
 pub(crate) type Applied<'a> = (&'a str, u64);
 
+/// What made a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// A producer.
+    Producer,
+    /// The exporter, as its configuration says: a start-up event, or the result of a directory scan.
+    Exporter,
+    /// The engine, to abandon an entity. Its system may be disabled by now.
+    Abandonment,
+}
+
 /// Who sent a line.
 #[derive(Clone, Copy)]
 pub(crate) struct LineSource<'a> {
@@ -125,14 +136,13 @@ pub(crate) struct LineSource<'a> {
     pub(crate) entity_owner: EntityOwner,
     /// Returns the owners whose entities are abandoned if the line reports a restart of its server.
     pub(crate) abandoned_by_restart: &'a dyn Fn() -> Vec<EntityOwner>,
-    /// The engine made the line itself, to abandon an entity. Its system may be disabled by now.
-    pub(crate) is_internal: bool,
+    pub(crate) origin: Origin,
 }
 
 impl LineSource<'_> {
     /// A line that comes from no session.
-    pub(crate) fn unowned() -> Self {
-        LineSource { entity_owner: UNOWNED, abandoned_by_restart: &|| vec![UNOWNED], is_internal: false }
+    pub(crate) fn unowned(origin: Origin) -> Self {
+        LineSource { entity_owner: UNOWNED, abandoned_by_restart: &|| vec![UNOWNED], origin }
     }
 }
 
@@ -242,10 +252,10 @@ impl Engine {
         self.index_startup();
     }
 
-    /// Applies one line, without its newline, that comes from no session. Counts a rejection. `arrived` is
-    /// Unix seconds.
+    /// Applies one line of the exporter's own, without its newline. Counts a rejection. `arrived` is Unix
+    /// seconds.
     pub(crate) fn apply(&mut self, line: &str, arrived: f64) -> Result<(), Rejection> {
-        let applied = self.apply_for(line, arrived, LineSource::unowned());
+        let applied = self.apply_for(line, arrived, LineSource::unowned(Origin::Exporter));
         self.finish(&mut |_| {});
         applied.inspect_err(|rejection| self.count_rejection(rejection.reason))
     }
@@ -258,7 +268,8 @@ impl Engine {
         arrived: f64,
         source: LineSource<'_>,
     ) -> Result<(), Rejection> {
-        debug_assert!(!self.is_busy || source.is_internal, "what was begun comes first");
+        let is_abandonment = source.origin == Origin::Abandonment;
+        debug_assert!(!self.is_busy || is_abandonment, "what was begun comes first");
         self.fields.scan(line)?;
         let fields = &self.fields;
         let (name, time) = read_head(line, fields)?;
@@ -275,7 +286,7 @@ impl Engine {
             rejection
         };
         let enabled = &self.settings.enabled;
-        if !enabled.is_empty() && !enabled.contains(&catalog.name) && !source.is_internal {
+        if !enabled.is_empty() && !enabled.contains(&catalog.name) && !is_abandonment {
             let what = format!(
                 "{}: not in [systems] enabled, expected one of {}",
                 catalog.name,
@@ -285,9 +296,9 @@ impl Engine {
         }
         let (time, is_trusted) = event_time(time, arrived);
         if plan.restarts {
-            let entity_owner = source.entity_owner;
+            let (entity_owner, origin) = (source.entity_owner, source.origin);
             let (system, event, line) = (system_index, event_index, line.into());
-            let restart = Restart { line, system, event, time, arrived, entity_owner };
+            let restart = Restart { line, system, event, time, arrived, entity_owner, origin };
             let (name, fields) = (plan.name.clone(), std::mem::take(&mut self.fields));
             let accepted = self.apply_restart(restart, source, &fields);
             self.fields = fields;
@@ -305,8 +316,7 @@ impl Engine {
                 self.scratch.commit(event, system, &self.hasher);
                 self.is_busy |= system.is_closing();
             }
-            system.label_cuts += self.scratch.cuts();
-            system.applied[event_index] += 1;
+            system.note_applied(event_index, source.origin, arrived, self.scratch.cuts());
         }
         self.times_ignored += u64::from(!is_trusted);
         Ok(())
@@ -388,6 +398,11 @@ impl Engine {
     /// For each exposed system, how many labels were cut.
     pub(crate) fn label_cuts(&self) -> impl Iterator<Item = (&str, u64)> {
         self.exposed_systems().map(|system| (system.catalog.name.as_str(), system.label_cuts))
+    }
+
+    /// For each exposed system, when the latest event of a producer was applied: Unix seconds, 0: never.
+    pub(crate) fn last_events(&self) -> impl Iterator<Item = (&str, f64)> {
+        self.exposed_systems().map(|system| (system.catalog.name.as_str(), system.last_event_at))
     }
 
     /// The number of event times that were ignored, because they were too far from the time of arrival.

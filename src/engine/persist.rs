@@ -257,6 +257,7 @@ impl System {
             name: &self.catalog.name,
             exposed: self.exposed,
             label_cuts: self.label_cuts,
+            last_event_at: self.last_event_at,
             events: events.map(|(event, &count)| v1::Count { name: &event.name, count }).collect(),
             kinds,
             metrics,
@@ -276,6 +277,7 @@ impl System {
         let mapping = Mapping::new(&written.kinds, &written.metrics, &self.catalog);
         self.exposed = written.exposed;
         self.label_cuts = written.label_cuts;
+        self.last_event_at = written.last_event_at;
         for event in &written.events {
             if let Some(index) = self.catalog.events.iter().position(|def| def.name == event.name) {
                 self.applied[index] = event.count;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::apply::{Context, Event, Scratch};
 use super::entities::{EntityOwner, UNOWNED};
-use super::{Engine, LineSource, read_head};
+use super::{Engine, LineSource, Origin, read_head};
 use crate::catalog::model::{EventPlan, Step};
 use crate::limits;
 use crate::protocol::line::Fields;
@@ -22,6 +22,7 @@ pub(super) struct Restart {
     pub(super) arrived: f64,
     /// The owner of what the event opens.
     pub(super) entity_owner: EntityOwner,
+    pub(super) origin: Origin,
 }
 
 /// A start-up event of the configuration.
@@ -69,8 +70,7 @@ impl Engine {
                 let system = &mut self.systems[restart.system];
                 system.expose(&self.hasher);
                 scratch.commit(restart.event_of(plan, &fields), system, &self.hasher);
-                system.label_cuts += scratch.cuts();
-                system.applied[restart.event] += 1;
+                system.note_applied(restart.event, restart.origin, restart.arrived, scratch.cuts());
             }
             Err(rejection) => {
                 self.count_rejection(rejection.reason);

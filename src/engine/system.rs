@@ -6,6 +6,7 @@ use std::sync::Arc;
 use hashbrown::DefaultHashBuilder;
 use smallvec::SmallVec;
 
+use super::Origin;
 use super::entities::{Entities, EntityId, EntityOwner, SeriesRef};
 use crate::budget::{Budget, Claim};
 use crate::catalog::model::{Catalog, EntityIndex, MetricKind};
@@ -27,6 +28,8 @@ pub(super) struct System {
     pub(super) abandoned: Vec<u64>,
     /// How many labels were cut.
     pub(super) label_cuts: u64,
+    /// When the latest event of a producer was applied: Unix seconds, 0: never.
+    pub(super) last_event_at: f64,
     /// Whether its metrics are exposed: since the system was enabled by name, or its first event.
     pub(super) exposed: bool,
     /// The kinds of groups, which close when they are empty.
@@ -78,6 +81,7 @@ impl System {
             applied: vec![0; catalog.events.len()],
             abandoned: vec![0; catalog.entities.len()],
             label_cuts: 0,
+            last_event_at: 0.0,
             exposed: false,
             groups: (0..catalog.entities.len())
                 .filter(|&kind| catalog.entities[kind].closes_when_empty)
@@ -88,6 +92,15 @@ impl System {
             claim: Claim::new(budget),
             hasher: hasher.clone(),
             catalog,
+        }
+    }
+
+    /// Counts an event that was applied, and the labels that it has cut. `arrived` is Unix seconds.
+    pub(super) fn note_applied(&mut self, event: usize, origin: Origin, arrived: f64, cuts: u64) {
+        self.applied[event] += 1;
+        self.label_cuts += cuts;
+        if origin == Origin::Producer {
+            self.last_event_at = arrived;
         }
     }
 

@@ -136,7 +136,7 @@ fn a_parent_of_many_closes_with_all_of_them_at_once_for_whoever_looks() {
         engine.apply(&line(&Event::Join(session)), 0.0).unwrap();
         engine.apply(&line(&Event::JoinRoom(1, session)), 0.0).unwrap();
     }
-    engine.apply_for(&line(&Event::CloseRoom(1)), 0.0, LineSource::unowned()).unwrap();
+    engine.apply_for(&line(&Event::CloseRoom(1)), 0.0, LineSource::unowned(Origin::Producer)).unwrap();
     assert!(engine.is_busy());
     let seen = exposition(&mut engine);
     let open = |engine: &Engine| -> Vec<(String, usize)> {

@@ -148,9 +148,12 @@ pub(super) fn figures(feed: &mut Feed) -> FeedStats {
     let state_writable = feed.store.journal.as_mut().is_none_or(|journal| journal.is_durable(now));
     let journal = feed.store.journal.as_ref();
     let producers = producers(feed).into_iter();
+    // A name may be written twice.
+    let expected = feed.expect.iter().cloned().collect();
     FeedStats {
         connections: feed.producers.connections.open(),
         producers: producers.map(|(name, producer)| (name.to_owned(), producer.connected)).collect(),
+        expected,
         state_writable,
         journal_bytes: journal.map_or(0, Journal::bytes),
         journal_errors: journal.map_or(0, Journal::errors),

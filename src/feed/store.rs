@@ -273,7 +273,7 @@ impl Store {
                 .replace("{duration}", &report.duration_seconds.to_string());
             let Ok(event) = EventSpec::parse(&words) else { continue };
             let block = format!("{}\n", event.to_line());
-            let record = Record::Lines { at: report.ended, position: None, block: block.as_bytes() };
+            let record = Record::Scanned { at: report.ended, block: block.as_bytes() };
             self.record(&record, &format!("[scan {}]: {words}: ", report.name));
         }
     }

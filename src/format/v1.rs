@@ -120,6 +120,13 @@ pub(crate) enum Record<'a> {
         #[serde(borrow)]
         boot: Boot<'a>,
     },
+    /// Lines that the exporter made of the result of a directory scan.
+    Scanned {
+        at: f64,
+        /// Whole lines, each with its end.
+        #[serde(with = "serde_bytes")]
+        lines: &'a [u8],
+    },
 }
 
 /// A place in a session.
@@ -224,6 +231,8 @@ pub(crate) struct System<'a> {
     pub(crate) exposed: bool,
     /// Labels that were cut.
     pub(crate) label_cuts: u64,
+    /// When the latest event of a producer was applied; 0: never.
+    pub(crate) last_event_at: f64,
     /// Events applied.
     #[serde(borrow)]
     pub(crate) events: Vec<Count<'a>>,

@@ -386,12 +386,13 @@ pub(crate) fn observable(state: &mut State) -> String {
         })
         .collect();
     let counted = format!(
-        "{:?}\n{:?}\n{:?}\n{:?}\n{:?}\n{}\n",
+        "{:?}\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}\n{}\n",
         engine.applied().collect::<Vec<_>>(),
         engine.rejected().collect::<Vec<_>>(),
         engine.series().collect::<Vec<_>>(),
         engine.label_cuts().collect::<Vec<_>>(),
         engine.overflowed().collect::<Vec<_>>(),
+        engine.last_events().collect::<Vec<_>>(),
         engine.times_ignored(),
     ) + &format!("{:?}\n", engine.budget());
     let mut sessions: Vec<String> =

@@ -14,7 +14,7 @@ pub(crate) mod tests;
 use std::sync::Arc;
 
 use crate::catalog::{self, CatalogText, Catalogs};
-use crate::engine::{Engine, EngineSettings, LineSource, UNOWNED};
+use crate::engine::{Engine, EngineSettings, LineSource, Origin, UNOWNED};
 use crate::protocol::control_line::ControlLine;
 use crate::protocol::rejection::{Reason, Rejection};
 use crate::state::boot::Boot;
@@ -101,15 +101,17 @@ impl State {
     ) -> Result<bool, ReplayError> {
         let mut begun = self.begin(record, report)?;
         self.engine.finish(&mut |text| report(Diagnostic::Message(text)));
-        if let Record::Lines { at, position, block } = *record {
-            let session = position
-                .and_then(|Position { producer, instance, .. }| self.sessions.find(producer, instance));
-            let mut rest = block;
-            while begun.bytes < rest.len() {
-                rest = &rest[begun.bytes..];
-                begun = self.apply_lines(at, session, rest, report);
-                self.engine.finish(&mut |text| report(Diagnostic::Message(text)));
-            }
+        let (at, position, mut rest, origin) = match *record {
+            Record::Lines { at, position, block } => (at, position, block, Origin::Producer),
+            Record::Scanned { at, block } => (at, None, block, Origin::Exporter),
+            _ => return Ok(begun.is_bye),
+        };
+        let session =
+            position.and_then(|Position { producer, instance, .. }| self.sessions.find(producer, instance));
+        while begun.bytes < rest.len() {
+            rest = &rest[begun.bytes..];
+            begun = self.apply_lines(at, session, rest, origin, report);
+            self.engine.finish(&mut |text| report(Diagnostic::Message(text)));
         }
         Ok(begun.is_bye)
     }
@@ -146,7 +148,10 @@ impl State {
             }
             Record::Lines { at, position, block } => {
                 let session = position.map(|position| self.session_at(&position)).transpose()?;
-                return Ok(self.apply_lines(at, session, block, report));
+                return Ok(self.apply_lines(at, session, block, Origin::Producer, report));
+            }
+            Record::Scanned { at, block } => {
+                return Ok(self.apply_lines(at, None, block, Origin::Exporter, report));
             }
             Record::Rejected { position, reason } => {
                 if let Some(reason) = reason {
@@ -248,6 +253,7 @@ impl State {
         at: f64,
         session: Option<SessionId>,
         block: &[u8],
+        origin: Origin,
         report: &mut dyn FnMut(Diagnostic<'_>),
     ) -> Begun {
         let number = session.and_then(|id| self.sessions.get_mut(id)).map(|session| {
@@ -263,7 +269,7 @@ impl State {
         let source = LineSource {
             entity_owner: owner.map_or(UNOWNED, |(id, _)| id),
             abandoned_by_restart: &abandoned_by_restart,
-            is_internal: false,
+            origin,
         };
         let mut lines = LineApplier { engine: &mut self.engine, at, source, number, said_bye: false, report };
         let mut bytes = block.len();

@@ -31,6 +31,8 @@ pub(crate) enum Record<'a> {
     Named { ip: IpAddr, name: &'a str },
     /// The exporter has started, in this boot of the machine.
     Started { at: f64, boot: Cow<'a, Boot> },
+    /// Whole lines of what a directory scan has found, with their newlines.
+    Scanned { at: f64, block: &'a [u8] },
 }
 
 /// The number of a line in its session, from 1.
@@ -73,6 +75,7 @@ impl<'a> Record<'a> {
             Record::Started { at, ref boot } => {
                 format::put(out, &v1::Record::Started { at, boot: boot.to_v1() });
             }
+            Record::Scanned { at, block } => format::put(out, &v1::Record::Scanned { at, lines: block }),
         }
     }
 
@@ -101,6 +104,7 @@ impl<'a> Record<'a> {
             v1::Record::Started { at, boot } => {
                 Record::Started { at, boot: Cow::Owned(Boot::from_v1(&boot)) }
             }
+            v1::Record::Scanned { at, lines } => Record::Scanned { at, block: lines },
         })
     }
 }

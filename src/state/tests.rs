@@ -22,6 +22,7 @@ pub(crate) enum Step {
     Forget(u8),
     Named(u8),
     Booted(u8),
+    Scanned,
 }
 
 /// Steps, each with the seconds by which the clock moves before it.
@@ -39,6 +40,7 @@ pub(crate) fn steps(most: usize) -> impl Strategy<Value = Vec<(f64, Step)>> {
         1 => session().prop_map(Step::Forget),
         1 => (0_u8..4).prop_map(Step::Named),
         1 => (0_u8..2).prop_map(Step::Booted),
+        1 => Just(Step::Scanned),
     ];
     let seconds = prop_oneof![8 => 0.0..100.0, 1 => Just(86_400.0), 1 => Just(-86_400.0)];
     prop::collection::vec((seconds, step), 1..most)
@@ -270,6 +272,10 @@ impl Life {
                 let boot = Cow::Owned(crate::state::boot::Boot::Id(number.to_string()));
                 self.record(&Record::Started { at, boot }, record);
             }
+            Step::Scanned => {
+                let block = b"{\"event\":\"vlog.storage.reconciled\",\"status\":1}\n";
+                self.record(&Record::Scanned { at, block }, record);
+            }
             Step::Abandon(session) | Step::Forget(session) => {
                 let (producer, instance) = names(*session);
                 let (producer, instance) = (producer.as_str(), instance.as_str());
@@ -486,4 +492,46 @@ fn start_up_events_that_a_reboot_forgets_are_forgotten_in_an_image_too() {
         state.apply(&Record::Lines { at: 1e9, position: None, block }, &mut |_| {}).unwrap();
     }
     assert_eq!(observable(&mut copy), observable(&mut life.state));
+}
+
+#[test]
+fn the_time_of_the_latest_event_is_that_of_a_producers_event() {
+    let mut life = Life::begin();
+    let latest = |state: &State, system: &str| {
+        state.engine.last_events().find(|(name, _)| *name == system).map(|(_, at)| at)
+    };
+    let lines = |line: Option<u64>, at: f64, text: &str| {
+        let position = line.map(|line| Position { producer: "producer0", instance: "instance0", line });
+        let mut bytes = Vec::new();
+        Record::Lines { at, position, block: (text.to_owned() + "\n").as_bytes() }.write(&mut bytes);
+        bytes
+    };
+    life.step(0.0, &Step::Hello { session: 0, owner: true }, &mut |_| {});
+    life.step(0.0, &Step::Configure(2), &mut |_| {});
+    assert_eq!(latest(&life.state, "signaling"), Some(0.0), "a start-up event");
+    let scan = b"{\"event\":\"vlog.storage.reconciled\",\"status\":1}\n";
+    life.state.apply(&Record::Scanned { at: 2e9, block: scan }, &mut |_| {}).unwrap();
+    assert_eq!(latest(&life.state, "vlog"), Some(0.0), "a directory scan");
+    assert_eq!(latest(&life.state, "recording"), None, "a system that is not shown");
+
+    let started = r#"{"event":"recording.started","backend":"b","recording":"1","time":1999999990}"#;
+    replay(&mut life.state, &[lines(Some(1), 2e9, started), lines(Some(2), 2e9 + 1.0, started)]);
+    assert_eq!(latest(&life.state, "recording"), Some(2e9), "a rejected line");
+    life.step(9.0, &Step::Abandon(0), &mut |_| {});
+    assert_eq!(life.state.engine.counts(0.0)[0].kinds[0].abandoned, 1);
+    assert_eq!(latest(&life.state, "recording"), Some(2e9), "an abandonment");
+
+    // The start-up events that a restart repeats are not its producer's.
+    let restarted = r#"{"event":"t.restarted"}"#;
+    replay(&mut life.state, &[lines(None, 2e9 + 2.0, restarted)]);
+    assert_eq!(latest(&life.state, "t"), Some(2e9 + 2.0));
+    assert_eq!(latest(&life.state, "signaling"), Some(0.0));
+    // A clock that was put back tells the truth now.
+    replay(&mut life.state, &[lines(None, 1e9, restarted)]);
+    assert_eq!(latest(&life.state, "t"), Some(1e9));
+
+    life.step(0.0, &Step::Configure(1), &mut |_| {});
+    life.step(0.0, &Step::Configure(2), &mut |_| {});
+    assert_eq!(latest(&life.state, "recording"), Some(2e9), "a reload");
+    assert_eq!(latest(&restored(&life.state.write()), "recording"), Some(2e9), "a restart");
 }

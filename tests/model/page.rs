@@ -7,12 +7,13 @@ use crate::tables::{Kind, System};
 use crate::world::{number, series};
 
 /// The exporter's own families that the model knows.
-const OWN: [&str; 7] = [
+const OWN: [&str; 8] = [
     "events_total",
     "events_rejected_total",
     "entities",
     "abandoned_total",
     "label_cuts_total",
+    "last_event_timestamp_seconds",
     "event_times_ignored_total",
     "producer_connected",
 ];

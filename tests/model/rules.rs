@@ -52,6 +52,8 @@ pub struct State {
     pub events: BTreeMap<String, u64>,
     pub abandoned: BTreeMap<&'static str, u64>,
     pub cuts: u64,
+    /// When the latest event of a producer was applied.
+    pub last_event_at: f64,
     /// Times of events that were ignored, of this system's events.
     pub times_ignored: u64,
     /// Configured events that found the system full.
@@ -103,6 +105,7 @@ impl State {
             events,
             abandoned,
             cuts: 0,
+            last_event_at: 0.0,
             times_ignored: 0,
             startup_rejected: 0,
         }

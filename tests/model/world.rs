@@ -172,7 +172,8 @@ impl Model {
     /// Applies a line, or rejects it for its only fault.
     pub fn apply(&mut self, line: &Line, by: Option<RunId>) -> Result<(), &'static str> {
         match self.attempt(line, by) {
-            Ok(state) => {
+            Ok(mut state) => {
+                state.last_event_at = self.now;
                 self.states.insert(state.system.name, state);
                 Ok(())
             }
@@ -269,6 +270,8 @@ impl Model {
                 page.own("entities", &[("entity", kind), ("system", name)], open as u64);
             }
             page.own("label_cuts_total", &[("system", name)], state.cuts);
+            let name_of_time = "lifecycle_exporter_last_event_timestamp_seconds";
+            page.line(name_of_time, &[("system", name)], state.last_event_at);
         }
         let startup: u64 = self.states.values().map(|state| state.startup_rejected).sum();
         for (reason, count) in &self.rejected {

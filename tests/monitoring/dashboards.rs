@@ -84,22 +84,7 @@ fn filled(expression: &str) -> String {
 
 #[test]
 fn dashboards_are_made_from_their_table() {
-    let python = project("target/python/bin/python");
-    let has_library = python.exists()
-        && Command::new(&python)
-            .args(["-c", "import grafana_foundation_sdk"])
-            .output()
-            .unwrap()
-            .status
-            .success();
-    assert!(
-        has_library || !crate::support::switches::in_ci(),
-        "grafana-foundation-sdk is missing, and CI is set"
-    );
-    if !has_library {
-        println!("skipped: grafana-foundation-sdk is not in target/python");
-        return;
-    }
+    let Some(python) = crate::rules::python_with("grafana_foundation_sdk") else { return };
     let directory = tempfile::tempdir().unwrap();
     let made = if crate::support::switches::updates_golden() {
         project("packaging/grafana")

@@ -27,6 +27,9 @@ binary=$other/root/usr/bin/lifecycle-exporter
 (($(stat -c %s "$binary") < 3145728))
 file "$binary" | grep -q ', stripped'
 
+echo "-- the binary says which commit it is of"
+grep --quiet --text --fixed-strings "$(git rev-parse --short=12 HEAD)" "$binary"
+
 echo "-- the clients are whole"
 (
   cd /
