@@ -290,12 +290,14 @@ PROXY = [
     ),
 ]
 
+SCORES = '(mediasoup_producer_score{type!="simulcast"} or mediasoup_consumer_score{type!="simulcast"})'
+
 EDUMEET = [
     Alert(
         "EdumeetBadTransmission",
         share(
-            f'count without ({STREAM}) ({{__name__=~"mediasoup_(producer|consumer)_score", type!="simulcast"}} < {limits.STREAM_SCORE})',
-            f'count without ({STREAM}) ({{__name__=~"mediasoup_(producer|consumer)_score", type!="simulcast"}})',
+            f"count without ({STREAM}) ({SCORES} < {limits.STREAM_SCORE})",
+            f"count without ({STREAM}) {SCORES}",
             4,
         )
         + f" > {limits.BAD_STREAMS_SHARE:g}",
@@ -332,7 +334,7 @@ VLOG = [
         "Its job is given to another one, if there is one.",
         "Whether its process runs and reaches the API; its log.",
         "Start it again, or remove it if it is gone for good.",
-        wait="1m",
+        wait="2m",
     ),
     Alert(
         "VlogWorkerNeverHeard",
@@ -436,7 +438,7 @@ VLOG = [
         "It is slower, and what it counts across processes is not exact.",
         "Whether Redis runs and answers (redis-cli ping).",
         "Start Redis again; the platform comes back to it by itself.",
-        wait="1m",
+        wait="2m",
     ),
     Alert(
         "VlogRedisErrors",
@@ -590,7 +592,7 @@ EXPORTER = [
         "Counting goes on in memory. Reliable producers get no acknowledgements, and their buffers fill; a power loss now loses counts.",
         "The exporter's log names the file and the error, such as a full disk.",
         "Mend the disk. The exporter goes on by itself as soon as it can write.",
-        wait="1m",
+        wait="2m",
     ),
     Alert(
         "LifecycleConfigurationFaulty",

@@ -105,28 +105,29 @@ fn the_sums_over_a_fleet_are_what_was_fed() {
         &["--enable-feature=agent"],
     );
     hosts.iter_mut().zip([3, 5, 8]).for_each(|(host, count)| host.record(count));
-    prometheus.wait_for("fleet:lifecycle_exporters:count", 3.0);
+    prometheus.wait_for("job:lifecycle_exporter_build_info:count", 3.0);
     assert_sums(&victoria, &hosts);
 
     // One is killed; the others go on; it comes back at another port, with what it had.
     hosts[1].exporter.kill();
     prometheus.wait_for("count(up{job=\"lifecycles\"} == 0)", 1.0);
-    prometheus.wait_for("fleet:lifecycle_exporters:count", 2.0);
+    prometheus.wait_for("job:lifecycle_exporter_build_info:count", 2.0);
     hosts[0].record(4);
     hosts[1].exporter.spawn_again();
     hosts[1].exporter.wait_for_start();
     hosts[1].record(6);
     write_targets(&targets, &hosts);
     assert_sums(&victoria, &hosts);
-    prometheus.wait_for("fleet:lifecycle_exporters:count", 3.0);
+    prometheus.wait_for("job:lifecycle_exporter_build_info:count", 3.0);
     assert_eq!(victoria.value("max(resets(recording_recordings_total[5m]))"), Some(0.0), "{}", agent.log());
 }
 
-/// Both ways to `VictoriaMetrics`, the recording rule's and the agent's, end in the same sums.
+/// Both ways to `VictoriaMetrics`, over the Prometheus with the rules and over the agent, end in the same sums.
 fn assert_sums(victoria: &Server, hosts: &[Host]) {
     for (number, backend) in BACKENDS.iter().enumerate() {
         let fed: usize = hosts.iter().map(|host| host.of(number)).sum();
-        victoria.wait_for(&format!("backend:recording_recordings:sum{{backend=\"{backend}\"}}"), fed as f64);
+        let scraped = format!("sum(recording_recordings_total{{backend=\"{backend}\",site=\"\"}})");
+        victoria.wait_for(&scraped, fed as f64);
         let agents = format!("sum(recording_recordings_total{{backend=\"{backend}\",site=\"frankfurt\"}})");
         victoria.wait_for(&agents, fed as f64);
     }

@@ -23,7 +23,6 @@ WORDS = [
     (r"\bincrease\(", "delta("),
     (r"\brate\(", "delta("),
     (r"\bmax_over_time\(", "min_over_time("),
-    (r"\blast_over_time\(", "present_over_time("),
     (r"\bchanges\(", "resets("),
     (r"\bsum\b", "max"),
     (r"\bsum\b", "avg"),

@@ -157,12 +157,12 @@ CASES = [
         {
             'lifecycle_exporter_state_writable{instance="stuck"}': "1x99 0x100",
             'lifecycle_exporter_state_writable{instance="good"}': "1x200",
-            'lifecycle_exporter_journal_errors_total{instance="failing"}': "0x99 1x100",
+            'lifecycle_exporter_journal_errors_total{instance="failing"}': "50x99 1x100",
             'lifecycle_exporter_journal_errors_total{instance="good"}': "3x200",
         },
         {
-            100: [],
-            101: [
+            101: [],
+            102: [
                 ('instance="stuck"', "The exporter on stuck cannot write its state."),
                 ('instance="failing"', "The exporter on failing cannot write its state."),
             ],
@@ -198,7 +198,7 @@ CASES = [
             STATUS + '{instance="failed", scan="s"}': "1x99 0x100",
             DURATION + '{instance="failed", scan="s"}': "2x200",
             STATUS + '{instance="partial", scan="s"}': "1x99 -1x100",
-            DURATION + '{instance="partial", scan="s"}': "2x200",
+            DURATION + '{instance="partial", scan="s"}': "0.2x200",
             STATUS + '{instance="good", scan="s"}': "1x200",
             DURATION + '{instance="good", scan="s"}': "2x200",
             # Its first one has not ended.
@@ -221,8 +221,9 @@ CASES = [
             SUCCESS + '{instance="old", scan="s"}': f"{100 * 60}x700",
             SUCCESS + '{instance="young", scan="s"}': f"{110 * 60}x700",
             SUCCESS + '{instance="never", scan="s"}': "0x700",
+            SUCCESS + '{instance="first", scan="s"}': "_x456 1x300",
         },
-        {465: [], 466: [('instance="old", scan="s"', "The scan s of old was last complete 6h 6m 0s ago.")]},
+        {460: [], 461: [('instance="first", scan="s"', "The scan s of first was last complete 7h 40m 59s ago.")], 466: [('instance="old", scan="s"', "The scan s of old was last complete 6h 6m 0s ago."), ('instance="first", scan="s"', "The scan s of first was last complete 7h 45m 59s ago.")]},
     ),
     grows(
         "LifecycleProducersRefused",

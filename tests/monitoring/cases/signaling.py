@@ -23,13 +23,22 @@ CASES = [
             f'{LIMIT}{{instance="over", {BACKEND}}}': "100x200",
             f'{SESSIONS}{{instance="under", {BACKEND}, clienttype="client"}}': "90x200",
             f'{LIMIT}{{instance="under", {BACKEND}}}': "100x200",
+            f'{SESSIONS}{{instance="one", {BACKEND}, clienttype="client"}}': "0x109 1x90",
+            f'{LIMIT}{{instance="one", {BACKEND}}}': "1x200",
             # No limit.
             f'{SESSIONS}{{instance="free", {BACKEND}, clienttype="client"}}': "1000x200",
             f'{LIMIT}{{instance="free", {BACKEND}}}': "0x200",
             # Of another backend.
             f'{LIMIT}{{instance="free", backend="c"}}': "10x200",
         },
-        {104: [], 105: [(f'instance="over", {BACKEND}', "b uses 91% of its sessions on over.")]},
+        {
+            104: [],
+            105: [(f'instance="over", {BACKEND}', "b uses 91% of its sessions on over.")],
+            115: [
+                (f'instance="over", {BACKEND}', "b uses 91% of its sessions on over."),
+                (f'instance="one", {BACKEND}', "b uses 100% of its sessions on one."),
+            ],
+        },
     ),
     grows(
         "SignalingSessionLimitExceeded",

@@ -119,7 +119,8 @@ def shares(
 
     - `over` has one percent more than the limit, `under` has the limit; `again` is like `over`, but its counters begin anew from 0;
     - `few` has one event less than is needed to say anything, and all fail; `enough` has one more;
-    - `new` and `young` begin with a burst at minute 100, which is all; `fresh`, too, but Prometheus has only just heard of it.
+    - `new` and `young` begin with a burst at minute 100, which is all; `fresh`, too, but Prometheus has only just heard of it;
+    - `burst` has had other events for long, and then 60 that fail of 100 in ten minutes.
     """
     series: Dict[str, str] = {}
 
@@ -140,10 +141,13 @@ def shares(
             series[at(name, host)] = f"_x100 {value:.10g}x100"
         series[at("up", host)] = known
 
+    begun = f"0+4x99 {100 * 4 + 60:g}+4x100" if includes_part else "0+4x200"
+    series.update({at(part, "burst"): "_x100 60x100", at(rest, "burst"): begun, at("up", "burst"): "1x200"})
+
     def fired(share: str, *hosts: str) -> List[Tuple[str, str]]:
         return [(join(f'instance="{host}"', left), says.replace("HOST", host).replace("SHARE", share)) for host in hosts]
 
-    over, burst, enough = fired(f"{percent + 1:g}%", "over", "again"), fired(f"{percent + 1:g}%", "new", "young"), fired("100%", "enough")
+    over, burst, enough = fired(f"{percent + 1:g}%", "over", "again"), fired(f"{percent + 1:g}%", "new", "young") + fired("60%", "burst"), fired("100%", "enough")
     fires = {100 + wait - 1: [], 100 + wait: over + (burst if wait < 10 else []), 139: over + enough, 148: over, 149: []}
     if wait < 10:
         fires[109] = over + burst

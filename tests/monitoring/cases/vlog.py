@@ -13,7 +13,7 @@ OF = 'method="GET", endpoint="/videos"'
 
 CASES = [
     exceeds(
-        "VlogWorkerSilent", "warning", HEARTBEAT, 'worker_name="w"', 300, 1, "The worker w of HOST has been silent for 5m 1s."
+        "VlogWorkerSilent", "warning", HEARTBEAT, 'worker_name="w"', 300, 2, "The worker w of HOST has been silent for 5m 1s."
     ),
     Case("VlogWorkerSilent", "warning", {HEARTBEAT + '{instance="h", worker_name="w"}': "Inf " * 60}, {30: []}),
     Case(
@@ -50,6 +50,31 @@ CASES = [
         0.05,
         20,
         "SHARE of the requests to HOST are answered with a 5xx.",
+    ),
+    # Errors of several kinds, among requests of several.
+    Case(
+        "VlogErrors",
+        "critical",
+        {
+            REQUESTS + '{instance="h", method="GET", endpoint="/", status_code="500", api="public"}': "0+4x60",
+            REQUESTS + '{instance="h", method="POST", endpoint="/", status_code="503", api="admin"}': "0+6x60",
+            REQUESTS + '{instance="h", method="GET", endpoint="/", status_code="200", api="public"}': "0+50x60",
+            REQUESTS + '{instance="h", method="POST", endpoint="/", status_code="200", api="admin"}': "0+40x60",
+        },
+        {30: [('instance="h"', "10% of the requests to h are answered with a 5xx.")]},
+        ends=False,
+    ),
+    Case(
+        "VlogRedisErrors",
+        "warning",
+        {
+            'vlog_redis_operations_total{instance="h", operation="get", result="failed"}': "0+4x60",
+            'vlog_redis_operations_total{instance="h", operation="set", result="timeout"}': "0+6x60",
+            'vlog_redis_operations_total{instance="h", operation="get", result="success"}': "0+50x60",
+            'vlog_redis_operations_total{instance="h", operation="set", result="success"}': "0+40x60",
+        },
+        {30: [('instance="h"', "10% of the Redis operations of h fail.")]},
+        ends=False,
     ),
     # A 4xx is no error of ours.
     Case(
@@ -148,7 +173,7 @@ CASES = [
         },
         {150: []},
     ),
-    exceeds("VlogRedisCircuitOpen", "warning", "vlog_redis_circuit_breaker_state", "", 0, 1, "vlog on HOST goes on without Redis."),
+    exceeds("VlogRedisCircuitOpen", "warning", "vlog_redis_circuit_breaker_state", "", 0, 2, "vlog on HOST goes on without Redis."),
     Case("VlogRedisCircuitOpen", "warning", {'vlog_redis_circuit_breaker_state{instance="h"}': "2x60"}, {30: []}),
     shares(
         "VlogRedisErrors",
