@@ -180,6 +180,9 @@ CASES = [
                 (f'instance="slow", {BACKEND}', "One in twenty requests from slow to b takes 2.333s or more."),
                 (f'instance="enough", {BACKEND}', "One in twenty requests from enough to b takes 3.9s or more."),
             ],
+            # The last samples are of minutes 199 and 200.
+            209: [(f'instance="slow", {BACKEND}', "One in twenty requests from slow to b takes 2.333s or more.")],
+            210: [],
         },
         ends=False,
     ),
@@ -211,6 +214,8 @@ CASES = [
                 ('instance="slow"', "One in twenty clients of slow waits 583 ms or more for an answer."),
                 ('instance="enough"', "One in twenty clients of enough waits 975 ms or more for an answer."),
             ],
+            209: [('instance="slow"', "One in twenty clients of slow waits 583 ms or more for an answer.")],
+            210: [],
         },
         ends=False,
     ),

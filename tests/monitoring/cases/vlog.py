@@ -120,6 +120,9 @@ CASES = [
                 ('instance="slow"', "One in twenty requests to slow takes 2.333s or more."),
                 ('instance="enough"', "One in twenty requests to enough takes 3.9s or more."),
             ],
+            # The last samples are of minutes 199 and 200.
+            209: [('instance="slow"', "One in twenty requests to slow takes 2.333s or more.")],
+            210: [],
         },
         ends=False,
     ),
