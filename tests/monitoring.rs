@@ -24,6 +24,8 @@ mod relay;
 mod rules;
 #[path = "monitoring/servers.rs"]
 mod servers;
+#[path = "monitoring/vmalert.rs"]
+mod vmalert;
 
 use std::collections::BTreeMap;
 use std::fs;

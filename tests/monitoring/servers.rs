@@ -130,6 +130,15 @@ impl Server {
         results.iter().map(|result| (labels(&result["metric"]), points(result))).collect()
     }
 
+    /// Waits until an expression has a value; makes `VictoriaMetrics` show at once what it has received of new series.
+    pub fn wait_for_new(&self, expression: &str, expected: f64) {
+        let reached = || {
+            Response::of(self.address, b"GET /internal/force_flush HTTP/1.0\r\nHost: x\r\n\r\n");
+            self.value(expression).is_some_and(|value| (value - expected).abs() < 1e-9)
+        };
+        wait_until(reached, || format!("{expression} is {:?}\n{}", self.query(expression), self.log()));
+    }
+
     /// Waits until an expression has a value.
     pub fn wait_for(&self, expression: &str, expected: f64) {
         let reached = || self.value(expression).is_some_and(|value| (value - expected).abs() < 1e-9);

@@ -1,0 +1,71 @@
+//! The shipped rules, run by `vmalert` over what `VictoriaMetrics` has received.
+
+use std::fs;
+use std::process::{Child, Command, Stdio};
+
+use crate::servers::Server;
+use crate::support::{Exporter, has_program};
+use crate::{BACKEND, files};
+
+/// A process that ends with the test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn vmalert_runs_the_same_rules() {
+    if !has_program("vmalert") || !has_program("victoria-metrics") || !has_program("prometheus") {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    for path in files("packaging/prometheus/rules", ".yml") {
+        // An older vmalert, such as Debian's, does not know it. The README says so.
+        let text = fs::read_to_string(&path).unwrap();
+        let lines = text.lines().filter(|line| !line.contains("keep_firing_for"));
+        let text = lines.collect::<Vec<_>>().join("\n").replace("interval: 30s", "interval: 200ms");
+        fs::write(directory.path().join(path.file_name().unwrap()), text).unwrap();
+    }
+    let config = format!("[startup]\nevent = recording.backend_configured backend={BACKEND}\n");
+    let exporter = Exporter::start(&config);
+    let victoria = Server::victoria_metrics();
+    let _prometheus = Server::prometheus(
+        &format!(
+            "global: {{scrape_interval: 200ms}}\nscrape_configs:\n  - job_name: lifecycles\n    static_configs: [{{targets: [\"{}\"], labels: {{instance: host}}}}]\nremote_write: [{{url: \"http://{}/api/v1/write\", queue_config: {{batch_send_deadline: 200ms}}}}]\n",
+            exporter.address, victoria.address
+        ),
+        &[],
+    );
+    victoria.wait_for_new(&format!("recording_recordings_failed_total{{backend=\"{BACKEND}\"}}"), 0.0);
+    let store = format!("http://{}", victoria.address);
+    let mut vmalert = Command::new("vmalert");
+    vmalert
+        .arg(format!("-rule={}/*.yml", directory.path().display()))
+        .arg(format!("-datasource.url={store}"))
+        .arg(format!("-remoteWrite.url={store}"))
+        .args([
+            "-remoteWrite.flushInterval=200ms",
+            "-evaluationInterval=200ms",
+            "-httpListenAddr=127.0.0.1:0",
+        ])
+        .args(["-notifier.url=http://127.0.0.1:1", "-external.url=http://127.0.0.1"])
+        .stderr(Stdio::null());
+    let _vmalert = Running(vmalert.spawn().unwrap());
+    let event = |name: &str| {
+        format!("{{\"event\":\"recording.{name}\",\"backend\":\"{BACKEND}\",\"recording\":\"{name}\"}}\n")
+    };
+    exporter.feed(event("started"));
+    victoria.wait_for_new("backend:recording_recordings_current:sum", 1.0);
+    victoria.wait_for_new("job:lifecycle_exporter_build_info:count", 1.0);
+    let failed = "count(ALERTS{alertname=\"RecordingFailed\",alertstate=\"firing\",severity=\"critical\",instance=\"host\"})";
+    assert_eq!(victoria.value(failed), None);
+    exporter.feed(
+        event("started").replace("\"started\"}", "\"r\"}")
+            + &event("failed").replace("\"failed\"}", "\"r\"}"),
+    );
+    victoria.wait_for_new(failed, 1.0);
+}
