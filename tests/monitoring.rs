@@ -12,6 +12,8 @@ mod support;
 
 #[path = "monitoring/dashboards.rs"]
 mod dashboards;
+#[path = "monitoring/discovery.rs"]
+mod discovery;
 #[path = "monitoring/fleet.rs"]
 mod fleet;
 #[path = "monitoring/notifications.rs"]

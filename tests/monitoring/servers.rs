@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -27,10 +27,30 @@ pub struct Server {
 impl Server {
     /// Prometheus with this configuration, in which `{directory}` is its own.
     pub fn prometheus(config: &str, args: &[&str]) -> Self {
+        Self::prometheus_by(Command::new("prometheus"), config, args)
+    }
+
+    /// Prometheus that asks this name server. Needs root, for a view of `/etc/resolv.conf` of its own.
+    pub fn prometheus_asking(name_server: IpAddr, config: &str) -> Self {
+        let resolver = tempfile::NamedTempFile::new().unwrap();
+        fs::write(resolver.path(), format!("nameserver {name_server}\n")).unwrap();
+        let mut command = Command::new("unshare");
+        command.args([
+            "--mount",
+            "sh",
+            "-c",
+            "mount --bind \"$0\" /etc/resolv.conf && exec prometheus \"$@\"",
+        ]);
+        command.arg(resolver.path());
+        let server = Self::prometheus_by(command, config, &[]);
+        drop(resolver);
+        server
+    }
+
+    fn prometheus_by(mut command: Command, config: &str, args: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("prometheus.yml");
         fs::write(&file, config.replace("{directory}", &directory.path().display().to_string())).unwrap();
-        let mut command = Command::new("prometheus");
         command
             .arg(format!("--config.file={}", file.display()))
             .arg("--web.listen-address=127.0.0.1:0")
