@@ -81,8 +81,8 @@ def expressions(expr: str) -> Iterator[Tuple[str, str]]:
         yield f"window {found.group()} is shorter", put(expr, found, shorter(found.group()))
     for found in each(r"(?<=[<>=] )-?\d+(?:\.\d+)?\b(?![smhdw])", expr):
         value = float(found.group())
-        for other in (value * 1.2 + (value == 0), value * 0.8 - (value == 0)):
-            yield f"limit {found.group()} becomes {other:g}", put(expr, found, f"{other:g}")
+        for limit in (value * 1.2 + (value == 0), value * 0.8 - (value == 0)):
+            yield f"limit {found.group()} becomes {limit:g}", put(expr, found, f"{limit:g}")
     for found in each(r'\w+(?:=~|!~|!=|=)"[^"]*"(?:, )?', expr):
         yield f"without {found.group()}", put(expr, found, "")
         label, _, rest = found.group().partition("=")
