@@ -1,6 +1,6 @@
 """Cases of alerts about Nextcloud signaling servers."""
 
-from cases.table import Case, exceeds, grows, shares
+from cases.table import Case, grows, shares, slow
 
 BACKEND = 'backend="b"'
 SESSIONS = "signaling_hub_sessions"
@@ -8,8 +8,6 @@ LIMIT = "signaling_backend_session_limit"
 BRUTEFORCE = "signaling_throttle_bruteforce_total"
 CONNECTIONS = "signaling_mcu_backend_connections"
 USAGE = "signaling_mcu_backend_usage"
-DURATION = "signaling_backend_client_requests_duration"
-RTT = "signaling_client_rtt"
 RESUMED = 'signaling_hub_sessions_resume_total{backend="b", clienttype="client"}'
 FROM_EXPORTER = 'lifecycle_exporter_build_info{instance="HOST", version="1.0.0", revision="abc"}'
 
@@ -150,74 +148,24 @@ CASES = [
         {30: [('instance="h", backend="b"', "12% of the requests from h to b fail.")]},
         ends=False,
     ),
-    # 94 of 100 requests are fast; of those of `few`, all are slow, but there are only 19 in ten minutes.
-    Case(
+    slow(
         "SignalingBackendSlow",
-        "warning",
-        {
-            f'{DURATION}_bucket{{instance="slow", {BACKEND}, le="2"}}': "0x99 94+94x100",
-            f'{DURATION}_bucket{{instance="slow", {BACKEND}, le="4"}}': "0x99 100+100x100",
-            f'{DURATION}_bucket{{instance="slow", {BACKEND}, le="+Inf"}}': "0x99 100+100x100",
-            f'{DURATION}_count{{instance="slow", {BACKEND}}}': "0x99 100+100x100",
-            f'{DURATION}_bucket{{instance="fast", {BACKEND}, le="2"}}': "0x99 95+95x100",
-            f'{DURATION}_bucket{{instance="fast", {BACKEND}, le="4"}}': "0x99 100+100x100",
-            f'{DURATION}_bucket{{instance="fast", {BACKEND}, le="+Inf"}}': "0x99 100+100x100",
-            f'{DURATION}_count{{instance="fast", {BACKEND}}}': "0x99 100+100x100",
-            f'{DURATION}_bucket{{instance="few", {BACKEND}, le="2"}}': "0x200",
-            f'{DURATION}_bucket{{instance="few", {BACKEND}, le="4"}}': "0x99 1.9+1.9x100",
-            f'{DURATION}_bucket{{instance="few", {BACKEND}, le="+Inf"}}': "0x99 1.9+1.9x100",
-            f'{DURATION}_count{{instance="few", {BACKEND}}}': "0x99 1.9+1.9x100",
-            # Twenty in ten minutes, for the first time at minute 109.
-            f'{DURATION}_bucket{{instance="enough", {BACKEND}, le="2"}}': "0x200",
-            f'{DURATION}_bucket{{instance="enough", {BACKEND}, le="4"}}': "0x99 2+2x100",
-            f'{DURATION}_bucket{{instance="enough", {BACKEND}, le="+Inf"}}': "0x99 2+2x100",
-            f'{DURATION}_count{{instance="enough", {BACKEND}}}': "0x99 2+2x100",
-        },
-        {
-            109: [],
-            110: [(f'instance="slow", {BACKEND}', "One in twenty requests from slow to b takes 2.333s or more.")],
-            119: [
-                (f'instance="slow", {BACKEND}', "One in twenty requests from slow to b takes 2.333s or more."),
-                (f'instance="enough", {BACKEND}', "One in twenty requests from enough to b takes 3.9s or more."),
-            ],
-            # The last samples are of minutes 199 and 200.
-            209: [(f'instance="slow", {BACKEND}', "One in twenty requests from slow to b takes 2.333s or more.")],
-            210: [],
-        },
-        ends=False,
+        "signaling_backend_client_requests_duration",
+        BACKEND,
+        2,
+        "One in twenty requests from HOST to b takes TIME or more.",
+        "2.333s",
+        "3.9s",
+        left=BACKEND,
     ),
-    Case(
+    slow(
         "SignalingClientsSlow",
-        "warning",
-        {
-            f'{RTT}_bucket{{instance="slow", le="500"}}': "0x99 94+94x100",
-            f'{RTT}_bucket{{instance="slow", le="1000"}}': "0x99 100+100x100",
-            f'{RTT}_bucket{{instance="slow", le="+Inf"}}': "0x99 100+100x100",
-            f'{RTT}_count{{instance="slow"}}': "0x99 100+100x100",
-            f'{RTT}_bucket{{instance="fast", le="500"}}': "0x99 95+95x100",
-            f'{RTT}_bucket{{instance="fast", le="1000"}}': "0x99 100+100x100",
-            f'{RTT}_bucket{{instance="fast", le="+Inf"}}': "0x99 100+100x100",
-            f'{RTT}_count{{instance="fast"}}': "0x99 100+100x100",
-            f'{RTT}_bucket{{instance="few", le="500"}}': "0x200",
-            f'{RTT}_bucket{{instance="few", le="1000"}}': "0x99 1.9+1.9x100",
-            f'{RTT}_bucket{{instance="few", le="+Inf"}}': "0x99 1.9+1.9x100",
-            f'{RTT}_count{{instance="few"}}': "0x99 1.9+1.9x100",
-            f'{RTT}_bucket{{instance="enough", le="500"}}': "0x200",
-            f'{RTT}_bucket{{instance="enough", le="1000"}}': "0x99 2+2x100",
-            f'{RTT}_bucket{{instance="enough", le="+Inf"}}': "0x99 2+2x100",
-            f'{RTT}_count{{instance="enough"}}': "0x99 2+2x100",
-        },
-        {
-            109: [],
-            110: [('instance="slow"', "One in twenty clients of slow waits 583 ms or more for an answer.")],
-            119: [
-                ('instance="slow"', "One in twenty clients of slow waits 583 ms or more for an answer."),
-                ('instance="enough"', "One in twenty clients of enough waits 975 ms or more for an answer."),
-            ],
-            209: [('instance="slow"', "One in twenty clients of slow waits 583 ms or more for an answer.")],
-            210: [],
-        },
-        ends=False,
+        "signaling_client_rtt",
+        "",
+        500,
+        "One in twenty clients of HOST waits TIME ms or more for an answer.",
+        "583",
+        "975",
     ),
     shares(
         "SignalingResumesFail",

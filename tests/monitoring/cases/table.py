@@ -155,3 +155,32 @@ def shares(
         fires[109 + wait - 1] = over
         fires[109 + wait] = over + enough
     return Case(alert, severity, series, fires, ends=False)
+
+
+def slow(alert: str, histogram: str, labels: str, limit: int, says: str, at_slow: str, at_enough: str, left: str = "", second: str = "") -> Case:
+    """A histogram of four hosts from minute 100 to 200: of `slow`, 94 of 100 are within the limit and none takes twice as long.
+
+    Of `fast`, 95 are. Of `few` and `enough`, none is; `few` has 19 in ten minutes, `enough` 20, half of them with the labels `second`, if
+    there are such. `says` is the summary, with `HOST` and `TIME`.
+    """
+    series: Dict[str, str] = {}
+
+    def add(host: str, of: str, within: float, each: float) -> None:
+        for bound, value in ((f"{limit}", within), (f"{2 * limit}", each), ("+Inf", each)):
+            bucket = f"{histogram}_bucket{{{join(of, f'le={chr(34)}{bound}{chr(34)}')}}}"
+            series[at(bucket, host)] = f"0x99 {value:g}+{value:g}x100"
+        series[at(f"{histogram}_count{{{of}}}", host)] = f"0x99 {each:g}+{each:g}x100"
+
+    add("slow", labels, 94, 100)
+    add("fast", labels, 95, 100)
+    add("few", labels, 0, 1.9)
+    add("enough", labels, 0, 1 if second else 2)
+    if second:
+        add("enough", second, 0, 1)
+
+    def fired(host: str, time: str) -> Tuple[str, str]:
+        return join(f'instance="{host}"', left), says.replace("HOST", host).replace("TIME", time)
+
+    only, both = [fired("slow", at_slow)], [fired("slow", at_slow), fired("enough", at_enough)]
+    # Twenty in ten minutes for the first time at minute 109. The last samples are of minutes 199 and 200.
+    return Case(alert, "warning", series, {109: [], 110: only, 118: only, 119: both, 209: only, 210: []}, ends=False)

@@ -1,15 +1,13 @@
 """Cases of alerts about the vlog video platform."""
 
-from cases.table import Case, exceeds, grows, shares
+from cases.table import Case, exceeds, grows, shares, slow
 
 HEARTBEAT = "vlog_worker_heartbeat_age_seconds"
 WORKERS = "vlog_workers_total"
 INFO = "vlog_info"
-DURATION = "vlog_http_request_duration_seconds"
 REQUESTS = "vlog_http_requests_total"
 ERRORS = "vlog_background_task_errors_total"
 SUCCESS = "vlog_background_task_last_success_timestamp_seconds"
-OF = 'method="GET", endpoint="/videos"'
 
 CASES = [
     exceeds(
@@ -87,44 +85,15 @@ CASES = [
         {30: []},
         ends=False,
     ),
-    Case(
+    slow(
         "VlogSlow",
-        "warning",
-        {
-            f'{DURATION}_bucket{{instance="slow", {OF}, le="2"}}': "0x99 94+94x100",
-            f'{DURATION}_bucket{{instance="slow", {OF}, le="4"}}': "0x99 100+100x100",
-            f'{DURATION}_bucket{{instance="slow", {OF}, le="+Inf"}}': "0x99 100+100x100",
-            f'{DURATION}_count{{instance="slow", {OF}}}': "0x99 100+100x100",
-            f'{DURATION}_bucket{{instance="fast", {OF}, le="2"}}': "0x99 95+95x100",
-            f'{DURATION}_bucket{{instance="fast", {OF}, le="4"}}': "0x99 100+100x100",
-            f'{DURATION}_bucket{{instance="fast", {OF}, le="+Inf"}}': "0x99 100+100x100",
-            f'{DURATION}_count{{instance="fast", {OF}}}': "0x99 100+100x100",
-            f'{DURATION}_bucket{{instance="few", {OF}, le="2"}}': "0x200",
-            f'{DURATION}_bucket{{instance="few", {OF}, le="4"}}': "0x99 1.9+1.9x100",
-            f'{DURATION}_bucket{{instance="few", {OF}, le="+Inf"}}': "0x99 1.9+1.9x100",
-            f'{DURATION}_count{{instance="few", {OF}}}': "0x99 1.9+1.9x100",
-            # Twenty in ten minutes, of two endpoints, for the first time at minute 109.
-            f'{DURATION}_bucket{{instance="enough", {OF}, le="2"}}': "0x200",
-            f'{DURATION}_bucket{{instance="enough", {OF}, le="4"}}': "0x99 1+1x100",
-            f'{DURATION}_bucket{{instance="enough", {OF}, le="+Inf"}}': "0x99 1+1x100",
-            f'{DURATION}_count{{instance="enough", {OF}}}': "0x99 1+1x100",
-            DURATION + '_bucket{instance="enough", method="POST", endpoint="/", le="2"}': "0x200",
-            DURATION + '_bucket{instance="enough", method="POST", endpoint="/", le="4"}': "0x99 1+1x100",
-            DURATION + '_bucket{instance="enough", method="POST", endpoint="/", le="+Inf"}': "0x99 1+1x100",
-            DURATION + '_count{instance="enough", method="POST", endpoint="/"}': "0x99 1+1x100",
-        },
-        {
-            109: [],
-            110: [('instance="slow"', "One in twenty requests to slow takes 2.333s or more.")],
-            119: [
-                ('instance="slow"', "One in twenty requests to slow takes 2.333s or more."),
-                ('instance="enough"', "One in twenty requests to enough takes 3.9s or more."),
-            ],
-            # The last samples are of minutes 199 and 200.
-            209: [('instance="slow"', "One in twenty requests to slow takes 2.333s or more.")],
-            210: [],
-        },
-        ends=False,
+        "vlog_http_request_duration_seconds",
+        'method="GET", endpoint="/videos"',
+        2,
+        "One in twenty requests to HOST takes TIME or more.",
+        "2.333s",
+        "3.9s",
+        second='method="POST", endpoint="/"',
     ),
     grows(
         "VlogUploadsFail",
