@@ -32,9 +32,18 @@ pub struct Query {
 impl Query {
     /// What the legend says of a series.
     pub fn name(&self, labels: &BTreeMap<String, String>) -> String {
-        labels.iter().fold(self.legend.clone(), |legend, (name, value)| {
+        let named = labels.iter().fold(self.legend.clone(), |legend, (name, value)| {
             legend.replace(&format!("{{{{{name}}}}}"), value)
-        })
+        });
+        // A label that a series does not have is nothing.
+        let pieces = named.split("{{").enumerate();
+        let known =
+            pieces.map(
+                |(place, piece)| {
+                    if place == 0 { piece } else { piece.split_once("}}").map_or("", |rest| rest.1) }
+                },
+            );
+        known.collect::<String>().trim().to_owned()
     }
 }
 
@@ -544,8 +553,10 @@ fn every_query_of_every_dashboard_has_data() {
         let long = || prometheus.value("count_over_time(up[2m])").is_some_and(|count| count >= 160.0);
         wait_for_as_long(PATIENCE, long, || "too few samples for a picture".to_owned());
         for dashboard in &dashboards {
-            let path = project(&format!("packaging/pictures/{}.svg", dashboard.uid()));
-            fs::write(path, pictures::draw(dashboard, &prometheus)).unwrap();
+            for (suffix, theme) in [("", pictures::LIGHT), ("-dark", pictures::DARK)] {
+                let path = project(&format!("packaging/pictures/{}{suffix}.svg", dashboard.uid()));
+                fs::write(path, pictures::draw(dashboard, &prometheus, &theme)).unwrap();
+            }
         }
     }
 }
