@@ -1,7 +1,7 @@
-//! Writes a working day of all five systems as OpenMetrics, for `promtool tsdb create-blocks-from openmetrics`:
+//! Writes a working day of all five systems as `OpenMetrics`, for `promtool tsdb create-blocks-from openmetrics`:
 //! `day MIDNIGHT > day.om`, where MIDNIGHT is the beginning of the day in Unix seconds.
 
-#![allow(unreachable_pub, reason = "a program, and a module of a test")]
+#![allow(clippy::print_stderr, unreachable_pub, reason = "a program, and a module of a test")]
 
 #[path = "mod.rs"]
 mod day;

@@ -1,8 +1,10 @@
 //! A working day of all five systems on one host, played through the engine in simulated time, and what a scrape
 //! every 15 seconds sees of it. The same midnight gives the same text; no clock is read.
 //!
-//! What cannot be told by OpenMetrics is missing: where a series ends, a real Prometheus writes that it is stale;
+//! What cannot be told by `OpenMetrics` is missing: where a series ends, a real Prometheus writes that it is stale;
 //! from this text, it shows the last value for five more minutes.
+
+#![allow(clippy::float_cmp, reason = "times are whole numbers of steps")]
 
 mod edumeet;
 mod recording;
@@ -60,7 +62,9 @@ pub fn write(midnight: f64, hours: Range<f64>, out: &mut impl Write) -> io::Resu
     for number in 0..=(hours.end * HOUR / STEP) as u32 {
         let at = f64::from(number) * STEP;
         let mut feed = Feed::default();
-        systems.iter_mut().for_each(|system| system.step(at, &mut random, &mut feed));
+        for system in &mut systems {
+            system.step(at, &mut random, &mut feed);
+        }
         engine.apply(midnight + at, feed.0.as_bytes());
         lines += feed.0.lines().count();
         bytes += feed.0.len();

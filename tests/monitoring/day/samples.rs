@@ -1,4 +1,4 @@
-//! Collects the text of scrapes, and writes what they show as OpenMetrics: all samples of a metric together, in the
+//! Collects the text of scrapes, and writes what they show as `OpenMetrics`: all samples of a metric together, in the
 //! order of time.
 
 use std::collections::{BTreeMap, HashMap, HashSet};

@@ -68,7 +68,9 @@ impl System for Talk {
         let wanted = curve(&PEOPLE, at).round() as usize;
         let present = self.people();
         if present < wanted {
-            (0..(wanted - present).min(2)).for_each(|_| self.join(random, feed));
+            for _ in 0..(wanted - present).min(2) {
+                self.join(random, feed);
+            }
         } else if present > wanted + 1 || present > 2 && chance(random, 20.0) {
             self.leave(random, feed);
         }
@@ -134,7 +136,9 @@ impl Call {
         if self.proxy == 0 {
             feed.say("proxy.command.received type=create-publisher");
             feed.say("proxy.payload.received type=offer");
-            (0..4).for_each(|_| feed.say("proxy.payload.received type=candidate"));
+            for _ in 0..4 {
+                feed.say("proxy.payload.received type=candidate");
+            }
         }
     }
 
@@ -204,7 +208,9 @@ impl Talk {
         call.publish(&publisher, random, feed);
         for other in &call.people {
             call.subscribe(&other.session, &publisher, feed);
-            other.publishers.iter().for_each(|theirs| call.subscribe(&session, theirs, feed));
+            for theirs in &other.publishers {
+                call.subscribe(&session, theirs, feed);
+            }
         }
         call.people.push(Person { session, publishers: vec![publisher] });
     }
@@ -256,7 +262,9 @@ impl Talk {
                 Publisher { id: format!("p{}", self.count), kind: "screen", streams: vec!["screen"] };
             let call = &mut self.calls[chosen];
             call.publish(&screen, random, feed);
-            call.people[1..].iter().for_each(|person| call.subscribe(&person.session, &screen, feed));
+            for person in &call.people[1..] {
+                call.subscribe(&person.session, &screen, feed);
+            }
             call.people[0].publishers.push(screen);
         }
     }

@@ -62,8 +62,9 @@ impl Platform {
     fn begin(&mut self, feed: &mut Feed) {
         feed.say("vlog.server_started version=1.4.0");
         self.videos = 60;
-        (1..=self.videos)
-            .for_each(|video| feed.say(&format!("vlog.video.added video=v{video} status=ready")));
+        for video in 1..=self.videos {
+            feed.say(&format!("vlog.video.added video=v{video} status=ready"));
+        }
         for worker in 1..=WORKERS {
             feed.say(&format!(
                 "vlog.worker.registered worker_id=worker-{worker} worker_name=worker-{worker} status=online"
