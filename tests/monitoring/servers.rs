@@ -30,7 +30,7 @@ impl Server {
         Self::prometheus_by(Command::new("prometheus"), config, args)
     }
 
-    /// Prometheus that scrapes nothing and has this past, which is OpenMetrics with timestamps.
+    /// Prometheus that scrapes nothing and has this past, which is `OpenMetrics` with timestamps.
     pub fn prometheus_with_past(samples: &[u8]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("past.om");
@@ -139,9 +139,9 @@ impl Server {
         self.instant(&format!("query={}", encoded(expression)))
     }
 
-    /// The value of an expression at a time in Unix seconds.
-    pub fn query_at(&self, expression: &str, time: f64) -> Vec<Sample> {
-        self.instant(&format!("query={}&time={time}", encoded(expression)))
+    /// The value of an expression that has one series, at a time in Unix seconds.
+    pub fn value_at(&self, expression: &str, time: f64) -> Option<f64> {
+        self.instant(&format!("query={}&time={time}", encoded(expression))).first().map(|(_, value)| *value)
     }
 
     fn instant(&self, parameters: &str) -> Vec<Sample> {
