@@ -74,7 +74,8 @@ pub fn write(midnight: f64, hours: Range<f64>, out: &mut impl Write) -> io::Resu
         let saved = at - at % HOUR;
         around.journal(4_096 + (bytes / 8 % 2_000_000) as u64, midnight + saved);
         let left = 1.0 + (at / HOUR / 6.0).floor();
-        around.scanned("recordings", midnight + at - at % 60.0, left, left * 4.1e7, midnight - 7_200.0);
+        let oldest = midnight + saved - HOUR;
+        around.scanned("recordings", midnight + at - at % 60.0, left, left * 4.1e7, oldest);
         text.clear();
         engine.scrape(midnight + at, &around, &mut text);
         let text = std::str::from_utf8(&text).expect("an exposition is text");

@@ -334,7 +334,7 @@ impl Talk {
             sums = [sums[0] + incoming, sums[1] + outgoing];
             let load = (outgoing / 1e5).round() + 3.0;
             // In percent of what the line carries.
-            let usage = [incoming, outgoing].map(|bandwidth| (bandwidth / 1.25e7 * 100.0).min(100.0).round());
+            let usage = [incoming, outgoing].map(|bandwidth| (bandwidth / 5e7 * 100.0).min(100.0).round());
             feed.say(&format!(
                 "signaling.proxy_backend.load url={url} load={load} incoming={} outgoing={} bandwidth_incoming={incoming} bandwidth_outgoing={outgoing}",
                 usage[0], usage[1]
