@@ -1,4 +1,4 @@
-//! What this package's own benchmarks, generators, fuzz targets and tests of the packaging use. Nothing here is stable.
+//! What this package's own benchmarks, generators, examples, fuzz targets and tests of the packaging use. Nothing here is stable.
 
 pub mod fuzz;
 
@@ -9,7 +9,10 @@ use crate::catalog::{self, Catalogs};
 use crate::commands::demo::script::Script;
 use crate::config::Settings;
 use crate::engine::EngineSettings;
+use crate::metrics::{self, FeedStats, Metrics};
 use crate::protocol::line::Fields;
+use crate::protocol::shorthand::EventSpec;
+use crate::scan::{ScanState, Scans};
 use crate::state::State;
 use crate::state::record::Record;
 
@@ -26,16 +29,25 @@ impl Bench {
         Bench(state)
     }
 
-    /// Applies whole lines, all of which have to be good.
-    pub fn apply(&mut self, block: &[u8]) {
-        let record = Record::Lines { at: 1e9, position: None, block };
+    /// Applies whole lines, all of which have to be good. `at` is Unix seconds.
+    pub fn apply(&mut self, at: f64, block: &[u8]) {
+        let record = Record::Lines { at, position: None, block };
         let applied = self.0.apply(&record, &mut |_| panic!("a line was rejected"));
         applied.expect("lines without a session fit every state");
     }
 
-    /// Appends what a scrape shows.
-    pub fn render(&mut self, out: &mut Vec<u8>) {
-        self.0.engine.render(&[], &[], 1e9, out).expect("no system is asked for by name");
+    /// Appends what a scrape shows of the systems. `at` is Unix seconds.
+    pub fn render(&mut self, at: f64, out: &mut Vec<u8>) {
+        self.0.engine.render(&[], &[], at, out).expect("no system is asked for by name");
+    }
+
+    /// Appends what a whole scrape shows but `process_…`, and counts it as answered. `at` is Unix seconds.
+    pub fn scrape(&mut self, at: f64, around: &Surroundings, out: &mut Vec<u8>) {
+        around.metrics.count_response(200);
+        let mut families = metrics::encode_engine(&self.0.engine, &around.feed, &around.scans, at);
+        families = metrics::merge(families, around.metrics.encode());
+        families.retain(|(name, _)| !name.starts_with("process_"));
+        self.0.engine.render(&[], &families, at, out).expect("no system is asked for by name");
     }
 
     /// The state as a snapshot holds it.
@@ -47,6 +59,49 @@ impl Bench {
     pub fn restore(bytes: &[u8]) -> Self {
         Bench(State::read_v1(bytes, Catalogs::default(), &mut |_| {}).expect("what was saved can be read"))
     }
+}
+
+/// What the own metrics of an exporter show besides what its engine counts.
+pub struct Surroundings {
+    metrics: Metrics,
+    feed: FeedStats,
+    scans: Scans,
+}
+
+impl Surroundings {
+    /// An exporter that started `at` these Unix seconds and expects these producers, which are all connected.
+    pub fn new(at: f64, producers: &[&str]) -> Self {
+        let metrics = Metrics::new().expect("the names of the own metrics are good");
+        metrics.note_reload(true, at);
+        let feed = FeedStats {
+            connections: producers.len(),
+            producers: producers.iter().map(|name| ((*name).to_owned(), 1)).collect(),
+            expected: producers.iter().map(|name| (*name).to_owned()).collect(),
+            state_writable: true,
+            journal_bytes: 0,
+            journal_errors: 0,
+            snapshot_at: at,
+        };
+        Surroundings { metrics, feed, scans: Scans::new() }
+    }
+
+    /// The size of the journal, and when state was last saved.
+    pub fn journal(&mut self, bytes: u64, snapshot_at: f64) {
+        self.feed.journal_bytes = bytes;
+        self.feed.snapshot_at = snapshot_at;
+    }
+
+    /// A complete scan has ended `at` these Unix seconds; `oldest` is the modification time of the oldest file.
+    pub fn scanned(&mut self, scan: &str, at: f64, files: f64, bytes: f64, oldest: f64) {
+        let state =
+            ScanState { bytes, files, oldest, status: 1.0, duration_seconds: 0.004, last_success: at };
+        self.scans.insert(scan.to_owned(), state);
+    }
+}
+
+/// The line of the feed for an event in the words of `send`: `EVENT KEY=VALUE…`.
+pub fn line(words: &str) -> String {
+    EventSpec::parse(words).expect("an event and its fields").to_line()
 }
 
 /// Splits lines into fields.

@@ -12,10 +12,14 @@ mod support;
 
 #[path = "monitoring/dashboards.rs"]
 mod dashboards;
+#[path = "monitoring/day/mod.rs"]
+mod day;
 #[path = "monitoring/discovery.rs"]
 mod discovery;
 #[path = "monitoring/fleet.rs"]
 mod fleet;
+#[path = "monitoring/history.rs"]
+mod history;
 #[path = "monitoring/notifications.rs"]
 mod notifications;
 #[path = "monitoring/pictures.rs"]

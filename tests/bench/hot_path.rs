@@ -52,7 +52,7 @@ fn parse_serde(events: usize) {
 
 fn opened() -> Bench {
     let mut bench = Bench::new();
-    bench.apply(mix::opening().as_bytes());
+    bench.apply(mix::NOW, mix::opening().as_bytes());
     bench
 }
 
@@ -64,7 +64,7 @@ fn apply(events: usize) {
     while !rest.is_empty() {
         let most = rest.len().min(BLOCK_BYTES);
         let end = memchr::memrchr(b'\n', &rest[..most]).map_or(rest.len(), |end| end + 1);
-        bench.apply(&rest[..end]);
+        bench.apply(mix::NOW, &rest[..end]);
         rest = &rest[end..];
     }
     black_box(&bench);
@@ -74,12 +74,12 @@ fn apply(events: usize) {
 fn render(scrapes: usize) {
     let mut bench = opened();
     let lines: String = (0..10_000).map(|index| mix::message(index, 0)).collect();
-    bench.apply(lines.as_bytes());
+    bench.apply(mix::NOW, lines.as_bytes());
     let mut text = Vec::new();
     // The first one sorts.
     for _ in 0..=scrapes {
         text.clear();
-        bench.render(&mut text);
+        bench.render(mix::NOW, &mut text);
     }
     black_box(&text);
 }
@@ -90,14 +90,14 @@ fn churn(scrapes: usize) {
     // Spread over the others, as new labels are.
     let spread = |index: usize| mix::message(index * 7_919 % 1_000_000, 0);
     let lines: String = (0..10_000).map(spread).collect();
-    bench.apply(lines.as_bytes());
+    bench.apply(mix::NOW, lines.as_bytes());
     let mut text = Vec::new();
     for scrape in 0..=scrapes {
         let first = 10_000 + 100 * scrape;
         let lines: String = (first..first + 100).map(spread).collect();
-        bench.apply(lines.as_bytes());
+        bench.apply(mix::NOW, lines.as_bytes());
         text.clear();
-        bench.render(&mut text);
+        bench.render(mix::NOW, &mut text);
     }
     black_box(&text);
 }

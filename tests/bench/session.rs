@@ -54,7 +54,7 @@ pub fn snapshot() {
             + &(0..series)
                 .map(|index| format!("{{\"event\":\"signaling.message.received\",\"type\":\"a-type-of-message-{index:010}\"}}\n"))
                 .collect::<String>();
-        bench.apply(lines.as_bytes());
+        bench.apply(mix::NOW, lines.as_bytes());
         let mut bytes = 0;
         let times = (0..15)
             .map(|_| {

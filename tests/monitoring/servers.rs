@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{Response, wait_until};
+use crate::support::{Response, run, wait_until};
 
 /// Labels and value of a series.
 pub type Sample = (BTreeMap<String, String>, f64);
@@ -30,6 +30,17 @@ impl Server {
         Self::prometheus_by(Command::new("prometheus"), config, args)
     }
 
+    /// Prometheus that scrapes nothing and has this past, which is `OpenMetrics` with timestamps.
+    pub fn prometheus_with_past(samples: &[u8]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("past.om");
+        fs::write(&file, samples).unwrap();
+        let mut promtool = Command::new("promtool");
+        promtool.args(["tsdb", "create-blocks-from", "openmetrics"]);
+        run(promtool.arg(file).arg(directory.path().join("data")));
+        Self::prometheus_in(directory, Command::new("prometheus"), "", &[])
+    }
+
     /// Prometheus that asks this name server. Needs root, for a view of `/etc/resolv.conf` of its own.
     pub fn prometheus_asking(name_server: IpAddr, config: &str) -> Self {
         let resolver = tempfile::NamedTempFile::new().unwrap();
@@ -47,8 +58,11 @@ impl Server {
         server
     }
 
-    fn prometheus_by(mut command: Command, config: &str, args: &[&str]) -> Self {
-        let directory = tempfile::tempdir().unwrap();
+    fn prometheus_by(command: Command, config: &str, args: &[&str]) -> Self {
+        Self::prometheus_in(tempfile::tempdir().unwrap(), command, config, args)
+    }
+
+    fn prometheus_in(directory: TempDir, mut command: Command, config: &str, args: &[&str]) -> Self {
         let file = directory.path().join("prometheus.yml");
         fs::write(&file, config.replace("{directory}", &directory.path().display().to_string())).unwrap();
         command
@@ -122,7 +136,16 @@ impl Server {
 
     /// The present value of an expression.
     pub fn query(&self, expression: &str) -> Vec<Sample> {
-        let found = self.get(&format!("/api/v1/query?query={}", encoded(expression)));
+        self.instant(&format!("query={}", encoded(expression)))
+    }
+
+    /// The value of an expression that has one series, at a time in Unix seconds.
+    pub fn value_at(&self, expression: &str, time: f64) -> Option<f64> {
+        self.instant(&format!("query={}&time={time}", encoded(expression))).first().map(|(_, value)| *value)
+    }
+
+    fn instant(&self, parameters: &str) -> Vec<Sample> {
+        let found = self.get(&format!("/api/v1/query?{parameters}"));
         let found = found.unwrap_or_default();
         let results = found["result"].as_array().cloned().unwrap_or_default();
         results.iter().map(|result| (labels(&result["metric"]), number(&result["value"][1]))).collect()

@@ -2,6 +2,9 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each program uses its part")]
 
+/// When the events happen, Unix seconds.
+pub const NOW: f64 = 1e9;
+
 /// Sessions that are open all the time.
 pub const SESSIONS: usize = 10_000;
 
