@@ -111,6 +111,18 @@ fn dashboards_are_made_from_their_table() {
     }
 }
 
+#[test]
+fn pictures_are_no_older_than_their_dashboards() {
+    for dashboard in Dashboard::all() {
+        for suffix in ["", "-dark"] {
+            let path = project(&format!("packaging/pictures/{}{suffix}.svg", dashboard.uid()));
+            let picture = fs::read_to_string(&path).unwrap();
+            let is_same = picture.starts_with(&format!("<!-- {} -->", pictures::source(&dashboard)));
+            assert!(is_same, "{}: UPDATE_PICTURES=1 draws it anew", path.display());
+        }
+    }
+}
+
 /// The rules of the public linter for dashboards, by their names there.
 #[test]
 fn the_dashboards_keep_the_rules_of_the_public_linter() {

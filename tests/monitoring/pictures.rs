@@ -74,14 +74,20 @@ struct Canvas<'a> {
     height: f64,
 }
 
+/// Tells which version of a dashboard a picture shows.
+pub fn source(dashboard: &Dashboard) -> String {
+    format!("{} {:08x}", dashboard.uid(), crc32fast::hash(dashboard.json.to_string().as_bytes()))
+}
+
 /// The whole dashboard as SVG.
 pub fn draw(dashboard: &Dashboard, prometheus: &Server, theme: &Theme) -> String {
     let all = dashboard.json["panels"].as_array().unwrap();
     let bottom = all.iter().map(|panel| place(panel, "y") + place(panel, "h")).fold(0.0, f64::max);
     let (width, height) = (24.0 * COLUMN, bottom * ROW + 46.0);
     let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" font-family=\"Inter, Helvetica, Arial, sans-serif\" font-size=\"12\">\n\
+        "<!-- {} -->\n<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" font-family=\"Inter, Helvetica, Arial, sans-serif\" font-size=\"12\">\n\
          <rect width=\"{width}\" height=\"{height}\" fill=\"{}\"/>\n<text x=\"12\" y=\"28\" font-size=\"18\" fill=\"{}\">{}</text>\n",
+        source(dashboard),
         theme.page,
         theme.text,
         escaped(dashboard.title())
