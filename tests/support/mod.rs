@@ -340,13 +340,12 @@ impl Response {
         Self::read(&mut stream)
     }
 
-    /// Reads a response until the server closes.
+    /// Reads a response until the server closes or breaks off.
     pub fn read(stream: &mut TcpStream) -> Self {
         let mut bytes = Vec::new();
-        let mut chunk = vec![0; 65_536];
-        while let Ok(count @ 1..) = stream.read(&mut chunk) {
-            bytes.extend_from_slice(&chunk[..count]);
-        }
+        // What was read before an error is kept. A process that is stopped and goes on, as a machine does that is
+        // saved and restored, is interrupted in every wait that has a limit: this tries again, a plain read does not.
+        let _ = stream.read_to_end(&mut bytes);
         let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").map_or(bytes.len(), |at| at + 4);
         let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
         let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);

@@ -1,5 +1,6 @@
 //! A stand-in for systemd, which receives what the exporter tells it.
 
+use std::io::ErrorKind;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 
@@ -22,8 +23,13 @@ impl Notify {
     /// The next message.
     pub fn receive(&self) -> String {
         let mut buffer = [0; 4_096];
-        let count = self.socket.recv(&mut buffer).unwrap_or_else(|error| panic!("no message: {error}"));
-        String::from_utf8_lossy(&buffer[..count]).trim_end().to_owned()
+        loop {
+            match self.socket.recv(&mut buffer) {
+                Ok(count) => return String::from_utf8_lossy(&buffer[..count]).trim_end().to_owned(),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => panic!("no message: {error}"),
+            }
+        }
     }
 
     /// Waits for a message that holds a text, and passes over others.
