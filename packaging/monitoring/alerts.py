@@ -103,11 +103,11 @@ REQUESTS = grown("signaling_backend_client_requests_total", "10m", "backend")
 REQUEST_ERRORS = grown("signaling_backend_client_requests_errors_total", "10m", "backend, error")
 
 
-def failed_states(metric: str, labels: str, limit: float) -> str:
+def failed_states(metric: str, limit: float) -> str:
     """Of the connections that came to something, the share of those that failed."""
-    failed = grown(f'{metric}{{state="failed"}}', "10m", labels)
-    ended = grown(f'{metric}{{state=~"connected|failed"}}', "10m", labels)
-    return share(f"sum without ({labels}) {failed}", f"sum without ({labels}) {ended}", 20) + f" > {limit:g}"
+    failed = grown(f'{metric}{{state="failed"}}', "10m", "state")
+    ended = grown(f'{metric}{{state=~"connected|failed"}}', "10m", "state")
+    return share(f"sum without (state) {failed}", f"sum without (state) {ended}", 20) + f" > {limit:g}"
 
 
 SIGNALING = [
@@ -168,7 +168,7 @@ SIGNALING = [
     ),
     Alert(
         "SignalingProxyFull",
-        "max without (direction) (signaling_mcu_backend_usage) > 90",
+        f"max without (direction) (signaling_mcu_backend_usage) > {limits.PROXY_USAGE_PERCENT}",
         WARNING,
         "The proxy {{ $labels.url }} uses {{ $value | printf \"%.0f\" }} % of its bandwidth ({{ $labels.instance }})",
         "A signaling proxy is nearly at its bandwidth limit.",
@@ -232,7 +232,7 @@ SIGNALING = [
     ),
     Alert(
         "SignalingIceFails",
-        failed_states("signaling_mcu_ice_state_total", "state", limits.ICE_FAILED_SHARE),
+        failed_states("signaling_mcu_ice_state_total", limits.ICE_FAILED_SHARE),
         WARNING,
         "{{ $value | humanizePercentage }} of the media connections to {{ $labels.instance }} find no way (ICE)",
         "Clients and the media server do not reach each other.",
@@ -243,7 +243,7 @@ SIGNALING = [
     ),
     Alert(
         "SignalingDtlsFails",
-        failed_states("signaling_mcu_dtls_state_total", "state", limits.DTLS_FAILED_SHARE),
+        failed_states("signaling_mcu_dtls_state_total", limits.DTLS_FAILED_SHARE),
         WARNING,
         "{{ $value | humanizePercentage }} of the media connections to {{ $labels.instance }} fail in their handshake (DTLS)",
         "Media connections find a way, but their encryption is not agreed upon.",

@@ -1,7 +1,7 @@
 //! The signaling server of the Debian package, its clients, and a backend of Nextcloud Talk that lets everybody in.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::Write;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command};
@@ -9,7 +9,7 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-use super::support::{Response, wait_until};
+use super::support::{Response, request_body, wait_until};
 use super::websocket::WebSocket;
 
 /// A port that was free a moment ago.
@@ -30,15 +30,7 @@ pub(super) fn start_backend() -> SocketAddr {
 }
 
 fn answer(mut stream: TcpStream) {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
-    let mut length = 0;
-    for line in reader.by_ref().lines().map_while(Result::ok).take_while(|line| !line.is_empty()) {
-        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-            length = value.trim().parse().unwrap();
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).unwrap();
+    let body = request_body(&stream).unwrap();
     let request: Value = serde_json::from_slice(&body).unwrap_or_default();
     let data = match request["type"].as_str() {
         Some("auth") => {

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::pictures;
 use crate::servers::Server;
+use crate::support::python::python_with;
 use crate::support::session::Session;
 use crate::support::{Exporter, binary, catalogs, has_program, run, wait_for_as_long, wait_until};
 use crate::{files, project};
@@ -93,7 +94,7 @@ fn filled(expression: &str) -> String {
 
 #[test]
 fn dashboards_are_made_from_their_table() {
-    let Some(python) = crate::rules::python_with("grafana_foundation_sdk") else { return };
+    let Some(python) = python_with("grafana_foundation_sdk") else { return };
     let directory = tempfile::tempdir().unwrap();
     let made = if crate::support::switches::updates_golden() {
         project("packaging/grafana")

@@ -2,16 +2,16 @@
 
 use std::fs;
 use std::net::Ipv4Addr;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use crate::project;
-use crate::servers::Server;
+use crate::servers::{Process, Server};
 use crate::support::{Exporter, has_program, switches};
 
 /// A name server that ends with the test.
 struct NameServer {
-    child: Child,
     address: Ipv4Addr,
+    _process: Process,
 }
 
 impl NameServer {
@@ -36,15 +36,7 @@ impl NameServer {
                 .arg(format!("--srv-host=_lifecycle-exporter._tcp.example.com,{host}.example.com,{port}"))
                 .arg(format!("--host-record={host}.example.com,127.0.0.1"));
         }
-        let child = command.stderr(Stdio::null()).spawn().unwrap();
-        NameServer { child, address }
-    }
-}
-
-impl Drop for NameServer {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        NameServer { address, _process: Process::spawn(command.stderr(Stdio::null())) }
     }
 }
 

@@ -45,11 +45,6 @@ WORDS = [
 ]
 
 
-def each(pattern: str, text: str) -> Iterator[re.Match[str]]:
-    """The places where a pattern matches."""
-    return re.finditer(pattern, text)
-
-
 def put(text: str, found: re.Match[str], other: str) -> str:
     """The text with something else in that place."""
     return text[: found.start()] + other + text[found.end() :]
@@ -71,24 +66,24 @@ def expressions(expr: str) -> Iterator[Tuple[str, str]]:
     """Each way in which the expression may be wrong, with a word for it."""
     yield "whole expression", "vector(42)"
     for pattern, other in WORDS:
-        for found in each(pattern, expr):
+        for found in re.finditer(pattern, expr):
             # The scale of a rate does not matter to a quantile.
             if pattern == r"\brate\(" and "histogram_quantile" in expr:
                 continue
             yield f"{found.group()} becomes {other}", put(expr, found, other)
-    for found in each(r"(?<=[\[ ])\d+[smhdw]\b", expr):
+    for found in re.finditer(r"(?<=[\[ ])\d+[smhdw]\b", expr):
         yield f"window {found.group()} is longer", put(expr, found, longer(found.group()))
         yield f"window {found.group()} is shorter", put(expr, found, shorter(found.group()))
-    for found in each(r"(?<=[<>=] )-?\d+(?:\.\d+)?\b(?![smhdw])", expr):
+    for found in re.finditer(r"(?<=[<>=] )-?\d+(?:\.\d+)?\b(?![smhdw])", expr):
         value = float(found.group())
         for limit in (value * 1.2 + (value == 0), value * 0.8 - (value == 0)):
             yield f"limit {found.group()} becomes {limit:g}", put(expr, found, f"{limit:g}")
-    for found in each(r'\w+(?:=~|!~|!=|=)"[^"]*"(?:, )?', expr):
+    for found in re.finditer(r'\w+(?:=~|!~|!=|=)"[^"]*"(?:, )?', expr):
         yield f"without {found.group()}", put(expr, found, "")
         label, _, rest = found.group().partition("=")
         if label.isidentifier() and not rest.startswith("~"):
             yield f"not {found.group()}", put(expr, found, f"{label}!={rest}")
-    for found in each(r"(?<=[(, ])\w+(?=[^(]*\))(?<=\w)", expr):
+    for found in re.finditer(r"(?<=[(, ])\w+(?=[^(]*\))(?<=\w)", expr):
         # A label of `without (…)` or `ignoring (…)`.
         before = expr[: found.start()]
         opened = before.rfind("(")
@@ -99,11 +94,11 @@ def expressions(expr: str) -> Iterator[Tuple[str, str]]:
 def annotations(rule: Dict[str, Any]) -> Iterator[Tuple[str, str]]:
     """Each way in which the summary may be wrong."""
     text = rule["annotations"]["summary"]
-    for found in each(r"\$labels\.\w+", text):
+    for found in re.finditer(r"\$labels\.\w+", text):
         yield f"{found.group()} becomes $labels.job", put(text, found, "$labels.job")
-    for found in each(r"\$value", text):
+    for found in re.finditer(r"\$value", text):
         yield "$value becomes 0", put(text, found, "0.0")
-    for found in each(r" \| humanize\w*", text):
+    for found in re.finditer(r" \| humanize\w*", text):
         yield f"without {found.group()}", put(text, found, "")
 
 

@@ -1,7 +1,7 @@
 //! A scripted day of failures, and what a real Alertmanager with the shipped configuration sends of it.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::Write;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::project;
 use crate::servers::Server;
-use crate::support::{Response, has_program, run, wait_until};
+use crate::support::{Response, has_program, request_body, run, wait_until};
 
 /// What was sent: for each notification its status, its host, and the alerts in it.
 type Sent = Arc<Mutex<Vec<String>>>;
@@ -33,15 +33,7 @@ fn receiver() -> (SocketAddr, Sent) {
 }
 
 fn read(mut stream: TcpStream) -> Option<Value> {
-    let mut reader = BufReader::new(stream.try_clone().ok()?);
-    let mut length = 0;
-    for line in reader.by_ref().lines().map_while(Result::ok).take_while(|line| !line.is_empty()) {
-        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-            length = value.trim().parse().ok()?;
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
+    let body = request_body(&stream).ok()?;
     let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
     serde_json::from_slice(&body).ok()
 }

@@ -111,7 +111,7 @@ def of_record(case: fleet.Case, rules: List[Dict[str, Any]]) -> Dict[str, Any]:
 def cases_of(group: str, name: str) -> List[Any]:
     """The cases of one rule of a file."""
     cases = importlib.import_module(f"cases.{group}").CASES
-    return [case for case in cases if (case.name if group == "fleet" else case.alert) == name]
+    return [case for case in cases if case.rule == name]
 
 
 def tests_of(cases: List[Any], rules: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
@@ -148,7 +148,7 @@ def main(folder: Path) -> None:
         rules = rules_of(folder / f"{group}.yml")
         for rule in rules:
             cases = cases_of(group, name_of(rule))
-            if not any(any((case.records if group == "fleet" else case.fires).values()) for case in cases):
+            if not any(case.expects() for case in cases):
                 without.append(name_of(rule))
             work.append(([rule], tests_of(cases, [rule])))
         if calm_tests(rules):

@@ -8,21 +8,9 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::support::python::python_with;
 use crate::support::{Exporter, catalogs, has_program, run, switches};
 use crate::{files, project};
-
-/// The Python that has this module; `None` where there is none, which is a failure in CI.
-pub fn python_with(module: &str) -> Option<PathBuf> {
-    let python = project("target/python/bin/python");
-    let import = format!("import {module}");
-    let has_module =
-        python.exists() && Command::new(&python).args(["-c", &import]).output().unwrap().status.success();
-    assert!(has_module || !switches::in_ci(), "{module} is missing, and CI is set");
-    if !has_module {
-        println!("skipped: {module} is not in target/python");
-    }
-    has_module.then_some(python)
-}
 
 fn script(python: &PathBuf, path: &str) -> Command {
     let mut command = Command::new(python);

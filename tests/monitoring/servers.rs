@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -17,11 +17,29 @@ pub type Sample = (BTreeMap<String, String>, f64);
 /// Labels of a series, and its values over time.
 pub type Curve = (BTreeMap<String, String>, Vec<(f64, f64)>);
 
+/// A process that ends when it is dropped.
+pub struct Process(Child);
+
+impl Process {
+    pub fn spawn(command: &mut Command) -> Self {
+        Process(command.spawn().unwrap())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// A server with Prometheus's HTTP interface. Ends, and takes its files with it, when it is dropped.
 pub struct Server {
-    child: Child,
+    process: Process,
     directory: TempDir,
     pub address: SocketAddr,
+    /// What makes it show at once what it has received.
+    flush: Option<&'static str>,
 }
 
 impl Server {
@@ -85,7 +103,7 @@ impl Server {
             "-search.disableCache",
             "-dedup.minScrapeInterval=200ms",
         ]);
-        Self::start(command, directory)
+        Server { flush: Some("/internal/force_flush"), ..Self::start(command, directory) }
     }
 
     /// Alertmanager with this configuration, alone.
@@ -103,12 +121,13 @@ impl Server {
 
     fn start(mut command: Command, directory: TempDir) -> Self {
         let log = File::create(directory.path().join("log")).unwrap();
-        let child = command.stdout(Stdio::null()).stderr(log).spawn().unwrap();
-        let mut server = Server { child, directory, address: "127.0.0.1:1".parse().unwrap() };
+        let process = Process::spawn(command.stdout(Stdio::null()).stderr(log));
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+        let mut server = Server { process, directory, address, flush: None };
         let mut port = None;
         wait_until(
             || {
-                port = listening_port(server.child.id());
+                port = listening_port(server.process.0.id());
                 port.is_some()
             },
             || server.log(),
@@ -145,6 +164,9 @@ impl Server {
     }
 
     fn instant(&self, parameters: &str) -> Vec<Sample> {
+        if let Some(path) = self.flush {
+            Response::of(self.address, format!("GET {path} HTTP/1.0\r\nHost: x\r\n\r\n").as_bytes());
+        }
         let found = self.get(&format!("/api/v1/query?{parameters}"));
         let found = found.unwrap_or_default();
         let results = found["result"].as_array().cloned().unwrap_or_default();
@@ -173,28 +195,12 @@ impl Server {
         results.iter().map(|result| (labels(&result["metric"]), points(result))).collect()
     }
 
-    /// Waits until an expression has a value; makes `VictoriaMetrics` show at once what it has received of new series.
-    pub fn wait_for_new(&self, expression: &str, expected: f64) {
-        let reached = || {
-            Response::of(self.address, b"GET /internal/force_flush HTTP/1.0\r\nHost: x\r\n\r\n");
-            self.value(expression).is_some_and(|value| (value - expected).abs() < 1e-9)
-        };
-        wait_until(reached, || format!("{expression} is {:?}\n{}", self.query(expression), self.log()));
-    }
-
     /// Waits until an expression has a value.
     pub fn wait_for(&self, expression: &str, expected: f64) {
         let reached = || self.value(expression).is_some_and(|value| (value - expected).abs() < 1e-9);
         wait_until(reached, || {
             format!("{expression} is {:?}, not {expected}\n{}", self.query(expression), self.log())
         });
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

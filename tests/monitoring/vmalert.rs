@@ -1,21 +1,11 @@
 //! The shipped rules, run by `vmalert` over what `VictoriaMetrics` has received.
 
 use std::fs;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
-use crate::servers::Server;
+use crate::servers::{Process, Server};
 use crate::support::{Exporter, has_program};
 use crate::{BACKEND, files};
-
-/// A process that ends with the test.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 #[test]
 fn vmalert_runs_the_same_rules() {
@@ -40,7 +30,7 @@ fn vmalert_runs_the_same_rules() {
         ),
         &[],
     );
-    victoria.wait_for_new(&format!("recording_recordings_failed_total{{backend=\"{BACKEND}\"}}"), 0.0);
+    victoria.wait_for(&format!("recording_recordings_failed_total{{backend=\"{BACKEND}\"}}"), 0.0);
     let store = format!("http://{}", victoria.address);
     let mut vmalert = Command::new("vmalert");
     vmalert
@@ -54,18 +44,18 @@ fn vmalert_runs_the_same_rules() {
         ])
         .args(["-notifier.url=http://127.0.0.1:1", "-external.url=http://127.0.0.1"])
         .stderr(Stdio::null());
-    let _vmalert = Running(vmalert.spawn().unwrap());
+    let _vmalert = Process::spawn(&mut vmalert);
     let event = |name: &str| {
         format!("{{\"event\":\"recording.{name}\",\"backend\":\"{BACKEND}\",\"recording\":\"{name}\"}}\n")
     };
     exporter.feed(event("started"));
-    victoria.wait_for_new("backend:recording_recordings_current:sum", 1.0);
-    victoria.wait_for_new("job:lifecycle_exporter_build_info:count", 1.0);
+    victoria.wait_for("backend:recording_recordings_current:sum", 1.0);
+    victoria.wait_for("job:lifecycle_exporter_build_info:count", 1.0);
     let failed = "count(ALERTS{alertname=\"RecordingFailed\",alertstate=\"firing\",severity=\"critical\",instance=\"host\"})";
     assert_eq!(victoria.value(failed), None);
     exporter.feed(
         event("started").replace("\"started\"}", "\"r\"}")
             + &event("failed").replace("\"failed\"}", "\"r\"}"),
     );
-    victoria.wait_for_new(failed, 1.0);
+    victoria.wait_for(failed, 1.0);
 }

@@ -7,6 +7,7 @@ use std::process::Command;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::support::python::python;
 use crate::support::{has_program, run};
 
 /// A path below `packaging/producers`.
@@ -16,16 +17,6 @@ pub fn shipped(path: &str) -> PathBuf {
 
 fn program(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/producers/programs").join(path)
-}
-
-/// The Python for tests: one with their packages, where `target/python` is a virtual environment, else the machine's.
-pub fn python() -> Option<PathBuf> {
-    let prepared = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/python/bin/python");
-    if prepared.exists() {
-        return Some(prepared);
-    }
-    assert!(!crate::support::switches::in_ci(), "{} is missing, and CI is set", prepared.display());
-    has_program("python3").then(|| PathBuf::from("python3"))
 }
 
 /// A program that emits events with one of the clients; holds what had to be installed for it.

@@ -9,7 +9,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use super::programs::{python, shipped};
+use super::programs::shipped;
+use super::support::python::python_with;
 use super::support::{self, Exporter, value, wait_for_as_long, wait_until};
 
 /// uvicorn with four workers; what it said comes with a failure.
@@ -74,17 +75,6 @@ fn get(socket: &Path, path: &str) -> Option<String> {
     answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned())
 }
 
-/// A Python that has uvicorn.
-fn uvicorn() -> Option<PathBuf> {
-    let python = python()?;
-    let found = Command::new(&python).args(["-c", "import uvicorn"]).output().unwrap().status.success();
-    assert!(found || !crate::support::switches::in_ci(), "uvicorn is missing, and CI is set");
-    if !found {
-        println!("skipped: uvicorn is not on this machine");
-    }
-    found.then_some(python)
-}
-
 const CONNECTED: &str = "lifecycle_exporter_producer_connected{producer=\"uvicorn\"}";
 const IN_PROGRESS: &str = "vlog_http_requests_in_progress{api=\"admin\"}";
 const ABANDONED: &str = "lifecycle_exporter_abandoned_total{system=\"vlog\",entity=\"request\"}";
@@ -114,7 +104,7 @@ fn reach_all(server: &Server) -> BTreeMap<String, u32> {
 
 #[test]
 fn a_worker_that_is_killed_and_replaced_under_load_ends_no_other() {
-    let Some(python) = uvicorn() else { return };
+    let Some(python) = python_with("uvicorn") else { return };
     let exporter = Exporter::start("[events]\ngrace = 1h\n");
     let server = Server::start(&python, &exporter, "http.sock");
     let mut answers = reach_all(&server);
@@ -168,7 +158,7 @@ fn a_worker_that_is_killed_and_replaced_under_load_ends_no_other() {
 
 #[test]
 fn an_update_that_starts_before_the_old_server_has_ended_ends_nothing() {
-    let Some(python) = uvicorn() else { return };
+    let Some(python) = python_with("uvicorn") else { return };
     let exporter = Exporter::start("[events]\ngrace = 1h\n");
     let old = Server::start(&python, &exporter, "old.sock");
     reach_all(&old);
@@ -193,7 +183,7 @@ fn an_update_that_starts_before_the_old_server_has_ended_ends_nothing() {
 
 #[test]
 fn paths_of_any_length_leave_no_request_open() {
-    let Some(python) = uvicorn() else { return };
+    let Some(python) = python_with("uvicorn") else { return };
     let exporter = Exporter::start("[limits]\nentities = 300\n");
     let server = Server::start(&python, &exporter, "http.sock");
     let before = requests(&exporter);

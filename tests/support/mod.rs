@@ -1,11 +1,11 @@
 //! A running exporter for tests: its own directory, a free port, and waiting for conditions instead of sleeping.
 //! `session` is a producer, `follower` follows a log, `journal` is one of systemd, `other_user` is a producer of another
-//! user, `flood` many that write all they can, `preload` a faulty disk and a clock.
+//! user, `flood` many that write all they can, `preload` a faulty disk and a clock, `python` what runs scripts.
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -22,6 +22,7 @@ pub mod journal;
 pub mod notify;
 pub mod other_user;
 pub mod preload;
+pub mod python;
 pub mod session;
 pub mod switches;
 
@@ -352,6 +353,20 @@ impl Response {
         let raw_body = bytes[end..].to_vec();
         Response { status, head, body: String::from_utf8_lossy(&raw_body).into_owned(), raw_body }
     }
+}
+
+/// The body of a request that a test answers itself.
+pub fn request_body(stream: &TcpStream) -> io::Result<Vec<u8>> {
+    let mut reader = BufReader::new(stream);
+    let mut length = 0;
+    for line in reader.by_ref().lines().map_while(Result::ok).take_while(|line| !line.is_empty()) {
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().map_err(io::Error::other)?;
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body)?;
+    Ok(body)
 }
 
 /// The value of a series in an exposition.

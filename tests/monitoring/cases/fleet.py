@@ -22,9 +22,13 @@ RECORDED: Dict[str, Dict[int, List[float]]] = {
 class Case(NamedTuple):
     """One rule, some hosts, and what it has recorded by minute: labels and value."""
 
-    name: str
+    rule: str
     series: Dict[str, str]
     records: Dict[int, Dict[str, float]]
+
+    def expects(self) -> bool:
+        """Whether anything is recorded."""
+        return any(self.records.values())
 
 
 def labelled(labels: List[str], value: str) -> str:

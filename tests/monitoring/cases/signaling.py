@@ -1,6 +1,8 @@
 """Cases of alerts about Nextcloud signaling servers."""
 
-from cases.table import Case, grows, shares, slow
+from typing import List
+
+from cases.table import Case, at, grows, shares, slow
 
 BACKEND = 'backend="b"'
 SESSIONS = "signaling_hub_sessions"
@@ -10,6 +12,18 @@ CONNECTIONS = "signaling_mcu_backend_connections"
 USAGE = "signaling_mcu_backend_usage"
 RESUMED = 'signaling_hub_sessions_resume_total{backend="b", clienttype="client"}'
 FROM_EXPORTER = 'lifecycle_exporter_build_info{instance="HOST", version="1.0.0", revision="abc"}'
+
+
+def states(alert: str, metric: str, on_the_way: str, happens: str) -> List[Case]:
+    """Of the media connections that came to something, too many failed. A state on the way there does not count."""
+    says = f"SHARE of the media connections to HOST {happens}."
+    failed, connected = f'{metric}{{state="failed"}}', f'{metric}{{state="connected"}}'
+    series = {at(failed, "h"): "0+11x60", at(connected, "h"): "0+89x60", at(f'{metric}{{state="{on_the_way}"}}', "h"): "0+1000x60"}
+    return [
+        shares(alert, "warning", failed, connected, 0.1, 20, says),
+        Case(alert, "warning", series, {30: [('instance="h"', says.replace("SHARE", "11%").replace("HOST", "h"))]}, ends=False),
+    ]
+
 
 CASES = [
     Case(
@@ -177,47 +191,8 @@ CASES = [
         "SHARE of the sessions that came back to HOST could not be resumed.",
         wait=15,
     ),
-    shares(
-        "SignalingIceFails",
-        "warning",
-        'signaling_mcu_ice_state_total{state="failed"}',
-        'signaling_mcu_ice_state_total{state="connected"}',
-        0.1,
-        20,
-        "SHARE of the media connections to HOST find no way (ICE).",
-    ),
-    # States on the way there do not count.
-    Case(
-        "SignalingIceFails",
-        "warning",
-        {
-            'signaling_mcu_ice_state_total{instance="h", state="failed"}': "0+11x60",
-            'signaling_mcu_ice_state_total{instance="h", state="connected"}': "0+89x60",
-            'signaling_mcu_ice_state_total{instance="h", state="checking"}': "0+1000x60",
-        },
-        {30: [('instance="h"', "11% of the media connections to h find no way (ICE).")]},
-        ends=False,
-    ),
-    shares(
-        "SignalingDtlsFails",
-        "warning",
-        'signaling_mcu_dtls_state_total{state="failed"}',
-        'signaling_mcu_dtls_state_total{state="connected"}',
-        0.1,
-        20,
-        "SHARE of the media connections to HOST fail in their handshake (DTLS).",
-    ),
-    Case(
-        "SignalingDtlsFails",
-        "warning",
-        {
-            'signaling_mcu_dtls_state_total{instance="h", state="failed"}': "0+11x60",
-            'signaling_mcu_dtls_state_total{instance="h", state="connected"}': "0+89x60",
-            'signaling_mcu_dtls_state_total{instance="h", state="trying"}': "0+1000x60",
-        },
-        {30: [('instance="h"', "11% of the media connections to h fail in their handshake (DTLS).")]},
-        ends=False,
-    ),
+    *states("SignalingIceFails", "signaling_mcu_ice_state_total", "checking", "find no way (ICE)"),
+    *states("SignalingDtlsFails", "signaling_mcu_dtls_state_total", "trying", "fail in their handshake (DTLS)"),
     # `server` is its own /metrics, `host` an exporter; `other` has sessions of another backend, and `alone` of other clients.
     Case(
         "SignalingCountedTwice",

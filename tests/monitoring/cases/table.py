@@ -10,7 +10,7 @@ from typing import Dict, List, NamedTuple, Optional, Tuple
 class Case(NamedTuple):
     """One alert, and some hosts that make it fire or leave it quiet."""
 
-    alert: str
+    rule: str
     severity: str
     #: Series with their values. The job is added where none is given.
     series: Dict[str, str]
@@ -20,6 +20,10 @@ class Case(NamedTuple):
     every: int = 1
     #: Whether nothing fires any more as soon as no series is there.
     ends: bool = True
+
+    def expects(self) -> bool:
+        """Whether the alert fires at all."""
+        return any(self.fires.values())
 
 
 def join(*labels: str) -> str:
