@@ -22,7 +22,9 @@ mod fleet;
 mod history;
 #[path = "monitoring/notifications.rs"]
 mod notifications;
-#[path = "monitoring/pictures.rs"]
+#[path = "monitoring/past_alerts.rs"]
+mod past_alerts;
+#[path = "monitoring/pictures/mod.rs"]
 mod pictures;
 #[path = "monitoring/relay.rs"]
 mod relay;

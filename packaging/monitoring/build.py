@@ -103,7 +103,7 @@ def panel(spec: Panel) -> Any:
         made.mappings(mappings(spec.names))
     is_judged = bool(spec.warning or spec.limit or spec.least)
     if spec.kind == "stat":
-        made.graph_mode(BigValueGraphMode.NONE)
+        made.graph_mode(BigValueGraphMode.AREA if spec.curve else BigValueGraphMode.NONE)
         made.color_mode(BigValueColorMode.BACKGROUND if is_judged or spec.names else BigValueColorMode.NONE)
         made.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
     elif spec.kind == "ranking":
@@ -134,7 +134,7 @@ def panel(spec: Panel) -> Any:
             made.thresholds_style(common.GraphThresholdsStyleConfig().mode(GraphTresholdsStyleMode.DASHED))
     for place, (text, name) in enumerate(spec.queries):
         target = prometheus.Dataquery().expr(query(text)).ref_id("ABCDEFGH"[place]).datasource(SOURCE).legend_format(name or "__auto")
-        target = target.instant() if spec.kind in INSTANT else target.range()
+        target = target.instant() if spec.kind in INSTANT and not spec.curve else target.range()
         if spec.kind in ("heatmap", "alerts"):
             target.format(PromQueryFormat.HEATMAP if spec.kind == "heatmap" else PromQueryFormat.TABLE)
         made.with_target(target)
@@ -167,7 +167,9 @@ def variables(spec: Dashboard) -> Iterator[Any]:
 def annotations(spec: Dashboard) -> Any:
     """Marks in all pictures."""
     restarts = f"changes(process_start_time_seconds{{}}[3m]) > 0{OF_EXPORTERS}"
-    alerts = f'ALERTS{{alertstate="firing", alertname=~"{spec.alerts}", {{alerts}}}}'
+    firing = f'ALERTS{{alertstate="firing", alertname=~"{spec.alerts}", {{alerts}}}}'
+    # When they began: some are kept for hours.
+    alerts = f"{firing} unless {firing} offset 2m"
     for name, color, text, title in (
         ("Restarts", "blue", restarts, "exporter restarted"),
         ("Firing alerts", "red", alerts, "{{alertname}}"),

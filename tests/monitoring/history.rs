@@ -7,11 +7,11 @@ use crate::has_program;
 use crate::servers::Server;
 
 /// 2026-01-20.
-const MIDNIGHT: f64 = 1_768_867_200.0;
+pub const MIDNIGHT: f64 = 1_768_867_200.0;
 const HOUR: f64 = 3_600.0;
 
 /// The hour in which a recording fails, at 11:40.
-static SAMPLES: LazyLock<Vec<u8>> = LazyLock::new(|| {
+pub static SAMPLES: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let mut samples = Vec::new();
     day::write(MIDNIGHT, 11.0..12.0, &mut samples).unwrap();
     samples
@@ -59,7 +59,6 @@ fn prometheus_shows_an_hour_of_the_day() {
         return;
     }
     let prometheus = Server::prometheus_with_past(&SAMPLES);
-    prometheus.wait_for("vector(1)", 1.0);
     let at = |minute: f64, expression: &str| {
         prometheus.value_at(expression, MIDNIGHT + 11.0 * HOUR + minute * 60.0)
     };

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
@@ -50,13 +50,22 @@ impl Server {
 
     /// Prometheus that scrapes nothing and has this past, which is `OpenMetrics` with timestamps.
     pub fn prometheus_with_past(samples: &[u8]) -> Self {
+        Self::prometheus_with_past_and_rules(samples, &[])
+    }
+
+    /// The same with files of rules.
+    pub fn prometheus_with_past_and_rules(samples: &[u8], rules: &[PathBuf]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("past.om");
         fs::write(&file, samples).unwrap();
         let mut promtool = Command::new("promtool");
         promtool.args(["tsdb", "create-blocks-from", "openmetrics"]);
         run(promtool.arg(file).arg(directory.path().join("data")));
-        Self::prometheus_in(directory, Command::new("prometheus"), "", &[])
+        let rules: Vec<_> = rules.iter().map(|path| path.display().to_string()).collect();
+        let config = format!("rule_files: [{}]\n", rules.join(", "));
+        let server = Self::prometheus_in(directory, Command::new("prometheus"), &config, &[]);
+        server.wait_for("vector(1)", 1.0);
+        server
     }
 
     /// Prometheus that asks this name server. Needs root, for a view of `/etc/resolv.conf` of its own.
@@ -158,9 +167,14 @@ impl Server {
         self.instant(&format!("query={}", encoded(expression)))
     }
 
-    /// The value of an expression that has one series, at a time in Unix seconds.
+    /// Its value at a time in Unix seconds.
+    pub fn query_at(&self, expression: &str, time: f64) -> Vec<Sample> {
+        self.instant(&format!("query={}&time={time}", encoded(expression)))
+    }
+
+    /// The same of an expression that has one series.
     pub fn value_at(&self, expression: &str, time: f64) -> Option<f64> {
-        self.instant(&format!("query={}&time={time}", encoded(expression))).first().map(|(_, value)| *value)
+        self.query_at(expression, time).first().map(|(_, value)| *value)
     }
 
     fn instant(&self, parameters: &str) -> Vec<Sample> {
@@ -178,14 +192,10 @@ impl Server {
         self.query(expression).first().map(|(_, value)| *value)
     }
 
-    /// Its values over the last seconds.
-    pub fn range(&self, expression: &str, seconds: f64, step: f64) -> Vec<Curve> {
-        let end = self.value("vector(time())").unwrap_or_default();
-        let path = format!(
-            "/api/v1/query_range?query={}&start={}&end={end}&step={step}",
-            encoded(expression),
-            end - seconds
-        );
+    /// The values of an expression between two times in Unix seconds.
+    pub fn range(&self, expression: &str, start: f64, end: f64, step: f64) -> Vec<Curve> {
+        let path =
+            format!("/api/v1/query_range?query={}&start={start}&end={end}&step={step}", encoded(expression));
         let found = self.get(&path).unwrap_or_default();
         let results = found["result"].as_array().cloned().unwrap_or_default();
         let points = |result: &Value| {

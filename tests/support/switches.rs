@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `CI` | a program that a test needs and does not find is a failure, not a skipped test; random sequences are always the same |
 //! | `UPDATE_GOLDEN` | files that are made from the program are written anew: `tests/golden`, manual pages, dashboards, clients' helpers |
+//! | `UPDATE_PICTURES` | the dashboards are drawn anew, from half a day |
 //! | `UPDATE_STORED_STATE` | an example of the present format on disk is made, where there is none (`tests/stored`) |
 //! | `MODEL_SEED` | the model plays this sequence first |
 //! | `MODEL_SECONDS` | the model plays for so long |
@@ -30,6 +31,10 @@ pub fn in_ci() -> bool {
 
 pub fn updates_golden() -> bool {
     is_set("UPDATE_GOLDEN")
+}
+
+pub fn updates_pictures() -> bool {
+    is_set("UPDATE_PICTURES")
 }
 
 pub fn updates_stored_state() -> bool {

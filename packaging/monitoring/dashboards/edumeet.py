@@ -2,7 +2,7 @@
 
 from limits import STREAM_SCORE
 
-from .panels import Dashboard, abandoned, bars, down, firing, lines, ranking, several, silence, stat
+from .panels import Dashboard, abandoned, bars, down, firing, lines, now, ranking, several, silence, stat
 
 #: What tells the streams of one peer apart, and the streams of one room.
 STREAM = "pid, transport_id, proto, local_addr, remote_addr, id, codec, type"
@@ -24,15 +24,15 @@ EDUMEET = Dashboard(
             firing("Edumeet.*", 3),
             down("edumeet", 3),
             silence("edumeet", 3),
-            stat("Rooms", "Rooms that are open now. Before maintenance, wait until it is 0.", "sum(edumeet_rooms{}) or vector(0)", width=3),
-            stat("Peers", "People in all rooms now. They are thrown out if you restart the server.", "sum(edumeet_peers{}) or vector(0)", width=3),
-            stat("With a camera", "People who send video now. A shared screen counts as video, too.", f"{CAMERAS} or vector(0)", width=3),
-            stat("Without a camera", "People who send no video now. Many more than usual: look at the scores below.", f"clamp_min((sum(edumeet_peers{{}}) or vector(0)) - ({CAMERAS} or vector(0)), 0)", width=3),
+            now("Rooms", "Rooms that are open now. Before maintenance, wait until it is 0.", "sum(edumeet_rooms{}) or vector(0)"),
+            now("Peers", "People in all rooms now. They are thrown out if you restart the server.", "sum(edumeet_peers{}) or vector(0)"),
+            now("With a camera", "People who send video now. A shared screen counts as video, too.", f"{CAMERAS} or vector(0)"),
+            now("Without a camera", "People who send no video now. Many more than usual: look at the scores below.", f"clamp_min((sum(edumeet_peers{{}}) or vector(0)) - ({CAMERAS} or vector(0)), 0)"),
             abandoned("edumeet", 3),
         ]),
         ("How good is it?", [
             stat("Bad streams", f"Share of streams with a score below {STREAM_SCORE} of 10. If it is high in all rooms, look at the server's own network; a few bad ones are people's networks.", f"{BAD} / ({STREAMS} > 0) or vector(0)", "percentunit", limit="BAD_STREAMS_SHARE", width=6),
-            stat("Streams", "Streams into the server and out of it now. Each costs bandwidth and processor time.", STREAMS, width=6),
+            now("Streams", "Streams into the server and out of it now. Each costs bandwidth and processor time.", STREAMS, width=6),
             stat("Oldest room", "How long the oldest room has been open. After a day its end may never have been reported: the exporter's status page names it.", 'max(lifecycle_exporter_oldest_entity_age_seconds{system="edumeet", entity="room", {}}) or vector(0)', "s", limit="ROOM_OPEN", width=6),
             stat("Sent", "Bytes a second from servers to people. Compare it with what your network can carry.", "sum(rate(mediasoup_consumer_byte_count_bytes{}[$__rate_interval])) or vector(0)", "Bps", width=6),
             ranking("Worst senders", "The worst score of a stream into the server from 0 to 10, the ten worst rooms now. Bad for one person: their network. With simulcast, the worst layer counts.", f"bottomk(10, min without ({ROOM}) (mediasoup_producer_score{{}}))", "{{site}} {{instance}} {{room_id}}", least="STREAM_SCORE"),

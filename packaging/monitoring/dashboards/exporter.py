@@ -1,6 +1,6 @@
 """The exporter itself."""
 
-from .panels import GOOD_BAD, NEVER, OF_EXPORTERS, SCAN, UP_DOWN, Dashboard, bars, down, firing, lines, ranking, stat, states, total, up
+from .panels import GOOD_BAD, NEVER, OF_EXPORTERS, SCAN, UP_DOWN, Dashboard, bars, down, firing, lines, now, ranking, stat, states, total, up
 
 UPTIME = f"time() - (process_start_time_seconds{{}}{OF_EXPORTERS})"
 MISSING = "((lifecycle_exporter_producer_expected{} > 0) unless (lifecycle_exporter_producer_connected{} > 0))"
@@ -18,7 +18,7 @@ EXPORTER = Dashboard(
             stat("Producers missing", "Producers that [events] expect names and that are not connected: what happens there is not counted. See whether those servers run.", f"count({MISSING}) or vector(0)", limit="ANY", width=3),
             stat("State", "bad: the state of an exporter cannot be written. It goes on in memory; its log names the file and the error, such as a full disk.", "min(lifecycle_exporter_state_writable{})", least="AT_LEAST", names=GOOD_BAD, width=3),
             stat("Configuration", "bad: a configuration on disk has a fault, and the former one is in force. lifecycle-exporter check names it.", "min(lifecycle_exporter_config_last_reload_successful{})", least="AT_LEAST", names=GOOD_BAD, width=3),
-            stat("Open", "What is open now, of all systems. The row below says of which kind.", "sum(lifecycle_exporter_entities{}) or vector(0)", width=3),
+            now("Open", "What is open now, of all systems. The row below says of which kind.", "sum(lifecycle_exporter_entities{}) or vector(0)"),
             total("Rejected", "Lines rejected in the time shown: those events are not counted. The status page shows the latest line of each reason.", "lifecycle_exporter_events_rejected_total{}", warning="ANY", width=3),
             total("Cut off", "What was given up in the time shown because its producer ended. See why that server ended or was restarted.", "lifecycle_exporter_abandoned_total{}", warning="ANY", width=3),
         ]),
@@ -28,7 +28,7 @@ EXPORTER = Dashboard(
             stat("Latest restart", "How long ago an exporter was last started. If nobody restarted it, read its log: journalctl -u lifecycle-exporter.", f"min({UPTIME})", "s"),
             stat("Configuration read", "How long ago the exporter that is worst off last read its configuration with success. After a change, reload: systemctl reload lifecycle-exporter.", "time() - min(lifecycle_exporter_config_last_reload_success_timestamp_seconds{})", "s"),
             stat("State saved", "How long ago the exporter that is worst off last saved all of its state. In between, it writes a journal. never: it has no state directory, or has just begun.", "max((time() - (lifecycle_exporter_snapshot_timestamp_seconds{} > 0)) or (lifecycle_exporter_snapshot_timestamp_seconds{} - 1))", "s", names=NEVER),
-            stat("Series", "Series of all systems now: what Prometheus has to store.", "sum(lifecycle_exporter_series{})"),
+            now("Series", "Series of all systems now: what Prometheus has to store.", "sum(lifecycle_exporter_series{})", width=4),
             states("Up", "When exporters could be scraped, the twenty worst. Often up and down: look at the network, and at the scrape's timeout.", f"bottomk(20, {up()})", "{{site}} {{instance}}", UP_DOWN),
             states("State can be written", "When state was kept as configured, the twenty worst. A bad time: a full disk, or one that did not answer.", "bottomk(20, lifecycle_exporter_state_writable{})", "{{site}} {{instance}}", GOOD_BAD),
             states("Configuration", "When the configuration on disk was in force, the twenty worst. lifecycle-exporter check names the fault.", "bottomk(20, lifecycle_exporter_config_last_reload_successful{})", "{{site}} {{instance}}", GOOD_BAD),

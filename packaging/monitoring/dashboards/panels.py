@@ -57,6 +57,8 @@ class Panel(NamedTuple):
     interval: str = ""
     #: Units of Grafana's grid.
     height: int = 8
+    #: Whether a number has a curve of the time shown behind it.
+    curve: bool = False
 
 
 class Dashboard(NamedTuple):
@@ -91,6 +93,11 @@ def stat(
 ) -> Panel:
     """One number. Its unit writes 12345 out, where `short` says 12 K."""
     return Panel(title, about, [(query, legend)], unit, "stat", width, warning, limit, least, names, decimals, height=4)
+
+
+def now(title: str, about: str, query: str, *, width: int = 3) -> Panel:
+    """How many there are now, with the curve that led there."""
+    return stat(title, about, query, width=width)._replace(curve=True)
 
 
 def total(title: str, about: str, counter: str, *, warning: str = "", limit: str = "", width: int = 4) -> Panel:

@@ -1,6 +1,6 @@
 """Nextcloud Talk recording servers."""
 
-from .panels import Dashboard, bars, down, firing, lines, silence, stat, total
+from .panels import Dashboard, bars, down, firing, lines, now, silence, stat, total
 
 OLDEST = "lifecycle_exporter_oldest_entity_age_seconds"
 
@@ -15,8 +15,8 @@ RECORDING = Dashboard(
             firing("Recording.*", 3),
             down("recording", 3),
             silence("recording", 3),
-            stat("Recordings now", "Recordings that run at this moment. Do not restart the recording server while there are any.", "sum(recording_recordings_current{backend}) or vector(0)", width=3),
-            stat("Uploads now", "Recordings that have ended and are being uploaded. If the number stays, see whether Nextcloud takes them.", 'sum(lifecycle_exporter_entities{system="recording", entity="upload", {}}) or vector(0)', width=3),
+            now("Recordings now", "Recordings that run at this moment. Do not restart the recording server while there are any.", "sum(recording_recordings_current{backend}) or vector(0)"),
+            now("Uploads now", "Recordings that have ended and are being uploaded. If the number stays, see whether Nextcloud takes them.", 'sum(lifecycle_exporter_entities{system="recording", entity="upload", {}}) or vector(0)'),
             total("Begun", "Recordings begun in the time shown. 0 although somebody tried: see in Nextcloud's log whether it reaches the recording server.", "recording_recordings_total{backend}", width=3),
             total("Lost", "Recordings that failed in the time shown: nothing of them is there. The recording server's log says why; tell those who recorded.", "recording_recordings_failed_total{backend}", limit="ANY", width=3),
             total("Not uploaded", "Recordings that could not be uploaded in the time shown. Their files wait on the recording server: upload them by hand.", "recording_recordings_uploads_failed_total{backend}", warning="ANY", width=3),

@@ -1,6 +1,6 @@
 """Nextcloud signaling servers."""
 
-from .panels import Dashboard, abandoned, bars, bars_of, down, firing, heatmap, lines, p95, ranking, several, share, silence, stat, total
+from .panels import Dashboard, abandoned, bars, bars_of, down, firing, heatmap, lines, now, p95, ranking, several, share, silence, stat, total
 
 #: People: neither recorders nor other programs.
 CALLS = 'signaling_call_sessions{clienttype!="internal", {backend}}'
@@ -17,18 +17,18 @@ SIGNALING = Dashboard(
             firing("Signaling.*", 3),
             down("signaling", 3),
             silence("signaling", 3),
-            stat("Calls", "Rooms in which a call is going on. The log of a signaling server does not tell of calls and streams: where it is followed, these numbers are 0.", f"count(sum by (backend, room) ({CALLS}) > 0) or vector(0)", width=3),
-            stat("In calls", "People in calls now, without recorders and other programs. They are thrown out if you restart the server.", f"sum({CALLS}) or vector(0)", width=3),
-            stat("With a camera", "Video streams of people now; shared screens do not count. Not by Nextcloud server.", f"sum({CAMERAS}) or vector(0)", width=3),
-            stat("Without a camera", "People in calls who send no video. Only right while all Nextcloud servers are chosen above.", f"clamp_min((sum({CALLS}) or vector(0)) - (sum({CAMERAS}) or vector(0)), 0)", width=3),
+            now("Calls", "Rooms in which a call is going on. The log of a signaling server does not tell of calls and streams: where it is followed, these numbers are 0.", f"count(sum by (backend, room) ({CALLS}) > 0) or vector(0)"),
+            now("In calls", "People in calls now, without recorders and other programs. They are thrown out if you restart the server.", f"sum({CALLS}) or vector(0)"),
+            now("With a camera", "Video streams of people now; shared screens do not count. Not by Nextcloud server.", f"sum({CAMERAS}) or vector(0)"),
+            now("Without a camera", "People in calls who send no video. Only right while all Nextcloud servers are chosen above.", f"clamp_min((sum({CALLS}) or vector(0)) - (sum({CAMERAS}) or vector(0)), 0)"),
             abandoned("signaling", 3),
             total("Over the limit", "Sessions turned away in the time shown because their Nextcloud server was at its limit. Raise sessionlimit of that backend, or see below who opens so many.", "signaling_backend_session_limit_exceeded_total{backend}", limit="ANY", width=3),
             total("Without a proxy", "Publishing requests in the time shown for which there was no proxy: those people were neither heard nor seen. See the row of proxies.", "signaling_mcu_no_backend_available_total{}", limit="ANY", width=3),
             stat("Brute force", "Requests rejected as brute force within the latest ten minutes. The signaling server's log names the addresses; if they are those of your own proxy, set trustedproxies.", "round(sum(increase(signaling_throttle_bruteforce_total{}[10m]))) or vector(0)", limit="BRUTEFORCE_TEN_MINUTES", width=3),
             stat("Fullest server", "The largest share of its limit of sessions that a Nextcloud server uses on a signaling server. Raise its sessionlimit before it is full, if the machine can take it.", "max(sum without (clienttype) (signaling_hub_sessions{backend}) / (signaling_backend_session_limit{backend} > 0)) or vector(0)", "percentunit", limit="SESSIONS_SHARE", width=3),
-            stat("Shared screens", "Screens that are shared now. They need as much bandwidth as cameras.", 'sum(signaling_mcu_publishers{type="screen", {}}) or vector(0)', width=3),
-            stat("Sessions", "Sessions connected now. A sudden fall: see whether the server was restarted, or its network was gone.", "sum(signaling_hub_sessions{backend}) or vector(0)", width=3),
-            stat("Rooms", "Rooms that are open now. A room is open while somebody looks at it, also without a call.", "sum(signaling_hub_rooms{backend}) or vector(0)", width=3),
+            now("Shared screens", "Screens that are shared now. They need as much bandwidth as cameras.", 'sum(signaling_mcu_publishers{type="screen", {}}) or vector(0)'),
+            now("Sessions", "Sessions connected now. A sudden fall: see whether the server was restarted, or its network was gone.", "sum(signaling_hub_sessions{backend}) or vector(0)"),
+            now("Rooms", "Rooms that are open now. A room is open while somebody looks at it, also without a call.", "sum(signaling_hub_rooms{backend}) or vector(0)"),
             stat("Nextcloud servers", "Nextcloud servers that are configured, on all signaling servers together. 0: nobody can connect.", "sum(signaling_backend_current{}) or vector(0)", least="AT_LEAST", width=3),
         ]),
         ("How good is it?", [
@@ -52,8 +52,8 @@ SIGNALING = Dashboard(
         ]),
         ("Proxies and media", [
             stat("Connections", "Connections to proxies now. Fewer than you have proxies: see which of them does not answer.", "sum(signaling_mcu_backend_connections{}) or vector(0)", width=4),
-            stat("Publishers", "Publishers of media now. None during calls: look at Janus and the proxies.", "sum(signaling_mcu_publishers{}) or vector(0)", width=4),
-            stat("Subscribers", "Subscribers of media now. Each costs the server bandwidth.", "sum(signaling_mcu_subscribers{}) or vector(0)", width=4),
+            now("Publishers", "Publishers of media now. None during calls: look at Janus and the proxies.", "sum(signaling_mcu_publishers{}) or vector(0)", width=4),
+            now("Subscribers", "Subscribers of media now. Each costs the server bandwidth.", "sum(signaling_mcu_subscribers{}) or vector(0)", width=4),
             stat("Sent to people", "Media in bytes a second from servers to people. Compare it with what your network can carry.", 'sum(signaling_mcu_bandwidth{direction="outgoing", {}}) or vector(0)', "Bps", width=6),
             stat("Sent by people", "Media in bytes a second from people to servers. Compare it with what your network can carry.", 'sum(signaling_mcu_bandwidth{direction="incoming", {}}) or vector(0)', "Bps", width=6),
             lines("Load", "Load of each proxy in its own measure, the ten highest. One far above the others: see whether those are connected, and their countries.", "topk(10, max without (instance, job) (signaling_mcu_backend_load{}))", "{{site}} {{url}}"),

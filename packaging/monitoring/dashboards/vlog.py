@@ -1,6 +1,6 @@
 """The vlog video platform."""
 
-from .panels import CIRCUIT, Dashboard, Names, bars, down, firing, heatmap, lines, p95, ranking, several, share, silence, stat, states, total
+from .panels import CIRCUIT, Dashboard, Names, bars, down, firing, heatmap, lines, now, p95, ranking, several, share, silence, stat, states, total
 
 RECONCILED: Names = ((1, "complete", "green"), (0, "failed or never", "orange"), (-1, "partial", "orange"))
 
@@ -15,8 +15,8 @@ VLOG = Dashboard(
             firing("Vlog.*", 3),
             down("vlog", 3),
             silence("vlog", 3),
-            stat("Watching", "Playback sessions now. 0 on a busy day: see whether videos can be played.", "sum(vlog_playback_sessions_active{}) or vector(0)", width=3),
-            stat("Transcoding", "Transcoding jobs that run now. 0 while jobs wait: look at the workers.", "sum(vlog_transcoding_jobs_active{}) or vector(0)", width=3),
+            now("Watching", "Playback sessions now. 0 on a busy day: see whether videos can be played.", "sum(vlog_playback_sessions_active{}) or vector(0)"),
+            now("Transcoding", "Transcoding jobs that run now. 0 while jobs wait: look at the workers.", "sum(vlog_transcoding_jobs_active{}) or vector(0)"),
             stat("Workers", "Workers that are registered and not offline. 0: uploads are taken and not transcoded; start a worker, its log says why it cannot register.", 'sum(vlog_workers_total{status!="offline", {}}) or vector(0)', least="AT_LEAST", width=3),
             total("Failed jobs", "Transcoding jobs that failed in the time shown: those videos are not published. The workers' logs say what ffmpeg did not like.", 'vlog_transcoding_jobs_total{status="failed", {}}', warning="ANY", width=3),
             total("Failed uploads", "Uploads of videos that failed in the time shown. The application's log says why; a full disk and size limits of a proxy are usual.", 'vlog_video_uploads_total{result="failed", {}}', warning="ANY", width=3),

@@ -116,7 +116,7 @@ impl Platform {
         for operation in ["get", "publish", "set"] {
             feed.say(&format!("vlog.redis.operation operation={operation} result={result}"));
         }
-        if at == 0.0 || at == 16.0 * HOUR || at == 16.1 * HOUR {
+        if at == 0.0 || at == 16.0 * HOUR || at == 16.0 * HOUR + 6.0 * 60.0 {
             feed.say(&format!("vlog.redis.circuit state={}", u8::from(is_broken)));
         }
         if is_broken && chance(random, 60.0) {
