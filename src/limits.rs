@@ -122,6 +122,9 @@ pub(crate) const CONTROL_QUEUE_MAX: usize = 1_024;
 pub(crate) const HISTORY_STRETCH: Duration = Duration::from_secs(10);
 /// Bars in the status page's history.
 pub(crate) const HISTORY_STRETCHES: usize = 60;
+/// Entities that `/api/v1/open` lists unless it is asked for fewer or more, and at most.
+pub(crate) const OPEN_SHOWN: usize = 1_000;
+pub(crate) const OPEN_SHOWN_MAX: usize = 10_000;
 /// Producers on the status page.
 pub(crate) const STATUS_PRODUCERS_MAX: usize = 20;
 /// Scans, and kinds of entities of each system, on the status page.

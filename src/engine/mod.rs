@@ -10,7 +10,7 @@
 //!   the restart of a server.
 //! - `migrate` carries state over to changed catalogs, `persist` to and from the format on disk.
 //! - `transform` and `rdns_cache` prepare the values of labels.
-//! - `exposition` renders what a scrape gets, `counts` counts open entities.
+//! - `exposition` renders what a scrape gets, `counts` counts open entities, `open` lists them.
 
 mod abandon;
 mod apply;
@@ -18,6 +18,7 @@ mod counts;
 mod entities;
 mod exposition;
 mod migrate;
+mod open;
 mod persist;
 mod rdns_cache;
 mod restart;
@@ -42,6 +43,7 @@ use crate::series;
 pub(crate) use counts::EntityCount;
 use entities::Ordered;
 pub(crate) use entities::{EntityOwner, UNOWNED};
+pub(crate) use open::OpenEntity;
 pub(crate) use persist::Place;
 pub(crate) use transform::masked_address;
 

@@ -15,6 +15,7 @@ use crate::config::Settings;
 use crate::limits;
 use crate::scan::ScanReport;
 
+use super::open::OpenEntity;
 use super::peers::Peers;
 use super::status::Status;
 
@@ -24,6 +25,8 @@ pub(crate) enum Control {
     Scrape(Scrape),
     /// Say what the status page shows.
     Status(Sender<Status>),
+    /// Say what is open.
+    Open(OpenQuery),
     /// A directory scan has ended.
     Scanned(ScanReport),
     /// A look-up has ended; `None` where the address has no name.
@@ -42,6 +45,18 @@ pub(crate) struct Scrape {
     pub(crate) families: Vec<(String, Vec<u8>)>,
     /// Where the text goes, or why there is none.
     pub(crate) reply: Sender<Result<Vec<u8>, String>>,
+}
+
+/// Which open entities are asked for.
+pub(crate) struct OpenQuery {
+    /// Names of systems; empty: all.
+    pub(crate) systems: Vec<String>,
+    /// Names of kinds; empty: all.
+    pub(crate) entities: Vec<String>,
+    /// At most so many.
+    pub(crate) max: usize,
+    /// Where they go, the oldest first, or why there are none.
+    pub(crate) reply: Sender<Result<Vec<OpenEntity>, String>>,
 }
 
 /// New settings, checked.

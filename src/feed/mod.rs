@@ -22,6 +22,7 @@ mod framing;
 mod hello;
 pub(crate) mod listener;
 pub(crate) mod mailbox;
+mod open;
 mod outbox;
 pub(crate) mod peers;
 mod producers;
@@ -296,6 +297,10 @@ impl Feed {
                     // A worker that has given up waiting is no concern here.
                     let _ = reply.send(status);
                 }
+                Control::Open(query) => {
+                    self.catch_up()?;
+                    let _ = query.reply.send(open::gather(&self.store.state, &query));
+                }
                 Control::Scanned(report) => {
                     if let Some(state) = self.scans.get_mut(&report.name) {
                         ScanState::note(state, &report);
@@ -334,7 +339,10 @@ impl Feed {
         loop {
             let control = self.control.queue.try_recv().ok()?;
             if !self.is_busy()
-                || matches!(control, Control::Scrape(_) | Control::Status(_) | Control::Stop(_))
+                || matches!(
+                    control,
+                    Control::Scrape(_) | Control::Status(_) | Control::Open(_) | Control::Stop(_)
+                )
             {
                 return Some(control);
             }

@@ -172,7 +172,7 @@ fn applied(engine: &Engine) -> u64 {
 
 /// Whether text of events may be shown as it came: `[privacy]` hides addresses and ids in metrics, so it
 /// hides them here, too.
-fn shows_text(engine: &Engine) -> bool {
+pub(super) fn shows_text(engine: &Engine) -> bool {
     let privacy = engine.settings().privacy;
     !privacy.deidentify && !privacy.quiet
 }

@@ -4,7 +4,7 @@
 use super::accept_encoding::prefers_gzip;
 use super::host::Host;
 use super::response::Refusal;
-use super::target::{self, InvalidEscape, Target};
+use super::target::{self, InvalidEscape, Query, Target};
 use crate::limits;
 
 /// What a response depends on. Equal requests get the same response.
@@ -13,8 +13,7 @@ pub(super) struct Request {
     pub(super) method: Method,
     /// Normalized, without the query.
     pub(super) path: String,
-    /// The values of `system` in the query, sorted, each once.
-    pub(super) systems: Vec<String>,
+    pub(super) query: Query,
     pub(super) accepts_gzip: bool,
 }
 
@@ -87,7 +86,7 @@ pub(super) fn parse(bytes: &[u8]) -> Parsed {
     };
     let accepts_gzip = prefers_gzip(values("Accept-Encoding").iter().map(String::as_str));
     Parsed::Complete(Head {
-        request: Request { method, path: target.path, systems: target.systems, accepts_gzip },
+        request: Request { method, path: target.path, query: target.query, accepts_gzip },
         forwarded: values("X-Forwarded-For"),
         host,
         is_http_1_0: request.version == Some(0),
@@ -146,7 +145,7 @@ mod tests {
             request: Request {
                 method: Method::Get,
                 path: "/metrics".to_owned(),
-                systems: vec!["a".to_owned(), "b".to_owned()],
+                query: Query { systems: vec!["a".to_owned(), "b".to_owned()], ..Query::default() },
                 accepts_gzip: true,
             },
             forwarded: vec!["1.2.3.4".to_owned(), "5.6.7.8".to_owned()],

@@ -12,13 +12,14 @@ use super::handle::ServerHandle;
 use super::page;
 use super::request::{Method, Request};
 use super::response::{Response, ResponseMeta, TEXT};
-use crate::feed::mailbox::{Control, ControlSender, Scrape};
+use crate::feed::mailbox::{Control, ControlSender, OpenQuery, Scrape};
 use crate::limits;
 use crate::liveness::Liveness;
 use crate::metrics::Metrics;
 
 /// The media type of the Prometheus text format.
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+const JSON_TYPE: &str = "application/json";
 const HTML_TYPE: &str = "text/html; charset=utf-8";
 
 /// Everything that responses are made from.
@@ -38,6 +39,7 @@ impl Routes {
         let answer: fn(&Routes, &Request) -> Response = match request.path.as_str() {
             "/metrics" => Routes::metrics,
             "/" => Routes::page,
+            "/api/v1/open" => Routes::open,
             "/-/healthy" => Routes::healthy,
             "/-/ready" => Routes::ready,
             _ => return Response::plain(404, "not found; try /metrics"),
@@ -52,7 +54,11 @@ impl Routes {
     fn metrics(&self, request: &Request) -> Response {
         let (reply, answer) = bounded(1);
         let families = self.metrics.encode();
-        self.control.send(Control::Scrape(Scrape { systems: request.systems.clone(), families, reply }));
+        self.control.send(Control::Scrape(Scrape {
+            systems: request.query.systems.clone(),
+            families,
+            reply,
+        }));
         let body = match answer.recv_timeout(limits::SCRAPE_WAIT_MAX) {
             Ok(Ok(body)) => body,
             Ok(Err(unknown)) => return Response::plain(400, &unknown),
@@ -71,6 +77,28 @@ impl Routes {
             }
             Err(_) => Response::new(&meta, body),
         }
+    }
+
+    /// What is open, as JSON.
+    fn open(&self, request: &Request) -> Response {
+        let query = &request.query;
+        let max = match query.limit.as_deref().map(str::parse) {
+            None => limits::OPEN_SHOWN,
+            Some(Ok(max)) => usize::min(max, limits::OPEN_SHOWN_MAX),
+            Some(Err(_)) => return Response::plain(400, "limit: expected a whole number"),
+        };
+        let (reply, answer) = bounded(1);
+        let (systems, entities) = (query.systems.clone(), query.entities.clone());
+        self.control.send(Control::Open(OpenQuery { systems, entities, max, reply }));
+        let found = match answer.recv_timeout(limits::SCRAPE_WAIT_MAX) {
+            Ok(Ok(found)) => found,
+            Ok(Err(unknown)) => return Response::plain(400, &unknown),
+            Err(_) => return Response::plain(503, "the feed did not answer in time"),
+        };
+        let Ok(body) = serde_json::to_vec(&found) else {
+            return Response::plain(500, "what is open cannot be written as JSON");
+        };
+        Response::new(&ResponseMeta { status: 200, content_type: JSON_TYPE, headers: &[] }, body)
     }
 
     fn page(&self, _: &Request) -> Response {

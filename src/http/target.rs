@@ -1,4 +1,4 @@
-//! The target of a request line: a path, the systems that the query names, and perhaps a host.
+//! The target of a request line: a path, what the query names, and perhaps a host.
 //!
 //! Escapes are decoded by RFC 3986. This module knows no routes and refuses only what is no escape.
 
@@ -9,8 +9,18 @@ pub(super) struct Target<'a> {
     pub(super) authority: Option<&'a str>,
     /// Normalized: `/%6detrics` is `/metrics`. `%2f` stays an escape, because a slash means something else.
     pub(super) path: String,
-    /// The values of `system` in the query, sorted, each once.
+    pub(super) query: Query,
+}
+
+/// What a response depends on of the query, in whatever order it comes.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Query {
+    /// The values of `system`, sorted, each once.
     pub(super) systems: Vec<String>,
+    /// The values of `entity`, too.
+    pub(super) entities: Vec<String>,
+    /// The last value of `limit`.
+    pub(super) limit: Option<String>,
 }
 
 /// A `%` that two hexadecimal digits do not follow.
@@ -22,17 +32,26 @@ pub(super) fn parse(target: &str) -> Result<Target<'_>, InvalidEscape> {
     let (authority, target) = split_authority(target);
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let path = decode(if path.is_empty() { "/" } else { path }, is_unreserved)?;
-    let mut systems = Vec::new();
-    for pair in query.split('&') {
+    Ok(Target { authority, path, query: parse_query(query)? })
+}
+
+fn parse_query(text: &str) -> Result<Query, InvalidEscape> {
+    let mut query = Query::default();
+    for pair in text.split('&') {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let (name, value) = (decode_form(name)?, decode_form(value)?);
-        if name == "system" {
-            systems.push(value);
+        match name.as_str() {
+            "system" => query.systems.push(value),
+            "entity" => query.entities.push(value),
+            "limit" => query.limit = Some(value),
+            _ => {}
         }
     }
-    systems.sort_unstable();
-    systems.dedup();
-    Ok(Target { authority, path, systems })
+    for names in [&mut query.systems, &mut query.entities] {
+        names.sort_unstable();
+        names.dedup();
+    }
+    Ok(query)
 }
 
 fn split_authority(target: &str) -> (Option<&str>, &str) {
@@ -125,7 +144,7 @@ mod tests {
             ("system=%C3%A4%ff", &["ä\u{fffd}"]),
         ];
         for (query, systems) in cases {
-            assert_eq!(parse(&format!("/metrics?{query}")).unwrap().systems, systems, "{query}");
+            assert_eq!(parse(&format!("/metrics?{query}")).unwrap().query.systems, systems, "{query}");
         }
     }
 
