@@ -19,6 +19,7 @@ from grafana_foundation_sdk.models.common import (
     BarGaugeDisplayMode,
     BigValueColorMode,
     BigValueGraphMode,
+    BigValueTextMode,
     GraphDrawStyle,
     GraphGradientMode,
     GraphTresholdsStyleMode,
@@ -35,6 +36,7 @@ from grafana_foundation_sdk.models.dashboard import (
     DashboardLinkType,
     DataSourceRef,
     DataTransformerConfig,
+    FieldColorModeId,
     Threshold,
     ThresholdsMode,
     ValueMap,
@@ -101,11 +103,17 @@ def panel(spec: Panel) -> Any:
         made.interval(spec.interval)
     if spec.names:
         made.mappings(mappings(spec.names))
+    if spec.colour:
+        made.color_scheme(dashboard.FieldColor().mode(FieldColorModeId.SHADES).fixed_color(spec.colour))
+    if spec.most is not None:
+        made.max(spec.most)
     is_judged = bool(spec.warning or spec.limit or spec.least)
     if spec.kind == "stat":
         made.graph_mode(BigValueGraphMode.AREA if spec.curve else BigValueGraphMode.NONE)
         made.color_mode(BigValueColorMode.BACKGROUND if is_judged or spec.names else BigValueColorMode.NONE)
         made.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
+        if spec.queries[0][1]:
+            made.text_mode(BigValueTextMode.VALUE_AND_NAME)
     elif spec.kind == "ranking":
         made.orientation(VizOrientation.HORIZONTAL).display_mode(BarGaugeDisplayMode.BASIC).show_unfilled(False).min(0)
         made.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
@@ -120,7 +128,8 @@ def panel(spec: Panel) -> Any:
         made.tooltip(common.VizTooltipOptions().mode(TooltipDisplayMode.SINGLE))
     elif spec.kind == "alerts":
         hidden = {name: True for name in ("Time", "Value", "__name__", "alertstate")}
-        made.with_transformation(DataTransformerConfig("organize", options={"excludeByName": hidden}))
+        order = {name: place for place, name in enumerate(("severity", "alertname", "site", "instance"))}
+        made.with_transformation(DataTransformerConfig("organize", options={"excludeByName": hidden, "indexByName": order}))
         made.show_header(True).no_value("No alert fires.")
     else:
         made.min(0).legend(legend()).tooltip(common.VizTooltipOptions().mode(TooltipDisplayMode.MULTI).sort(SortOrder.DESCENDING))
@@ -172,7 +181,7 @@ def annotations(spec: Dashboard) -> Any:
     alerts = f"{firing} unless {firing} offset 2m"
     for name, color, text, title in (
         ("Restarts", "blue", restarts, "exporter restarted"),
-        ("Firing alerts", "red", alerts, "{{alertname}}"),
+        ("Alerts that began", "red", alerts, "{{alertname}}"),
     ):
         made = dashboard.AnnotationQuery().name(name).datasource(SOURCE).enable(True).icon_color(color).expr(query(text)).build()
         # The library does not know the fields of a query to Prometheus.

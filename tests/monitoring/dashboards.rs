@@ -284,7 +284,7 @@ fn the_first_row_of_each_page_says_in_whole_numbers_whether_all_is_well() {
         let all = dashboard.json["panels"].as_array().unwrap();
         assert_eq!(all[0]["type"], "row", "{about}");
         assert!(
-            all[0]["title"].as_str().unwrap().starts_with("Is all well, what is going on, was any"),
+            all[0]["title"].as_str().unwrap().starts_with("Is all well, what is going on now, was any"),
             "{about}"
         );
         let first: Vec<&Value> = all[1..].iter().take_while(|panel| panel["type"] != "row").collect();

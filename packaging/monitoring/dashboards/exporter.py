@@ -1,6 +1,6 @@
 """The exporter itself."""
 
-from .panels import GOOD_BAD, NEVER, OF_EXPORTERS, SCAN, UP_DOWN, Dashboard, bars, down, firing, lines, now, ranking, stat, states, total, up
+from .panels import FIRST, GOOD_BAD, NEVER, OF_EXPORTERS, SCAN, UP_DOWN, Dashboard, bars, down, firing, lines, now, ranking, stat, states, total, up
 
 UPTIME = f"time() - (process_start_time_seconds{{}}{OF_EXPORTERS})"
 MISSING = "((lifecycle_exporter_producer_expected{} > 0) unless (lifecycle_exporter_producer_connected{} > 0))"
@@ -12,15 +12,15 @@ EXPORTER = Dashboard(
     "lifecycle_exporter_build_info",
     "Lifecycle.*",
     [
-        ("Is all well, what is going on, was anything lost?", [
+        (FIRST, [
             firing("Lifecycle.*", 3),
             down(width=3),
             stat("Producers missing", "Producers that [events] expect names and that are not connected: what happens there is not counted. See whether those servers run.", f"count({MISSING}) or vector(0)", limit="ANY", width=3),
             stat("State", "bad: the state of an exporter cannot be written. It goes on in memory; its log names the file and the error, such as a full disk.", "min(lifecycle_exporter_state_writable{})", least="AT_LEAST", names=GOOD_BAD, width=3),
             stat("Configuration", "bad: a configuration on disk has a fault, and the former one is in force. lifecycle-exporter check names it.", "min(lifecycle_exporter_config_last_reload_successful{})", least="AT_LEAST", names=GOOD_BAD, width=3),
-            now("Open", "What is open now, of all systems. The row below says of which kind.", "sum(lifecycle_exporter_entities{}) or vector(0)"),
+            now("Open now", "Recordings, sessions, jobs and all else that is open. The row What is open says of which kind.", "sum(lifecycle_exporter_entities{}) or vector(0)"),
             total("Rejected", "Lines rejected in the time shown: those events are not counted. The status page shows the latest line of each reason.", "lifecycle_exporter_events_rejected_total{}", warning="ANY", width=3),
-            total("Cut off", "What was given up in the time shown because its producer ended. See why that server ended or was restarted.", "lifecycle_exporter_abandoned_total{}", warning="ANY", width=3),
+            total("Lost with server", "What was given up in the time shown because its producer ended. See why that server ended or was restarted.", "lifecycle_exporter_abandoned_total{}", warning="ANY", width=3),
         ]),
         ("Exporters", [
             stat("Up", "Exporters that can be scraped now. Compare it with the number of your hosts.", f"count({up()} == 1) or vector(0)", least="AT_LEAST"),
@@ -35,12 +35,12 @@ EXPORTER = Dashboard(
         ]),
         ("Events and producers", [
             lines("Events", "Events applied a second, the ten most frequent. One that stops while others go on: that producer does not report any more.", "topk(10, sum by (event) (rate(lifecycle_exporter_events_total{}[$__rate_interval])))", "{{event}}", "ops"),
-            bars("Rejected", "Lines rejected, by reason. The README tells what each reason means.", "lifecycle_exporter_events_rejected_total{}", "reason"),
+            bars("Rejected", "Lines rejected, by reason. The README tells what each reason means.", "lifecycle_exporter_events_rejected_total{}", "reason", colour="orange"),
             ranking("Silence", "How long no event has come, the ten systems and exporters that have been silent for longest. If people use them, try the socket: lifecycle-exporter send.", "topk(10, time() - (lifecycle_exporter_last_event_timestamp_seconds{} > 0))", "{{site}} {{instance}} {{system}}", "s", warning="FEED_SILENT"),
             states("Producers", "Whether producers are connected, the twenty with fewest connections: 0 where none is and one may still come back.", "bottomk(20, clamp_max(lifecycle_exporter_producer_connected{}, 1))", "{{site}} {{instance}} {{producer}}", ((1, "connected", "green"), (0, "gone", "red"))),
             lines("Connections", "Connections of producers, by exporter, the ten with most. A line that only rises: a producer leaves connections open.", "topk(10, lifecycle_exporter_producers{})", "{{site}} {{instance}}"),
             bars("Refused", "Connections of producers refused, by reason. peer_credentials: allow that user or group in [events]; max_connections: raise it, or see who leaves connections open.", "lifecycle_exporter_connections_refused_total{}", "reason"),
-            bars("Cut off", "What was given up because its producer ended, by kind. Read the log of that server at that time.", "lifecycle_exporter_abandoned_total{}", "system, entity"),
+            bars("Lost with server", "What was given up because its producer ended, by kind. Read the log of that server at that time.", "lifecycle_exporter_abandoned_total{}", "system, entity", colour="orange"),
             bars("Times ignored", "Event times that were more than a day off the clock. Set that producer's clock.", "lifecycle_exporter_event_times_ignored_total{}"),
             bars("Labels cut", "Labels cut to 1024 bytes, by system. Something long is sent as a label.", "lifecycle_exporter_label_cuts_total{}", "system"),
         ]),

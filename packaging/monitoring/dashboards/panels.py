@@ -21,8 +21,12 @@ Names = Tuple[Tuple[int, str, str], ...]
 GOOD_BAD: Names = ((1, "good", "green"), (0, "bad", "red"))
 UP_DOWN: Names = ((1, "up", "green"), (0, "down", "red"))
 SCAN: Names = ((1, "complete", "green"), (0, "failed", "red"), (-1, "partial", "orange"))
-CIRCUIT: Names = ((0, "closed", "green"), (1, "open", "red"))
+REDIS: Names = ((0, "in use", "green"), (1, "bypassed", "red"))
 NEVER: Names = ((-1, "never", "text"),)
+NONE: Names = ((-1, "none", "green"),)
+
+#: The first row of a page. What was lost is counted over the time shown, all else is of this moment.
+FIRST = "Is all well, what is going on now, was anything lost in the time shown?"
 
 
 #: Labels with any number of values: only the first ten of them are shown.
@@ -59,6 +63,10 @@ class Panel(NamedTuple):
     height: int = 8
     #: Whether a number has a curve of the time shown behind it.
     curve: bool = False
+    #: The colour of bars, where it is not one for each series.
+    colour: str = ""
+    #: The largest value there can be.
+    most: Optional[float] = None
 
 
 class Dashboard(NamedTuple):
@@ -100,6 +108,12 @@ def now(title: str, about: str, query: str, *, width: int = 3) -> Panel:
     return stat(title, about, query, width=width)._replace(curve=True)
 
 
+def oldest(title: str, about: str, system: str, entity: str, limit: str, width: int = 4) -> Panel:
+    """How long the oldest of a kind has been open."""
+    query = f'max(lifecycle_exporter_oldest_entity_age_seconds{{system="{system}", entity="{entity}", {{}}}} > 0) or vector(-1)'
+    return stat(title, about, query, "s", limit=limit, names=NONE, width=width)
+
+
 def total(title: str, about: str, counter: str, *, warning: str = "", limit: str = "", width: int = 4) -> Panel:
     """How much a counter has grown in the time shown. 0 where the counter is not there yet."""
     return stat(title, about, f"round(sum(increase({counter}[$__range]))) or vector(0)", warning=warning, limit=limit, width=width)
@@ -126,12 +140,13 @@ def several(title: str, about: str, queries: List[Tuple[str, str]], unit: str = 
     return Panel(title, about, queries, unit, "lines", width, least=least)
 
 
-def bars(title: str, about: str, counter: str, by: str = "", *, width: int = 8, interval: str = "15m", limit: str = "") -> Panel:
+def bars(title: str, about: str, counter: str, by: str = "", *, width: int = 8, interval: str = "15m", limit: str = "", colour: str = "") -> Panel:
     """How often something rare happens: a bar for each quarter of an hour, or longer where the picture shows days.
 
-    `by` is a label, or several with commas; without one, everything is added up.
+    `by` is a label, or several with commas; without one, everything is added up. What failed has a `colour`.
     """
-    return bars_of(title, about, [(counter, by, "" if by else title.lower())], width=width, interval=interval, limit=limit)
+    made = bars_of(title, about, [(counter, by, "" if by else title.lower())], width=width, interval=interval, limit=limit)
+    return made._replace(colour=colour)
 
 
 def bars_of(title: str, about: str, counters: List[Tuple[str, str, str]], *, width: int = 8, interval: str = "15m", limit: str = "") -> Panel:
@@ -163,9 +178,9 @@ def states(title: str, about: str, query: str, legend: str, names: Names, *, wid
     return Panel(title, about, [(query, legend)], "short", "states", width, names=names)
 
 
-def ranking(title: str, about: str, query: str, legend: str, unit: str = "short", *, width: int = 8, warning: str = "", limit: str = "", least: str = "", decimals: int = 0) -> Panel:
+def ranking(title: str, about: str, query: str, legend: str, unit: str = "short", *, width: int = 8, warning: str = "", limit: str = "", least: str = "", decimals: int = 0, most: Optional[float] = None) -> Panel:
     """Bars of the first of many, as they are now."""
-    return Panel(title, about, [(query, legend)], unit, "ranking", width, warning, limit, least, decimals=decimals)
+    return Panel(title, about, [(query, legend)], unit, "ranking", width, warning, limit, least, decimals=decimals, most=most)
 
 
 #: Behind a query whose metric other programs have as well: only what an exporter says of itself.
@@ -187,8 +202,8 @@ def firing(alerts: str, width: int = 4) -> Panel:
 def silence(system: str, width: int = 4) -> Panel:
     """How long no event has come."""
     return stat(
-        "Since the latest event",
-        "How long the exporter that has been silent for longest has had no event of this system. If people use it, see on the exporter's status page which producers are connected.",
+        "Last event",
+        "How long ago: the exporter that has been silent for longest has had no event of this system since then. If people use it, see on the exporter's status page which producers are connected.",
         f'max(time() - (lifecycle_exporter_last_event_timestamp_seconds{{system="{system}", {{}}}} > 0)) or vector(-1)',
         "s",
         warning="FEED_SILENT",
@@ -218,7 +233,7 @@ def up(system: str = "") -> str:
 def abandoned(system: str, width: int = 4) -> Panel:
     """What ended without anybody closing it."""
     return total(
-        "Cut off",
+        "Lost with server",
         "What was open when its server ended or lost its connection, in the time shown: sessions, calls, jobs. See in that server's log why it ended; the exporter's dashboard says what was open.",
         f'lifecycle_exporter_abandoned_total{{system="{system}", {{}}}}',
         warning="ANY",

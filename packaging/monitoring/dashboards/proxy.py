@@ -1,6 +1,6 @@
 """Nextcloud signaling proxies."""
 
-from .panels import Dashboard, abandoned, bars, bars_of, down, firing, lines, now, ranking, silence, stat
+from .panels import FIRST, Dashboard, abandoned, bars, bars_of, down, firing, lines, now, ranking, silence, stat
 
 PROXY = Dashboard(
     "lifecycle-proxy",
@@ -9,14 +9,14 @@ PROXY = Dashboard(
     "signaling_proxy_sessions",
     "Proxy.*",
     [
-        ("Is all well, what is going on, was anything cut off?", [
+        (FIRST, [
             firing("Proxy.*", 3),
             down("proxy", 3),
             silence("proxy", 3),
-            stat("Sessions", "Sessions of signaling servers now. 0: no signaling server uses these proxies.", "sum(signaling_proxy_sessions{}) or vector(0)", least="AT_LEAST", width=3),
+            stat("Sessions of servers", "Sessions of signaling servers now, not of people. 0: no signaling server uses these proxies.", "sum(signaling_proxy_sessions{}) or vector(0)", least="AT_LEAST", width=3),
             now("Publishers", "Publishers of media now. None during calls: see whether signaling servers are connected.", "sum(signaling_proxy_publishers{}) or vector(0)"),
             now("Subscribers", "Subscribers of media now. Each costs the proxy bandwidth.", "sum(signaling_proxy_subscribers{}) or vector(0)"),
-            stat("Bad tokens", "Sessions refused for their token within the latest ten minutes. See whether the signaling server's key is the one that the proxy knows, and both clocks.", "round(sum(increase(signaling_proxy_token_errors_total{}[10m]))) or vector(0)", limit="TOKEN_ERRORS_TEN_MINUTES", width=3),
+            stat("Bad tokens, 10 min", "Sessions refused for their token within the latest ten minutes. See whether the signaling server's key is the one that the proxy knows, and both clocks.", "round(sum(increase(signaling_proxy_token_errors_total{}[10m]))) or vector(0)", limit="TOKEN_ERRORS_TEN_MINUTES", width=3),
             abandoned("proxy", 3),
         ]),
         ("How is the load spread?", [

@@ -1,6 +1,6 @@
 """The vlog video platform."""
 
-from .panels import CIRCUIT, Dashboard, Names, bars, down, firing, heatmap, lines, now, p95, ranking, several, share, silence, stat, states, total
+from .panels import FIRST, NONE, REDIS, Dashboard, Names, abandoned, bars, down, firing, heatmap, lines, now, oldest, p95, ranking, several, share, silence, stat, states, total
 
 RECONCILED: Names = ((1, "complete", "green"), (0, "failed or never", "orange"), (-1, "partial", "orange"))
 
@@ -11,32 +11,34 @@ VLOG = Dashboard(
     "vlog_info",
     "Vlog.*",
     [
-        ("Is all well, what is going on, was anything lost?", [
-            firing("Vlog.*", 3),
-            down("vlog", 3),
-            silence("vlog", 3),
-            now("Watching", "Playback sessions now. 0 on a busy day: see whether videos can be played.", "sum(vlog_playback_sessions_active{}) or vector(0)"),
-            now("Transcoding", "Transcoding jobs that run now. 0 while jobs wait: look at the workers.", "sum(vlog_transcoding_jobs_active{}) or vector(0)"),
-            stat("Workers", "Workers that are registered and not offline. 0: uploads are taken and not transcoded; start a worker, its log says why it cannot register.", 'sum(vlog_workers_total{status!="offline", {}}) or vector(0)', least="AT_LEAST", width=3),
-            total("Failed jobs", "Transcoding jobs that failed in the time shown: those videos are not published. The workers' logs say what ffmpeg did not like.", 'vlog_transcoding_jobs_total{status="failed", {}}', warning="ANY", width=3),
-            total("Failed uploads", "Uploads of videos that failed in the time shown. The application's log says why; a full disk and size limits of a proxy are usual.", 'vlog_video_uploads_total{result="failed", {}}', warning="ANY", width=3),
+        (FIRST, [
+            firing("Vlog.*"),
+            down("vlog"),
+            silence("vlog"),
+            now("Watching", "Playback sessions now. 0 on a busy day: see whether videos can be played.", "sum(vlog_playback_sessions_active{}) or vector(0)", width=4),
+            now("Transcoding", "Transcoding jobs that run now. 0 while jobs wait: look at the workers.", "sum(vlog_transcoding_jobs_active{}) or vector(0)", width=4),
+            stat("Workers", "Workers that are registered and not offline. 0: uploads are taken and not transcoded; start a worker, its log says why it cannot register.", 'sum(vlog_workers_total{status!="offline", {}}) or vector(0)', least="AT_LEAST", width=4),
+            total("Failed jobs", "Transcoding jobs that failed in the time shown: those videos are not published. The workers' logs say what ffmpeg did not like.", 'vlog_transcoding_jobs_total{status="failed", {}}', warning="ANY", width=6),
+            total("Failed uploads", "Uploads of videos that failed in the time shown. The application's log says why; a full disk and size limits of a proxy are usual.", 'vlog_video_uploads_total{result="failed", {}}', warning="ANY", width=6),
+            total("Server errors", "HTTP requests that were answered with a 5xx in the time shown. The row of the API says when and where; the application's log says why.", 'vlog_http_requests_total{status_code=~"5..", {}}', warning="ANY", width=6),
+            abandoned("vlog", 6),
         ]),
         ("How good is it?", [
-            stat("Server errors", "Share of HTTP requests that were answered with a 5xx. The row of the API says where; the application's log says why.", share('vlog_http_requests_total{status_code=~"5..", {}}', "vlog_http_requests_total{}"), "percentunit", limit="HTTP_ERRORS_SHARE", decimals=1, width=3),
-            stat("Slow requests", "95 of 100 HTTP requests take less. The row of the API names the slow endpoints.", p95("vlog_http_request_duration_seconds"), "s", limit="HTTP_P95", decimals=1, width=3),
+            stat("Errors now", "Share of HTTP requests that are answered with a 5xx. The row of the API says where; the application's log says why.", share('vlog_http_requests_total{status_code=~"5..", {}}', "vlog_http_requests_total{}"), "percentunit", limit="HTTP_ERRORS_SHARE", decimals=1, width=3),
+            stat("Response time, 95 %", "95 of 100 HTTP requests take less. The row of the API names the slow endpoints.", p95("vlog_http_request_duration_seconds"), "s", limit="HTTP_P95", decimals=1, width=3),
             stat("Waiting jobs", "Jobs that wait to be transcoded. Above the limit, start more workers.", "sum(vlog_transcoding_queue_size{}) or vector(0)", limit="QUEUE_LENGTH", width=3),
-            stat("Oldest job", "How long the oldest transcoding job has been open. Above the limit, see in its worker's log whether it makes progress.", 'max(lifecycle_exporter_oldest_entity_age_seconds{system="vlog", entity="job", {}}) or vector(0)', "s", limit="OLDEST_JOB", width=3),
-            stat("Silent worker", "How long the worker that has been silent for longest has sent no heartbeat. See whether its process runs and reaches the API.", "max(vlog_worker_heartbeat_age_seconds{} < Inf) or vector(0)", "s", limit="WORKER_SILENT", width=3),
-            stat("Redis errors", "Share of Redis operations that fail. See whether Redis runs and answers (redis-cli ping).", share('vlog_redis_operations_total{result!="success", {}}', "vlog_redis_operations_total{}"), "percentunit", limit="REDIS_ERRORS_SHARE", decimals=1, width=3),
-            stat("Redis circuit", "open: vlog goes on without Redis, slower. It closes by itself when Redis answers.", "max(vlog_redis_circuit_breaker_state{}) or vector(0)", limit="ANY", names=CIRCUIT, width=3),
-            stat("Stale task", "How long ago the background task that is worst off last succeeded. Above the limit, look at the row of tasks.", "time() - min(vlog_background_task_last_success_timestamp_seconds{}) or vector(0)", "s", limit="TASK_STALE", width=3),
+            oldest("Oldest open job", "How long the oldest transcoding job has been open, waiting or running. Above the limit, see in its worker's log whether it makes progress.", "vlog", "job", "OLDEST_JOB", 3),
+            stat("Silent worker", "How long the worker that has been silent for longest has sent no heartbeat. See whether its process runs and reaches the API.", "max(vlog_worker_heartbeat_age_seconds{} < Inf) or vector(-1)", "s", limit="WORKER_SILENT", names=NONE, width=3),
+            stat("Redis errors now", "Share of Redis operations that fail. See whether Redis runs and answers (redis-cli ping).", share('vlog_redis_operations_total{result!="success", {}}', "vlog_redis_operations_total{}"), "percentunit", limit="REDIS_ERRORS_SHARE", decimals=1, width=3),
+            stat("Redis", "bypassed: vlog goes on without Redis, slower. It closes by itself when Redis answers.", "max(vlog_redis_circuit_breaker_state{}) or vector(0)", limit="ANY", names=REDIS, width=3),
+            stat("Stale task", "How long ago the background task that is worst off last succeeded. Above the limit, look at the row of tasks.", "time() - min(vlog_background_task_last_success_timestamp_seconds{}) or vector(-1)", "s", limit="TASK_STALE", names=NONE, width=3),
         ]),
         ("API", [
             lines("Requests", "HTTP requests a second, by interface. A line that falls to 0: try that interface.", "sum by (api) (rate(vlog_http_requests_total{}[$__rate_interval]))", "{{api}}", "reqps"),
             lines("Status", "HTTP requests a second, by status code. Many 404: a link is broken. Any 5xx: see which endpoints below.", "sum by (status_code) (rate(vlog_http_requests_total{}[$__rate_interval]))", "{{status_code}}", "reqps"),
             heatmap("Duration", "How long requests take, over all endpoints. A second, higher band: see which endpoints beside it.", "vlog_http_request_duration_seconds", "s"),
             lines("Slow endpoints", "95 of 100 requests take less, the ten slowest endpoints. Compare with slow queries of the database.", "topk(10, histogram_quantile(0.95, sum by (le, endpoint) (rate(vlog_http_request_duration_seconds_bucket{}[$__rate_interval]))))", "{{endpoint}}", "s", limit="HTTP_P95"),
-            bars("Faulty endpoints", "Requests that were answered with a 5xx, the ten endpoints with most. Read the application's log about them.", 'vlog_http_requests_total{status_code=~"5..", {}}', "endpoint"),
+            bars("Faulty endpoints", "Requests that were answered with a 5xx, the ten endpoints with most. Read the application's log about them.", 'vlog_http_requests_total{status_code=~"5..", {}}', "endpoint", colour="red"),
             lines("In progress", "Requests that are being answered, by interface. A line that only rises: requests that hang.", "sum by (api) (vlog_http_requests_in_progress{})", "{{api}}"),
         ]),
         ("Transcoding and workers", [
@@ -63,7 +65,7 @@ VLOG = Dashboard(
             stat("Database connections", "Connections to the database now. Near the pool's size, requests wait: enlarge it, or look at slow queries.", "sum(vlog_db_connections_active{}) or vector(0)", width=8),
             total("Retried queries", "Database queries that were tried again in the time shown. Many: the database is overloaded, or restarts.", "vlog_db_query_retries_total{}", width=8),
             states("Reconciliation", "Results of the looks at the storage, the twenty worst servers. failed or never: the exporter's log says what could not be read, or no [scan ...] with system = vlog is configured.", "bottomk(20, vlog_storage_reconciliation_status{})", "{{site}} {{instance}}", RECONCILED),
-            states("Redis circuit", "When vlog went on without Redis, the twenty worst servers. See in Redis's log what happened at that time.", "topk(20, vlog_redis_circuit_breaker_state{})", "{{site}} {{instance}}", CIRCUIT),
+            states("Redis circuit", "When vlog went on without Redis, the twenty worst servers. See in Redis's log what happened at that time.", "topk(20, vlog_redis_circuit_breaker_state{})", "{{site}} {{instance}}", REDIS),
             lines("Redis", "Redis operations a second, by result. Failed ones: see whether Redis runs and answers.", "sum by (result) (rate(vlog_redis_operations_total{}[$__rate_interval]))", "{{result}}", "ops"),
             heatmap("Database queries", "How long database queries take. A band that moves up: look at the database's load and its indexes.", "vlog_db_query_duration_seconds", "s"),
             lines("Slow queries", "95 of 100 database queries take less, by operation. Slow inserts and updates: look at its disk; slow selects: at its indexes.", "histogram_quantile(0.95, sum by (le, operation) (rate(vlog_db_query_duration_seconds_bucket{}[$__rate_interval])))", "{{operation}}", "s"),

@@ -74,7 +74,8 @@ pub fn write(midnight: f64, hours: Range<f64>, out: &mut impl Write) -> io::Resu
         let saved = at - at % HOUR;
         around.journal(4_096 + (bytes / 8 % 2_000_000) as u64, midnight + saved);
         let left = 1.0 + (at / HOUR / 6.0).floor();
-        let oldest = midnight + saved - HOUR;
+        // What was not uploaded at 15:10 stays.
+        let oldest = midnight + if at > 15.2 * HOUR { 15.15 * HOUR } else { saved - HOUR };
         around.scanned("recordings", midnight + at - at % 60.0, left, left * 4.1e7, oldest);
         text.clear();
         engine.scrape(midnight + at, &around, &mut text);

@@ -203,6 +203,10 @@ impl<'a> Canvas<'a> {
         let text = escaped(&self.shown(series.first().map_or(f64::NAN, Series::last)));
         let size = (self.width / (text.chars().count() as f64 * 0.62)).min(self.height * 0.42);
         self.text(self.width / 2.0, self.height * 0.5 + size * 0.5, size as u32, ink, "middle", &text);
+        if self.panel["options"]["textMode"] == "value_and_name" {
+            let name = series.first().map_or("", |of| of.legend.as_str());
+            self.text(self.width / 2.0, self.height - 10.0, 11, ink, "middle", &cut(name, self.width));
+        }
         let Some(of) = series.first().filter(|_| self.panel["options"]["graphMode"] == "area") else {
             return;
         };
@@ -311,7 +315,9 @@ impl<'a> Canvas<'a> {
         let hidden = ["__name__", "alertstate"];
         let names: BTreeSet<&str> =
             series.iter().flat_map(|of| of.labels.keys().map(String::as_str)).collect();
-        let names: Vec<&str> = names.into_iter().filter(|name| !hidden.contains(name)).collect();
+        let mut names: Vec<&str> = names.into_iter().filter(|name| !hidden.contains(name)).collect();
+        let order = &self.panel["transformations"][0]["options"]["indexByName"];
+        names.sort_by_key(|name| order[*name].as_u64().unwrap_or(u64::MAX));
         let longest = |name: &str| {
             let values = series.iter().filter_map(|of| of.labels.get(name));
             values.map(String::len).chain([name.len()]).max().unwrap_or_default() as f64 + 2.0
@@ -389,7 +395,10 @@ impl<'a> Canvas<'a> {
         let custom = &self.panel["fieldConfig"]["defaults"]["custom"];
         let (is_bars, is_stacked) = (custom["drawStyle"] == "bars", custom["stacking"]["mode"] == "normal");
         let filled = custom["fillOpacity"].as_f64().unwrap_or_default() / 100.0;
-        let bottom = self.legend(series.iter().map(|of| of.legend.as_str()).zip(PALETTE.into_iter().cycle()));
+        let shades = &self.panel["fieldConfig"]["defaults"]["color"];
+        let shades = (shades["mode"] == "shades").then(|| colour(shades["fixedColor"].as_str().unwrap()));
+        let colours = || PALETTE.into_iter().map(|of| shades.unwrap_or(of)).cycle();
+        let bottom = self.legend(series.iter().map(|of| of.legend.as_str()).zip(colours()));
         let right = self.width - RIGHT;
         // What lies below each point, where series are stacked.
         let mut below: BTreeMap<u64, f64> = BTreeMap::new();
@@ -415,7 +424,7 @@ impl<'a> Canvas<'a> {
             self.text(self.left - 6.0, y(value) + 4.0, 11, self.theme.dim, "end", &text);
         }
         self.limits(|limit| (lowest..=highest).contains(&limit).then(|| y(limit)));
-        for (points, colour) in stacked.iter().zip(PALETTE.iter().cycle()) {
+        for (points, colour) in stacked.iter().zip(colours()) {
             if is_bars {
                 // One bar for each interval that the query looks back.
                 let boxes: Vec<_> = points

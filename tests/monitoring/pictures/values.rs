@@ -36,6 +36,7 @@ pub(super) fn shown(value: f64, unit: &str, decimals: Option<usize>) -> String {
         "s" if value >= 120.0 => format!("{} mins", plain(value / 60.0)),
         "s" => format!("{} s", plain(value)),
         "bytes" => format!("{}B", scaled(value, 1_024.0)),
+        "bps" => format!("{}b/s", scaled(value, 1_000.0)),
         "Bps" => format!("{}B/s", scaled(value, 1_000.0)),
         "ops" | "reqps" | "pps" => format!("{}/s", scaled(value, 1_000.0)),
         "locale" => format!("{value:.0}"),
