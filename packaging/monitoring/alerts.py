@@ -7,7 +7,7 @@ first failure is seen where its series begins with it, and an exporter that Prom
 from typing import Dict, List, NamedTuple
 
 import limits
-from promql import STREAM, grown, share
+from promql import STREAM, counted, grown, share
 
 CRITICAL, WARNING, INFO = "critical", "warning", "info"
 
@@ -99,16 +99,19 @@ RECORDING = [
 ]
 
 SESSIONS = "sum without (clienttype) (signaling_hub_sessions)"
-REQUESTS = grown("signaling_backend_client_requests_total", "10m", "backend")
+REQUESTS = counted("signaling_backend_client_requests_total", "10m")
 REQUEST_ERRORS = grown("signaling_backend_client_requests_errors_total", "10m", "backend, error")
 
 
 def failed_states(metric: str, limit: float) -> str:
     """Of the connections that came to something, the share of those that failed."""
     failed = grown(f'{metric}{{state="failed"}}', "10m", "state")
-    ended = grown(f'{metric}{{state=~"connected|failed"}}', "10m", "state")
+    ended = counted(f'{metric}{{state=~"connected|failed"}}', "10m")
     return share(f"sum without (state) {failed}", f"sum without (state) {ended}", 20) + f" > {limit:g}"
 
+
+#: The exporters among what has sessions.
+OF_SESSIONS = "ignoring (backend, clienttype, version, revision) lifecycle_exporter_build_info"
 
 SIGNALING = [
     Alert(
@@ -157,9 +160,9 @@ SIGNALING = [
     Alert(
         "SignalingProxyLost",
         "sum without (country) (signaling_mcu_backend_connections)\n"
-        "  < sum without (country) (max_over_time(signaling_mcu_backend_connections[1h]))",
+        "  < max_over_time(sum without (country) (signaling_mcu_backend_connections)[1d:5m])",
         WARNING,
-        "{{ $labels.instance }} has {{ $value | humanize }} connections to proxies, fewer than an hour ago",
+        "{{ $labels.instance }} has {n:connection|connections} to proxies, fewer than within the last day",
         "The signaling server has lost a signaling proxy and does not get it back.",
         "The others have more to carry; without any, nobody is heard or seen.",
         "The signaling server's log names the proxy; its own log and unit say whether it runs.",
@@ -213,12 +216,37 @@ SIGNALING = [
         wait="10m",
     ),
     Alert(
+        "SignalingMediaSlow",
+        "histogram_quantile(0.95, sum without (media) (rate(signaling_mcu_media_rtt_bucket[10m])))\n"
+        f"  > {limits.MEDIA_RTT_P95:g} and sum without (media) (increase(signaling_mcu_media_rtt_count[10m])) >= 20",
+        WARNING,
+        "One in twenty media connections of {{ $labels.instance }} takes {{ $value | printf \"%.0f\" }} ms or more there and back",
+        "Media take long between many people and the media server.",
+        "People interrupt each other.",
+        "signaling_mcu_media_rtt as a heatmap says whether all are slow or some; the host's network and load.",
+        "Mend the network of the host, or add a signaling proxy near those people.",
+        wait="10m",
+    ),
+    Alert(
+        "SignalingMediaJitters",
+        "histogram_quantile(0.95, sum without (media, origin) (rate(signaling_mcu_media_jitter_bucket[10m])))\n"
+        f"  > {limits.MEDIA_JITTER_P95:g} and sum without (media, origin) (increase(signaling_mcu_media_jitter_count[10m])) >= 20",
+        WARNING,
+        "One in twenty media connections of {{ $labels.instance }} has a jitter of {{ $value | printf \"%.0f\" }} ms or more",
+        "Packets of media arrive unevenly.",
+        "Voices are chopped, and pictures freeze.",
+        "signaling_mcu_media_jitter as a heatmap says whether it is so for all or some; signaling_mcu_media_lost_total, and the host's load.",
+        "If it is so for all, mend the network of the host or give it more processors.",
+        wait="10m",
+    ),
+    Alert(
         "SignalingResumesFail",
-        # Both are there from the start.
+        # Those that came back begin to be counted with the first session.
         share(
             "increase(signaling_hub_sessions_resume_failed_total[10m])",
             "increase(signaling_hub_sessions_resume_failed_total[10m])\n"
-            "  + sum without (backend, clienttype) (increase(signaling_hub_sessions_resume_total[10m]))",
+            "  + (sum without (backend, clienttype) (increase(signaling_hub_sessions_resume_total[10m]))\n"
+            "    or 0 * increase(signaling_hub_sessions_resume_failed_total[10m]))",
             20,
         )
         + f" > {limits.RESUME_FAILED_SHARE:g}",
@@ -254,8 +282,8 @@ SIGNALING = [
     ),
     Alert(
         "SignalingCountedTwice",
-        "(signaling_hub_sessions unless on (job, instance) lifecycle_exporter_build_info)\n"
-        "and on (backend, clienttype) (signaling_hub_sessions and on (job, instance) lifecycle_exporter_build_info)",
+        f"(signaling_hub_sessions unless {OF_SESSIONS})\n"
+        f"and on (backend, clienttype) (signaling_hub_sessions and {OF_SESSIONS})",
         INFO,
         "The sessions of {{ $labels.backend }} come from {{ $labels.instance }} and from an exporter that follows its log",
         "A signaling server's own /metrics is scraped beside an exporter that has the same metrics.",
@@ -363,7 +391,7 @@ VLOG = [
         "VlogErrors",
         share(
             f"sum without ({HTTP}) {grown('''vlog_http_requests_total{status_code=~'5..'}''', '10m', HTTP)}",
-            f"sum without ({HTTP}) {grown('vlog_http_requests_total', '10m', HTTP)}",
+            f"sum without ({HTTP}) {counted('vlog_http_requests_total', '10m')}",
             20,
         )
         + f" > {limits.HTTP_ERRORS_SHARE:g}",
@@ -395,7 +423,8 @@ VLOG = [
         "The platform did not take somebody's video.",
         "The video is not there; its author may not know.",
         "The application's log; whether the disk is full or a limit of size was met.",
-        "Mend the cause, and tell the author.",
+        "Mend the cause, and tell the author. The alert goes on for half a day, since no metric says that somebody has done so: silence it then.",
+        keep="12h",
     ),
     Alert(
         "VlogTranscodingFails",
@@ -405,18 +434,20 @@ VLOG = [
         "Workers take jobs and cannot finish them.",
         "Those videos are not published.",
         "The workers' logs; ffmpeg says there what it does not like, or that the disk is full.",
-        "Mend the cause and start the jobs again.",
+        "Mend the cause and start the jobs again. The alert goes on for half a day, since no metric says that somebody has done so: silence it "
+        "then.",
+        keep="12h",
     ),
     Alert(
         "VlogQueueLong",
-        f"vlog_transcoding_queue_size > {limits.QUEUE_LENGTH}",
+        f"min_over_time(vlog_transcoding_queue_size[30m]) > {limits.QUEUE_LENGTH}\n"
+        f"and vlog_transcoding_queue_size offset 30m > {limits.QUEUE_LENGTH}",
         WARNING,
         "{n:jobs wait} to be transcoded on {{ $labels.instance }}",
         "The workers do not keep up.",
         "Videos are published late.",
         "vlog_worker_jobs_completed_total says which workers do something.",
         "Start more workers, or mend those that do nothing.",
-        wait="30m",
     ),
     Alert(
         "VlogJobWaits",
@@ -444,7 +475,7 @@ VLOG = [
         "VlogRedisErrors",
         share(
             f"sum without (operation, result) {grown('''vlog_redis_operations_total{result!='success'}''', '10m', 'operation, result')}",
-            f"sum without (operation, result) {grown('vlog_redis_operations_total', '10m', 'operation, result')}",
+            f"sum without (operation, result) {counted('vlog_redis_operations_total', '10m')}",
             100,
         )
         + f" > {limits.REDIS_ERRORS_SHARE:g}",
@@ -494,11 +525,16 @@ VLOG = [
 WEEK = 7 * limits.DAY
 LAST = "lifecycle_exporter_last_event_timestamp_seconds"
 
+#: That a target was an exporter within the last day, or is known to be one that is down.
+WAS_EXPORTER = (
+    "ignoring (version, revision, alertname, alertstate, severity)\n"
+    '(last_over_time(lifecycle_exporter_build_info[1d]) or ALERTS{alertname="LifecycleExporterDown"})'
+)
+
 EXPORTER = [
     Alert(
         "LifecycleExporterDown",
-        "up == 0\n"
-        'and on (job, instance) (last_over_time(lifecycle_exporter_build_info[15m]) or ALERTS{alertname="LifecycleExporterDown"})',
+        f"up == 0\nand {WAS_EXPORTER}",
         CRITICAL,
         "The exporter on {{ $labels.instance }} cannot be scraped",
         "Prometheus does not reach the exporter.",
@@ -508,8 +544,19 @@ EXPORTER = [
         wait="5m",
     ),
     Alert(
+        "LifecycleExporterNeverUp",
+        f"(up == 0 unless {WAS_EXPORTER})\nand on (job) lifecycle_exporter_build_info",
+        WARNING,
+        "{{ $labels.instance }} is scraped as an exporter, but none has answered there",
+        "A target that stands beside exporters has not been one within the last day.",
+        "Nothing is known of what runs there.",
+        "The targets page of Prometheus says why the scrape fails. 403: [stats] allowed_ips of that host does not have this Prometheus.",
+        "Finish the installation there, or take the host out of the targets.",
+        wait="1h",
+    ),
+    Alert(
         "LifecycleExporterFlaps",
-        "changes(up[1h]) > 6 and on (job, instance) last_over_time(lifecycle_exporter_build_info[1h])",
+        "changes(up[1h]) > 6 and ignoring (version, revision) last_over_time(lifecycle_exporter_build_info[1h])",
         WARNING,
         "The exporter on {{ $labels.instance }} comes and goes",
         "It was away and back more than three times within an hour.",
@@ -526,7 +573,7 @@ EXPORTER = [
         "All other alerts of these files are silent.",
         "The targets page of Prometheus: its scrape configuration, its discovery.",
         "Mend the configuration. Without exporters, remove these rules.",
-        wait="10m",
+        wait="5m",
     ),
     Alert(
         "LifecycleFeedSilent",
@@ -543,14 +590,13 @@ EXPORTER = [
     ),
     Alert(
         "LifecycleFeedNeverUsed",
-        f"max without (system) ({LAST}) == 0",
+        f"max_over_time({LAST}[1d]) == 0 and {LAST} offset 1d == 0",
         INFO,
-        "No event has ever come to {{ $labels.instance }}",
-        "The exporter runs, and nobody writes to it.",
-        "Nothing is counted there.",
+        "No event of {{ $labels.system }} has ever come to {{ $labels.instance }}",
+        "A system is set up there by name or by its start-up events, and nobody reports to it.",
+        "Nothing of it is counted there.",
         "Whether a server is configured to report to the socket, and is in the group lifecycle-feed.",
-        "Finish the installation, or remove the exporter.",
-        wait="1d",
+        "Finish the installation, or take the system out of [systems] enabled and its events out of [startup].",
     ),
     Alert(
         "LifecycleEventsRejected",
@@ -626,11 +672,22 @@ EXPORTER = [
         wait="5m",
     ),
     Alert(
+        "LifecycleScanNeverEnded",
+        "lifecycle_exporter_scan_status == 0 and lifecycle_exporter_scan_duration_seconds == 0",
+        WARNING,
+        "The first scan {{ $labels.scan }} of {{ $labels.instance }} does not end",
+        "A directory has been looked at since the exporter was started.",
+        "There are no sizes and counts of it.",
+        "Whether the directory's file system answers; [scan NAME] timeout.",
+        "Mend the file system. If the directory is that large, look at a part of it.",
+        wait="1h",
+    ),
+    Alert(
         "LifecycleScanStale",
         f"time() - (lifecycle_exporter_scan_last_success_timestamp_seconds > 0) > {limits.SCAN_STALE}",
         WARNING,
         "The scan {{ $labels.scan }} of {{ $labels.instance }} was last complete {{ $value | humanizeDuration }} ago",
-        "A scan hangs, fails, or is due more rarely than every six hours.",
+        "A scan hangs, fails, or is due more rarely than every twelve hours.",
         "Sizes and counts are that old.",
         "The exporter's log; whether the directory's file system answers.",
         "Mend the file system or the permissions. If the scan is meant to be rare, raise the limit of this alert.",
@@ -649,7 +706,7 @@ EXPORTER = [
     Alert(
         "LifecycleDescriptorsShort",
         "process_open_fds / process_max_fds\n"
-        f"  > {limits.DESCRIPTORS_SHARE:g} and on (job, instance) lifecycle_exporter_build_info",
+        f"  > {limits.DESCRIPTORS_SHARE:g} and ignoring (version, revision) lifecycle_exporter_build_info",
         WARNING,
         "The exporter on {{ $labels.instance }} uses {{ $value | humanizePercentage }} of its descriptors",
         "Nearly all descriptors that the process may have are in use.",

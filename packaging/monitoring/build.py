@@ -175,7 +175,7 @@ def variables(spec: Dashboard) -> Iterator[Any]:
 
 def annotations(spec: Dashboard) -> Any:
     """Marks in all pictures."""
-    restarts = f"changes(process_start_time_seconds{{}}[3m]) > 0{OF_EXPORTERS}"
+    restarts = f"time() - process_start_time_seconds{{}} < 120{OF_EXPORTERS}"
     firing = f'ALERTS{{alertstate="firing", alertname=~"{spec.alerts}", {{alerts}}}}'
     # When they began: some are kept for hours.
     alerts = f"{firing} unless {firing} offset 2m"
@@ -191,7 +191,7 @@ def annotations(spec: Dashboard) -> Any:
 def page(spec: Dashboard) -> Any:
     """A whole dashboard."""
     made = dashboard.Dashboard(spec.title).uid(spec.uid).description(spec.about).tags([TAG]).readonly()
-    made.refresh("1m").time("now-24h", "now").timezone("browser").tooltip(DashboardCursorSync.CROSSHAIR)
+    made.refresh("1m").time("now-24h", "now").timezone("browser").tooltip(DashboardCursorSync.TOOLTIP)
     made.link(
         dashboard.DashboardLink("Others").type(DashboardLinkType.DASHBOARDS).tags([TAG]).as_dropdown(True).keep_time(True).include_vars(True)
     )

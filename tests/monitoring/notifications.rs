@@ -50,7 +50,7 @@ fn shown(notification: &Value) -> String {
     format!("{}: {}", text(&notification["groupLabels"]["instance"]), alerts.join(", "))
 }
 
-/// An alert of the rules, with the severity that they give it.
+/// An alert of the rules, with the severity that they give it, of a host or of SITE/HOST.
 fn alert(name: &str, host: &str, is_over: bool) -> Value {
     let rules: String = ["recording", "signaling", "proxy", "edumeet", "vlog", "exporter"]
         .iter()
@@ -61,7 +61,11 @@ fn alert(name: &str, host: &str, is_over: bool) -> Value {
     let mut labels = json!({"alertname": name, "severity": severity});
     if !host.is_empty() {
         labels["job"] = "lifecycles".into();
-        labels["instance"] = host.into();
+        let (site, instance) = host.split_once('/').unwrap_or(("", host));
+        labels["instance"] = instance.into();
+        if !site.is_empty() {
+            labels["site"] = site.into();
+        }
     }
     // It begins now: of one that is old, Alertmanager sends at once what it has.
     let mut alert = json!({"labels": labels});
@@ -137,13 +141,13 @@ fn a_day_of_failures_gives_a_notification_for_each_cause() {
             ("RecordingUploadFailed", "recorder-1"),
         ],
         &[],
-        &["recorder-1: firing LifecycleProducerMissing"],
+        &["recorder-1: firing LifecycleProducerMissing, firing RecordingUploadFailed"],
     );
     // A recording that is lost is said beside it.
     day.expect(
         &[("RecordingFailed", "recorder-1")],
         &[],
-        &["recorder-1: firing LifecycleProducerMissing, firing RecordingFailed"],
+        &["recorder-1: firing LifecycleProducerMissing, firing RecordingFailed, firing RecordingUploadFailed"],
     );
     // Another host goes down as a whole.
     day.expect(
@@ -154,6 +158,12 @@ fn a_day_of_failures_gives_a_notification_for_each_cause() {
         ],
         &[],
         &["talk-1: firing LifecycleExporterDown"],
+    );
+    // A host of another site has the same name.
+    day.expect(
+        &[("LifecycleExporterDown", "paris/talk-3"), ("SignalingNoProxyAvailable", "frankfurt/talk-3")],
+        &[],
+        &["talk-3: firing LifecycleExporterDown", "talk-3: firing SignalingNoProxyAvailable"],
     );
     // Nobody is told at night what can wait for the next visit.
     day.expect(&[("LifecycleFeedSilent", "vlog-1"), ("EdumeetRoomOpenForADay", "rooms-1")], &[], &[]);

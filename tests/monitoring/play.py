@@ -68,6 +68,14 @@ def ended(series: Dict[str, str], count: int) -> Dict[str, str]:
     return {name: " ".join([*found, "stale"]) for name, found in first.items() if len(found) == count}
 
 
+def with_up(series: Dict[str, str], minutes: int) -> Dict[str, str]:
+    """The same series, with targets that are up, unless the case says which are."""
+    if any(name.startswith("up{") for name in series):
+        return series
+    hosts = sorted({labels_of(name).get("instance", "") for name in series})
+    return {**series, **{f'up{{instance="{host}"}}': f"1x{minutes}" for host in hosts}}
+
+
 def of_case(case: Case, rules: List[Dict[str, Any]]) -> Dict[str, Any]:
     """A test of promtool. What the summary says is in the case; the longer texts are compared with nothing."""
     tests = []
@@ -80,7 +88,7 @@ def of_case(case: Case, rules: List[Dict[str, Any]]) -> Dict[str, Any]:
                 named = {**job, "severity": case.severity, **labels_of(labels)}
                 expected.append({"exp_labels": named, "exp_annotations": {**rule["annotations"], "summary": summary}})
             tests.append({"eval_time": f"{minute}m", "alertname": name_of(rule), "exp_alerts": expected})
-    series = case.series
+    series = with_up(case.series, max(case.fires) // case.every)
     if case.ends:
         count = max(case.fires) // case.every + 1
         series = {**series, **ended(series, count)}

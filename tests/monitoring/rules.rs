@@ -96,6 +96,8 @@ fn cases_are_about_series_that_exist() {
     labels
         .insert("lifecycle_exporter_series_overflow_total".to_owned(), BTreeSet::from(["metric".to_owned()]));
     labels.insert("up".to_owned(), BTreeSet::new());
+    let of_alerts = ["alertname", "alertstate", "severity"].map(str::to_owned);
+    labels.insert("ALERTS".to_owned(), BTreeSet::from(of_alerts));
     let of_target = ["job", "instance", "site", "replica"];
     let series: Vec<Value> = serde_json::from_str::<Value>(&shown).unwrap().as_array().unwrap().clone();
     assert!(series.len() > 200, "{}", series.len());

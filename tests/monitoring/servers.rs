@@ -115,6 +115,16 @@ impl Server {
         Server { flush: Some("/internal/force_flush"), ..Self::start(command, directory) }
     }
 
+    /// Gives it samples in Prometheus's text format, with timestamps in milliseconds.
+    pub fn import(&self, samples: &str) {
+        let head = format!(
+            "POST /api/v1/import/prometheus HTTP/1.0\r\nHost: x\r\nContent-Length: {}",
+            samples.len()
+        );
+        let response = Response::of(self.address, format!("{head}\r\n\r\n{samples}").as_bytes());
+        assert_eq!(response.status, 204, "{response:?}");
+    }
+
     /// Alertmanager with this configuration, alone.
     pub fn alertmanager(config: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();

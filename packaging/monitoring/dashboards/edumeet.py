@@ -9,9 +9,11 @@ STREAM = "pid, transport_id, proto, local_addr, remote_addr, id, codec, type"
 ROOM = f"{STREAM}, kind, peer_id, display_name, user_agent"
 WORKER = ROOM.replace("pid, ", "") + ", room_id"
 CAMERAS = f'count(count without ({STREAM}) (mediasoup_producer_score{{kind="video", {{}}}}))'
-#: Streams into the server and out of it. Metrics of both have the same labels.
-BAD = f"((count(mediasoup_producer_score{{}} < {STREAM_SCORE}) or vector(0)) + (count(mediasoup_consumer_score{{}} < {STREAM_SCORE}) or vector(0)))"
-STREAMS = "((count(mediasoup_producer_score{}) or vector(0)) + (count(mediasoup_consumer_score{}) or vector(0)))"
+#: Streams into the server and out of it, without those of several layers, whose lowest layer is often off. Metrics of both have the same labels.
+SENT = 'mediasoup_producer_score{type!="simulcast", {}}'
+RECEIVED = 'mediasoup_consumer_score{type!="simulcast", {}}'
+BAD = f"((count({SENT} < {STREAM_SCORE}) or vector(0)) + (count({RECEIVED} < {STREAM_SCORE}) or vector(0)))"
+STREAMS = f"((count({SENT}) or vector(0)) + (count({RECEIVED}) or vector(0)))"
 
 EDUMEET = Dashboard(
     "lifecycle-edumeet",
@@ -35,8 +37,8 @@ EDUMEET = Dashboard(
             now("Streams", "Streams into the server and out of it now. Each costs bandwidth and processor time.", STREAMS, width=6),
             oldest("Oldest room", "How long the oldest room has been open. After a day its end may never have been reported: the exporter's status page names it.", "edumeet", "room", "ROOM_OPEN", 6),
             stat("Sent to people", "Bits a second from servers to people. Compare it with what your network can carry.", "8 * (sum(rate(mediasoup_consumer_byte_count_bytes{}[$__rate_interval])) or vector(0))", "bps", width=6),
-            ranking("Worst score sent, by room", "The worst score of a stream into the server, from 0 to 10, which is best, the ten worst rooms now. Bad for one person: their network. With simulcast, the worst layer counts.", f"bottomk(10, min without ({ROOM}) (mediasoup_producer_score{{}}))", "{{site}} {{instance}} {{room_id}}", least="STREAM_SCORE", most=10),
-            ranking("Worst score received, by room", "The worst score of a stream out of the server, from 0 to 10, which is best, the ten worst rooms now. Bad for one person: their network. Bad in all rooms: the server's.", f"bottomk(10, min without ({ROOM}) (mediasoup_consumer_score{{}}))", "{{site}} {{instance}} {{room_id}}", least="STREAM_SCORE", most=10),
+            ranking("Worst score sent, by room", "The worst score of a stream into the server, from 0 to 10, which is best, the ten worst rooms now. Bad for one person: their network. Streams of several layers are left out.", f"bottomk(10, min without ({ROOM}) ({SENT}))", "{{site}} {{instance}} {{room_id}}", least="STREAM_SCORE", most=10),
+            ranking("Worst score received, by room", "The worst score of a stream out of the server, from 0 to 10, which is best, the ten worst rooms now. Bad for one person: their network. Bad in all rooms: the server's.", f"bottomk(10, min without ({ROOM}) ({RECEIVED}))", "{{site}} {{instance}} {{room_id}}", least="STREAM_SCORE", most=10),
             several("Mean score", "The mean score of streams from 0 to 10, by direction and kind. A line that falls for all is the server's network or its processor.", [("avg by (kind) (mediasoup_producer_score{})", "into the server, {{kind}}"), ("avg by (kind) (mediasoup_consumer_score{})", "out of the server, {{kind}}")], least="STREAM_SCORE"),
         ]),
         ("In detail", [

@@ -26,7 +26,7 @@ OVERVIEW = Dashboard(
             total("Recordings lost", "Recordings that failed in the time shown: nothing of them is there. The dashboard of recordings says on which server.", "recording_recordings_failed_total{}", limit="ANY", width=4),
             total("Not uploaded", "Recordings in the time shown whose files wait on the recording server. Upload them by hand.", "recording_recordings_uploads_failed_total{}", warning="ANY", width=4),
             stat("Turned away", "Sessions over a limit, and publishing requests without a proxy, in the time shown. The dashboard of the signaling server says which.", "(round(sum(increase(signaling_backend_session_limit_exceeded_total{}[$__range]))) or vector(0)) + (round(sum(increase(signaling_mcu_no_backend_available_total{}[$__range]))) or vector(0))", limit="ANY", width=4),
-            stat("Videos failed", "Uploads and transcoding jobs of videos that failed in the time shown. The dashboard of vlog says which.", '(round(sum(increase(vlog_video_uploads_total{result="failed", {}}[$__range]))) or vector(0)) + (round(sum(increase(vlog_transcoding_jobs_total{status="failed", {}}[$__range]))) or vector(0))', warning="ANY", width=4),
+            stat("Videos failed", "Uploads and transcoding jobs of videos that failed in the time shown. The dashboard of vlog says which.", '(round(sum(increase(vlog_video_uploads_total{result!="success", {}}[$__range]))) or vector(0)) + (round(sum(increase(vlog_transcoding_jobs_total{status="failed", {}}[$__range]))) or vector(0))', warning="ANY", width=4),
             total("Server errors", "HTTP requests that vlog answered with a 5xx in the time shown. The dashboard of vlog says when and where.", 'vlog_http_requests_total{status_code=~"5..", {}}', warning="ANY", width=4),
             total("Lost with server", "What was open when its server ended, in the time shown: recordings, calls, jobs. The dashboard of the exporter says what.", "lifecycle_exporter_abandoned_total{}", warning="ANY", width=4),
             now("Calls", "Rooms with a call on signaling servers, and rooms of edumeet, now. Before maintenance, wait until it is 0.", CALLS),
@@ -50,7 +50,7 @@ OVERVIEW = Dashboard(
             bars_of("Lost and failed", "What went wrong, at the time it did. The dashboard of that system says more.", [
                 ("recording_recordings_failed_total{}", "", "recordings lost"),
                 ("recording_recordings_uploads_failed_total{}", "", "recordings not uploaded"),
-                ('vlog_video_uploads_total{result="failed", {}}', "", "videos not uploaded"),
+                ('vlog_video_uploads_total{result!="success", {}}', "", "videos not uploaded"),
                 ('vlog_transcoding_jobs_total{status="failed", {}}', "", "videos not transcoded"),
                 ("signaling_backend_session_limit_exceeded_total{}", "", "sessions over a limit"),
                 ("signaling_mcu_no_backend_available_total{}", "", "streams without a proxy"),

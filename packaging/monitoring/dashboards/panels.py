@@ -30,7 +30,7 @@ FIRST = "Is all well, what is going on now, was anything lost in the time shown?
 
 
 #: Labels with any number of values: only the first ten of them are shown.
-UNBOUNDED = {"backend", "country", "endpoint", "entity", "host", "instance", "metric", "producer", "room", "room_id", "task_name", "url", "worker_name"}
+UNBOUNDED = {"backend", "country", "endpoint", "entity", "host", "instance", "metric", "producer", "reason", "room", "room_id", "task_name", "url", "worker_name"}
 
 
 class Panel(NamedTuple):
@@ -120,8 +120,9 @@ def total(title: str, about: str, counter: str, *, warning: str = "", limit: str
 
 
 def share(part: str, whole: str) -> str:
-    """A share of a rate in another one; 0 where nothing happens."""
-    return f"sum(rate({part}[$__rate_interval])) / (sum(rate({whole}[$__rate_interval])) > 0) or vector(0)"
+    """A share of a rate in another one; 0 where little happens, as in alerts."""
+    is_enough = f"sum(increase({whole}[10m])) >= 20"
+    return f"sum(rate({part}[$__rate_interval])) / (sum(rate({whole}[$__rate_interval])) > 0 and {is_enough}) or vector(0)"
 
 
 def p95(metric: str, selector: str = "{}") -> str:

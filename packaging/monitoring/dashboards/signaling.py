@@ -33,8 +33,8 @@ SIGNALING = Dashboard(
         ]),
         ("How good is it?", [
             stat("Round trip of clients", "95 of 100 messages between server and client take less. Above the limit, people wait for each other; if it is so for all, look at the server's network.", p95("signaling_client_rtt"), "ms", limit="CLIENT_RTT_P95", width=3),
-            stat("Round trip of media", "95 of 100 round trips of media take less. From 300 ms on, people interrupt each other.", p95("signaling_mcu_media_rtt"), "ms", width=3),
-            stat("Jitter of media", "95 of 100 values are smaller. Above 50 ms, voices are chopped.", p95("signaling_mcu_media_jitter"), "ms", width=3),
+            stat("Round trip of media", "95 of 100 round trips of media take less. Above the limit, people interrupt each other.", p95("signaling_mcu_media_rtt"), "ms", limit="MEDIA_RTT_P95", width=3),
+            stat("Jitter of media", "95 of 100 values are smaller. Above the limit, voices are chopped.", p95("signaling_mcu_media_jitter"), "ms", limit="MEDIA_JITTER_P95", width=3),
             stat("ICE failures now", "Share of ICE connections that fail. Look at the TURN server and at the firewall.", share('signaling_mcu_ice_state_total{state="failed", {}}', 'signaling_mcu_ice_state_total{state=~"failed|connected", {}}'), "percentunit", limit="ICE_FAILED_SHARE", width=3),
             stat("DTLS failures now", "Share of DTLS connections that fail. Look at certificates and at the sizes of packets on the way.", share('signaling_mcu_dtls_state_total{state="failed", {}}', 'signaling_mcu_dtls_state_total{state=~"failed|connected", {}}'), "percentunit", limit="DTLS_FAILED_SHARE", width=3),
             total("Slow links", "Reports of Janus in the time shown that a peer loses many packets. Some are usual; if there are many, see below in which direction.", "signaling_mcu_slow_link_total{}", width=3),

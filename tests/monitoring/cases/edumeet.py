@@ -15,18 +15,23 @@ def stream(host: str, metric: str, number: int, kind: str = "simple") -> str:
 
 
 def streams() -> Dict[str, str]:
-    """Of `bad`, two of seven streams are bad from minute 100 on, one each way. Of `fair`, a quarter; of `few`, all three.
+    """Of `bad`, two of seven streams are bad from minute 100 on, one each way. Of `fair`, a quarter; of `less`, two of nine; of `few`, all three.
 
-    `layers` has streams of several layers, the lowest of which is off.
+    `layers` has streams of several layers each way, the lowest of which is off; `hidden` has such that are good, too.
     """
     made = {stream("bad", "producer", number): "10x200" for number in range(5)}
-    made[stream("bad", "producer", 5)] = "10x99 3x100"
+    made[stream("bad", "producer", 5)] = "10x99 3.5x100"
     made[stream("bad", "consumer", 6)] = "10x99 3x100"
     made.update({stream("fair", "producer", number): "4x200" for number in range(6)})
     made.update({stream("fair", "consumer", number): "3x200" for number in range(2)})
     made.update({stream("few", "consumer", number): "0x200" for number in range(3)})
     made.update({stream("layers", "producer", number): "10x200" for number in range(4)})
     made.update({stream("layers", "producer", number, "simulcast"): "0x200" for number in range(4, 9)})
+    made.update({stream("layers", "consumer", number, "simulcast"): "0x200" for number in range(4, 9)})
+    made.update({stream("less", "producer", number): "10x200" for number in range(7)})
+    made.update({stream("less", "producer", number): "0x200" for number in range(7, 9)})
+    made.update({stream("hidden", "producer", number): "10x99 0x100" if number < 2 else "10x200" for number in range(6)})
+    made.update({stream("hidden", way, number, "simulcast"): "10x200" for number in range(6, 9) for way in ("producer", "consumer")})
     return made
 
 
@@ -35,7 +40,13 @@ CASES = [
         "EdumeetBadTransmission",
         "warning",
         streams(),
-        {104: [], 105: [('instance="bad"', "28.57% of the streams on bad are transmitted badly.")]},
+        {
+            104: [],
+            105: [
+                ('instance="bad"', "28.57% of the streams on bad are transmitted badly."),
+                ('instance="hidden"', "33.33% of the streams on hidden are transmitted badly."),
+            ],
+        },
     ),
     # Four are enough to say so.
     Case(

@@ -28,15 +28,40 @@ CASES = [
         "LifecycleExporterDown",
         "critical",
         {
-            'up{instance="down"}': "1x99 0x600",
+            'up{instance="down"}': "1x99 0x1700",
             of(INFO, "down"): "1x99 stale",
             'up{instance="back"}': "1x99 0x4 1x600",
             of(INFO, "back"): "1x99 stale _x3 1x600",
             'up{instance="other"}': "1x99 0x600",
             'up{job="node", instance="back"}': "1x90 0x600",
         },
-        {104: [], 105: DOWN, 600: DOWN},
+        {104: [], 105: DOWN, 600: DOWN, 1650: DOWN},
         ends=False,
+    ),
+    # Beside an exporter: `new` answers nothing, `was` was one until a day ago, `late` answers within the hour, `node` is of another job.
+    Case(
+        "LifecycleExporterNeverUp",
+        "warning",
+        {
+            'up{instance="one"}': "1x1700",
+            of(INFO, "one"): "1x1700",
+            'up{instance="new"}': "0x1700",
+            'up{instance="late"}': "0x58 1x1700",
+            of(INFO, "late"): "_x59 1x1700",
+            'up{instance="was"}': "1x10 0x1700",
+            of(INFO, "was"): "1x10 stale",
+            'ALERTS{alertname="LifecycleExporterDown", alertstate="firing", severity="critical", instance="was"}': "_x15 1x1700",
+            # Nobody said so of `once`.
+            'up{instance="once"}': "1x10 0x1700",
+            of(INFO, "once"): "1x10 stale",
+            'up{job="node", instance="node"}': "0x1700",
+        },
+        {
+            59: [],
+            60: [('instance="new"', "new is scraped as an exporter, but none has answered there.")],
+            1500: [('instance="new"', "new is scraped as an exporter, but none has answered there.")],
+            1520: [(f'instance="{host}"', f"{host} is scraped as an exporter, but none has answered there.") for host in ("new", "once")],
+        },
     ),
     Case(
         "LifecycleExporterFlaps",
@@ -56,7 +81,7 @@ CASES = [
         "LifecycleExporterAbsent",
         "critical",
         {of(INFO, "h"): "1x99 stale"},
-        {109: [], 110: [("", "No lifecycle-exporter is scraped at all.")]},
+        {104: [], 105: [("", "No lifecycle-exporter is scraped at all.")]},
         ends=False,
     ),
     Case(
@@ -86,12 +111,23 @@ CASES = [
         "LifecycleFeedNeverUsed",
         "info",
         {
-            LAST + '{instance="unused", system="vlog"}': f"0x{2 * DAY}",
-            LAST + '{instance="unused", system="recording"}': f"0x{2 * DAY}",
-            LAST + '{instance="used", system="vlog"}': f"0x{2 * DAY}",
-            LAST + '{instance="used", system="recording"}': f"60x{2 * DAY}",
+            # One scrape fails now and then.
+            LAST + '{instance="unused", system="vlog"}': f"0x900 _ 0x{DAY}",
+            # The system beside it is busy.
+            LAST + '{instance="unused", system="recording"}': f"60x{2 * DAY}",
+            LAST + '{instance="late", system="vlog"}': f"0x{DAY - 1} 60x{DAY}",
+            LAST + '{instance="new", system="vlog"}': f"_x100 0x{DAY - 10}",
+            # It was used, and forgot it. `ends` is used in the end.
+            LAST + '{instance="once", system="vlog"}': f"0x499 60x100 0x{2 * DAY}",
+            LAST + '{instance="ends", system="vlog"}': f"0x{DAY + 5} 60x{DAY}",
         },
-        {DAY - 1: [], DAY: [('instance="unused"', "No event has ever come to unused.")]},
+        {
+            DAY - 1: [],
+            DAY: [(f'instance="{host}", system="vlog"', f"No event of vlog has ever come to {host}.") for host in ("unused", "ends")],
+            DAY + 6: [('instance="unused", system="vlog"', "No event of vlog has ever come to unused.")],
+            DAY + 610: [(f'instance="{host}", system="vlog"', f"No event of vlog has ever come to {host}.") for host in ("unused", "once", "new")],
+        },
+        ends=False,
     ),
     grows(
         "LifecycleEventsRejected",
@@ -213,17 +249,37 @@ CASES = [
             ],
         },
     ),
-    # `old` was complete at minute 100 for the last time; six hours later is minute 460.
+    Case(
+        "LifecycleScanNeverEnded",
+        "warning",
+        {
+            STATUS + '{instance="hangs", scan="s"}': "0x200",
+            DURATION + '{instance="hangs", scan="s"}': "0x200",
+            STATUS + '{instance="failed", scan="s"}': "0x200",
+            DURATION + '{instance="failed", scan="s"}': "2x200",
+            STATUS + '{instance="fast", scan="s"}': "1x200",
+            DURATION + '{instance="fast", scan="s"}': "0x200",
+        },
+        {59: [], 60: [('instance="hangs", scan="s"', "The first scan s of hangs does not end.")]},
+    ),
+    # `old` was complete at minute 100 for the last time; thirteen hours later is minute 880.
     Case(
         "LifecycleScanStale",
         "warning",
         {
-            SUCCESS + '{instance="old", scan="s"}': f"{100 * 60}x700",
-            SUCCESS + '{instance="young", scan="s"}': f"{110 * 60}x700",
-            SUCCESS + '{instance="never", scan="s"}': "0x700",
-            SUCCESS + '{instance="first", scan="s"}': "_x456 1x300",
+            SUCCESS + '{instance="old", scan="s"}': f"{100 * 60}x1000",
+            SUCCESS + '{instance="young", scan="s"}': f"{110 * 60}x1000",
+            SUCCESS + '{instance="never", scan="s"}': "0x1000",
+            SUCCESS + '{instance="first", scan="s"}': "_x876 1x300",
         },
-        {460: [], 461: [('instance="first", scan="s"', "The scan s of first was last complete 7h 40m 59s ago.")], 466: [('instance="old", scan="s"', "The scan s of old was last complete 6h 6m 0s ago."), ('instance="first", scan="s"', "The scan s of first was last complete 7h 45m 59s ago.")]},
+        {
+            880: [],
+            881: [('instance="first", scan="s"', "The scan s of first was last complete 14h 40m 59s ago.")],
+            886: [
+                ('instance="old", scan="s"', "The scan s of old was last complete 13h 6m 0s ago."),
+                ('instance="first", scan="s"', "The scan s of first was last complete 14h 45m 59s ago."),
+            ],
+        },
     ),
     grows(
         "LifecycleProducersRefused",

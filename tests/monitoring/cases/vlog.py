@@ -103,6 +103,7 @@ CASES = [
         60,
         "1 upload to HOST failed within an hour.",
         left="",
+        keep=720,
     ),
     Case(
         "VlogUploadsFail",
@@ -124,8 +125,26 @@ CASES = [
         "4 transcoding jobs of HOST failed within an hour.",
         by=4,
         limit=3,
+        keep=720,
     ),
     Case("VlogTranscodingFails", "warning", {'vlog_transcoding_jobs_total{instance="h", status="completed"}': "0+9x60"}, {30: []}, ends=False),
+    # `gaps` is not scraped now and then, `dips` and `fresh` have not been long for half an hour, `even` is at the limit.
+    Case(
+        "VlogQueueLong",
+        "warning",
+        {
+            'vlog_transcoding_queue_size{instance="gaps"}': "150x100 stale 150x18 stale 150x80",
+            'vlog_transcoding_queue_size{instance="dips"}': "150x109 90 150x90",
+            'vlog_transcoding_queue_size{instance="fresh"}': "_x100 150x100",
+            'vlog_transcoding_queue_size{instance="even"}': "100x200",
+        },
+        {
+            126: [('instance="gaps"', "150 jobs wait to be transcoded on gaps.")],
+            139: [(f'instance="{host}"', f"150 jobs wait to be transcoded on {host}.") for host in ("fresh", "gaps")],
+            141: [(f'instance="{host}"', f"150 jobs wait to be transcoded on {host}.") for host in ("dips", "fresh", "gaps")],
+        },
+        ends=False,
+    ),
     exceeds("VlogQueueLong", "warning", "vlog_transcoding_queue_size", "", 100, 30, "101 jobs wait to be transcoded on HOST."),
     exceeds(
         "VlogJobWaits",
