@@ -9,10 +9,12 @@ _lifecycle_exporter() {
     --listen | --client | --forwarded-for | --speed | --producer) return ;;
     follow) mapfile -t COMPREPLY < <(compgen -W "signaling proxy" -- "$word"); return ;;
     catalog) mapfile -t COMPREPLY < <(compgen -W "recording signaling proxy edumeet vlog --format" -- "$word"); return ;;
+    open) mapfile -t COMPREPLY < <(compgen -W "recording signaling proxy edumeet vlog --format --listen --config" -- "$word"); return ;;
   esac
-  local words="serve check catalog send follow demo --config --listen --socket --log-level --version --help"
+  local words="serve check catalog open send follow demo --config --listen --socket --log-level --version --help"
   case " ${COMP_WORDS[*]} " in
     *" check "*) words="--client --forwarded-for --config" ;;
+    *" open "*) words="--format --listen --config" ;;
     *" send "*) words="- --progress --socket --config" ;;
     *" follow "*) words="- --unit --file --position --from-start --producer --try --format --socket --config" ;;
     *" demo "*) words="--speed --listen --socket" ;;

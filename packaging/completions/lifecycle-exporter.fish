@@ -1,13 +1,14 @@
 # Completion for fish.
-set -l commands serve check catalog send follow demo
+set -l commands serve check catalog open send follow demo
 complete -c lifecycle-exporter -f
 complete -c lifecycle-exporter -n "not __fish_seen_subcommand_from $commands" -a serve -d "Take events, serve metrics"
 complete -c lifecycle-exporter -n "not __fish_seen_subcommand_from $commands" -a check -d "Check configuration and catalogs"
 complete -c lifecycle-exporter -n "not __fish_seen_subcommand_from $commands" -a catalog -d "Show metrics and events"
 complete -c lifecycle-exporter -n "not __fish_seen_subcommand_from $commands" -a send -d "Send events"
+complete -c lifecycle-exporter -n "not __fish_seen_subcommand_from $commands" -a open -d "Show what a running exporter has open"
 complete -c lifecycle-exporter -n "not __fish_seen_subcommand_from $commands" -a follow -d "Send the events that a log tells of"
 complete -c lifecycle-exporter -n "not __fish_seen_subcommand_from $commands" -a demo -d "Serve, and play a lively feed"
-complete -c lifecycle-exporter -n "__fish_seen_subcommand_from catalog" -a "recording signaling proxy edumeet vlog"
+complete -c lifecycle-exporter -n "__fish_seen_subcommand_from catalog open" -a "recording signaling proxy edumeet vlog"
 complete -c lifecycle-exporter -n "__fish_seen_subcommand_from follow" -a "signaling proxy"
 complete -c lifecycle-exporter -l config -r -F -d "Configuration"
 complete -c lifecycle-exporter -l listen -x -d "Serve HTTP here instead"
@@ -16,6 +17,7 @@ complete -c lifecycle-exporter -l log-level -x -a "debug info warning error" -d 
 complete -c lifecycle-exporter -n "__fish_seen_subcommand_from check" -l client -x -d "Whether this client would be let in"
 complete -c lifecycle-exporter -n "__fish_seen_subcommand_from check" -l forwarded-for -x -d "With this X-Forwarded-For"
 complete -c lifecycle-exporter -n "__fish_seen_subcommand_from catalog" -l format -x -a "table markdown json" -d "How it is shown"
+complete -c lifecycle-exporter -n "__fish_seen_subcommand_from open" -l format -x -a "table json" -d "How it is shown"
 complete -c lifecycle-exporter -n "__fish_seen_subcommand_from send" -l progress -d "Show lines acknowledged and the rate"
 complete -c lifecycle-exporter -n "__fish_seen_subcommand_from follow" -l unit -x -d "The journal of this systemd unit"
 complete -c lifecycle-exporter -n "__fish_seen_subcommand_from follow" -l file -r -F -d "This file, over its rotations"

@@ -29,6 +29,15 @@ pub(crate) enum Command {
         /// `--format`.
         format: Format,
     },
+    /// Show what is open.
+    Open {
+        /// `None`: of all systems.
+        system: Option<String>,
+        /// `None`: of all kinds.
+        entity: Option<String>,
+        /// `--format`.
+        format: Format,
+    },
     /// Send the events that a log tells of.
     Follow(Orders),
     /// Show what the patterns of a system make of a log.
@@ -51,7 +60,7 @@ pub(crate) enum Command {
     Help,
 }
 
-/// How a catalog is printed.
+/// How a catalog, or what is open, is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
     /// Columns for a terminal.
@@ -64,6 +73,8 @@ pub(crate) enum Format {
 
 const FORMATS: [(&str, Format); 3] =
     [("table", Format::Table), ("markdown", Format::Markdown), ("json", Format::Json)];
+
+const OPEN_FORMATS: [(&str, Format); 2] = [("table", Format::Table), ("json", Format::Json)];
 
 const TRIAL_FORMATS: [(&str, trial::Format); 2] =
     [("text", trial::Format::Text), ("json", trial::Format::Json)];
@@ -152,9 +163,20 @@ const COMMANDS: &[CommandDef] = &[
         usage: "catalog [SYSTEM]",
         help: "Show metrics and events",
         words_max: 1,
-        options: &[FORMAT],
+        options: &[("--format FORMAT", "table, markdown or json", set_format)],
         build: |mut words, Given { format: text, .. }| {
             Ok(Command::Catalog { system: words.pop(), format: format(&FORMATS, text)? })
+        },
+    },
+    CommandDef {
+        usage: "open [SYSTEM [ENTITY]]",
+        help: "Show what a running exporter has open, oldest first",
+        words_max: 2,
+        options: &[("--format FORMAT", "table or json", set_format)],
+        build: |words, Given { format: text, .. }| {
+            let mut words = words.into_iter();
+            let (system, entity) = (words.next(), words.next());
+            Ok(Command::Open { system, entity, format: format(&OPEN_FORMATS, text)? })
         },
     },
     CommandDef {
@@ -194,7 +216,7 @@ const COMMANDS: &[CommandDef] = &[
             ("--try", "send nothing: show what the patterns find in FILE or -", |given, _| {
                 put(&mut given.is_trial, Ok(true))
             }),
-            FORMAT,
+            ("--format FORMAT", "text or json, with --try", set_format),
         ],
         build: build_follow,
     },
@@ -211,11 +233,10 @@ const COMMANDS: &[CommandDef] = &[
     },
 ];
 
-/// Two commands have it, each with formats of its own.
-const FORMAT: OptionDef =
-    ("--format FORMAT", "table, markdown or json; text or json for follow --try", |given, text| {
-        put(&mut given.format, Ok(Some(text.to_owned())))
-    });
+/// Several commands have the option, each with formats of its own.
+fn set_format(given: &mut Given, text: &str) -> Result<(), String> {
+    put(&mut given.format, Ok(Some(text.to_owned())))
+}
 
 fn build_follow(words: Vec<String>, given: Given) -> Result<Command, String> {
     let mut words = words.into_iter();
@@ -376,6 +397,11 @@ mod tests {
             read("catalog vlog --format json").unwrap().0,
             Command::Catalog { system: Some("vlog".to_owned()), format: Format::Json }
         );
+        let (system, entity) = (Some("vlog".to_owned()), None);
+        let format = Format::Json;
+        assert_eq!(read("open vlog --format json").unwrap().0, Command::Open { system, entity, format });
+        let Command::Open { entity, format, .. } = read("open vlog job").unwrap().0 else { panic!() };
+        assert_eq!((entity.as_deref(), format), (Some("job"), Format::Table));
         assert_eq!(
             read("send - --progress").unwrap().0,
             Command::Send { words: vec!["-".to_owned()], progress: true }
@@ -407,6 +433,8 @@ mod tests {
             "follow t --try --format table",
             "send x --try",
             "catalog --format xml",
+            "open --format markdown",
+            "open recording upload x",
             "--what",
             "demo --speed 0",
         ] {
@@ -418,6 +446,6 @@ mod tests {
     #[test]
     fn the_help_fits_a_screen() {
         let help = help();
-        assert!(help.lines().count() <= 35 && help.lines().all(|line| line.chars().count() <= 92));
+        assert!(help.lines().count() <= 40 && help.lines().all(|line| line.chars().count() <= 92));
     }
 }

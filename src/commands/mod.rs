@@ -1,12 +1,15 @@
 //! The commands. `args` parses the command line, and each command has a file or folder of its own; `serve` is
-//! in `daemon`.
+//! in `daemon`. `ask` is the client of those that ask a running exporter, and `table` aligns what some print.
 
 mod args;
+mod ask;
 mod catalog;
 mod check;
 pub(crate) mod demo;
 mod follow;
+mod open;
 mod send;
+mod table;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -30,6 +33,9 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         Command::Catalog { system, format } => {
             catalog::run(&overrides, system.as_deref(), format).and_then(print)
+        }
+        Command::Open { system, entity, format } => {
+            open::run(&overrides, system.as_deref(), entity.as_deref(), format).and_then(print)
         }
         Command::Follow(orders) => follow::run(&overrides, &orders),
         Command::Try { system, log, format } => follow::try_patterns(&overrides, &system, &log, format),
