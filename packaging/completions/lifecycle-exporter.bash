@@ -13,7 +13,7 @@ _lifecycle_exporter() {
   esac
   local words="serve check catalog open send follow demo --config --listen --socket --log-level --version --help"
   case " ${COMP_WORDS[*]} " in
-    *" check "*) words="--client --forwarded-for --config" ;;
+    *" check "*) words="--client --forwarded-for --alive --listen --config" ;;
     *" open "*) words="--format --listen --config" ;;
     *" send "*) words="- --progress --socket --config" ;;
     *" follow "*) words="- --unit --file --position --from-start --producer --try --format --socket --config" ;;

@@ -22,6 +22,8 @@ pub(crate) enum Command {
         /// `--forwarded-for`, one for each header.
         forwarded: Vec<String>,
     },
+    /// Ask whether the running exporter is healthy.
+    CheckAlive,
     /// Show metrics and events.
     Catalog {
         /// `None`: all systems.
@@ -115,10 +117,12 @@ fn first_word(usage: &'static str) -> &'static str {
 
 /// What options give.
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 struct Given {
     overrides: Overrides,
     client: Option<IpAddr>,
     forwarded: Vec<String>,
+    alive: bool,
     format: Option<String>,
     unit: Option<String>,
     file: Option<PathBuf>,
@@ -153,8 +157,15 @@ const COMMANDS: &[CommandDef] = &[
                 given.forwarded.push(text.to_owned());
                 Ok(())
             }),
+            ("--alive", "ask the running exporter whether it is healthy", |given, _| {
+                put(&mut given.alive, Ok(true))
+            }),
         ],
-        build: |_, Given { client, forwarded, .. }| match client {
+        build: |_, Given { client, forwarded, alive, .. }| match client {
+            _ if alive && (client.is_some() || !forwarded.is_empty()) => {
+                Err("--alive: expected neither --client nor --forwarded-for with it".to_owned())
+            }
+            None if alive => Ok(Command::CheckAlive),
             None if !forwarded.is_empty() => Err("--forwarded-for: expected --client with it".to_owned()),
             client => Ok(Command::Check { client, forwarded }),
         },
@@ -393,6 +404,7 @@ mod tests {
             }
         );
         assert_eq!(overrides.config, Some("/c".into()));
+        assert_eq!(read("check --alive --listen [::1]:1").unwrap().0, Command::CheckAlive);
         assert_eq!(
             read("catalog vlog --format json").unwrap().0,
             Command::Catalog { system: Some("vlog".to_owned()), format: Format::Json }
@@ -422,6 +434,9 @@ mod tests {
             "fly",
             "serve x",
             "check --client home",
+            "check --alive --client ::1",
+            "check --alive --forwarded-for ::1",
+            "serve --alive",
             "send",
             "--listen 80",
             "--speed 2",

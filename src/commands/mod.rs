@@ -1,6 +1,7 @@
 //! The commands. `args` parses the command line, and each command has a file or folder of its own; `serve` is
 //! in `daemon`. `ask` is the client of those that ask a running exporter, and `table` aligns what some print.
 
+mod alive;
 mod args;
 mod ask;
 mod catalog;
@@ -31,6 +32,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
             let report = check::run(&overrides, client, &forwarded);
             print(report.text).and_then(|()| report.faults.or(()).map_err(String::from))
         }
+        Command::CheckAlive => alive::run(&overrides).and_then(print),
         Command::Catalog { system, format } => {
             catalog::run(&overrides, system.as_deref(), format).and_then(print)
         }
