@@ -13,6 +13,7 @@ complete -c lifecycle-exporter -n "__fish_seen_subcommand_from follow" -a "signa
 complete -c lifecycle-exporter -l config -r -F -d "Configuration"
 complete -c lifecycle-exporter -l listen -x -d "Serve HTTP here instead"
 complete -c lifecycle-exporter -l socket -r -F -d "The event socket"
+complete -c lifecycle-exporter -l state -x -a "(__fish_complete_directories)" -d "Keep state here"
 complete -c lifecycle-exporter -l log-level -x -a "debug info warning error" -d "How much to log"
 complete -c lifecycle-exporter -n "__fish_seen_subcommand_from check" -l client -x -d "Whether this client would be let in"
 complete -c lifecycle-exporter -n "__fish_seen_subcommand_from check" -l forwarded-for -x -d "With this X-Forwarded-For"

@@ -283,6 +283,10 @@ const OPTIONS: &[OptionDef] = &[
     ("--socket PATH", "The event socket [/run/lifecycle-exporter/events.sock]", |given, text| {
         put(&mut given.overrides.socket, Ok(Some(PathBuf::from(text))))
     }),
+    ("--state DIR", "Keep state here, not in [state] directory or $STATE_DIRECTORY", |given, text| {
+        let directory = (!text.is_empty()).then(|| PathBuf::from(text));
+        put(&mut given.overrides.state, directory.map(Some).ok_or("expected a directory".to_owned()))
+    }),
     ("--log-level LEVEL", "debug, info, warning, error", |given, text| {
         put(&mut given.overrides.log_level, config::parse_level(text).map(Some))
     }),
@@ -425,6 +429,7 @@ mod tests {
         let format = trial::Format::Json;
         assert_eq!(read("follow --try --format json t").unwrap().0, Command::Try { system, log, format });
         assert_eq!(read("demo --speed 20").unwrap().0, Command::Demo { speed: 20.0 });
+        assert_eq!(read("check --state /d").unwrap().1.state, Some("/d".into()));
         assert_eq!(read("--listen [::1]:0 --listen 127.0.0.1:0").unwrap().1.listen.len(), 2);
     }
 
@@ -439,6 +444,7 @@ mod tests {
             "serve --alive",
             "send",
             "--listen 80",
+            "--state=",
             "--speed 2",
             "serve --progress",
             "follow",
