@@ -10,9 +10,10 @@ _lifecycle_exporter() {
     --listen | --client | --forwarded-for | --speed | --producer) return ;;
     follow) mapfile -t COMPREPLY < <(compgen -W "signaling proxy" -- "$word"); return ;;
     catalog) mapfile -t COMPREPLY < <(compgen -W "recording signaling proxy edumeet vlog --format" -- "$word"); return ;;
+    help) mapfile -t COMPREPLY < <(compgen -W "serve check catalog open send follow demo" -- "$word"); return ;;
     open) mapfile -t COMPREPLY < <(compgen -W "recording signaling proxy edumeet vlog --format --listen --config" -- "$word"); return ;;
   esac
-  local words="serve check catalog open send follow demo --config --listen --socket --state --log-level --version --help"
+  local words="serve check catalog open send follow demo help --config --listen --socket --state --log-level --version --help"
   case " ${COMP_WORDS[*]} " in
     *" check "*) words="--client --forwarded-for --alive --listen --state --config" ;;
     *" open "*) words="--format --listen --config" ;;

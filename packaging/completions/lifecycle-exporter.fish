@@ -1,5 +1,5 @@
 # Completion for fish.
-set -l commands serve check catalog open send follow demo
+set -l commands serve check catalog open send follow demo help
 complete -c lifecycle-exporter -f
 complete -c lifecycle-exporter -n "not __fish_seen_subcommand_from $commands" -a serve -d "Take events, serve metrics"
 complete -c lifecycle-exporter -n "not __fish_seen_subcommand_from $commands" -a check -d "Check configuration and catalogs"
@@ -8,6 +8,8 @@ complete -c lifecycle-exporter -n "not __fish_seen_subcommand_from $commands" -a
 complete -c lifecycle-exporter -n "not __fish_seen_subcommand_from $commands" -a open -d "Show what a running exporter has open"
 complete -c lifecycle-exporter -n "not __fish_seen_subcommand_from $commands" -a follow -d "Send the events that a log tells of"
 complete -c lifecycle-exporter -n "not __fish_seen_subcommand_from $commands" -a demo -d "Serve, and play a lively feed"
+complete -c lifecycle-exporter -n "not __fish_seen_subcommand_from $commands" -a help -d "Show the help of a command"
+complete -c lifecycle-exporter -n "__fish_seen_subcommand_from help" -a "serve check catalog open send follow demo"
 complete -c lifecycle-exporter -n "__fish_seen_subcommand_from catalog open" -a "recording signaling proxy edumeet vlog"
 complete -c lifecycle-exporter -n "__fish_seen_subcommand_from follow" -a "signaling proxy"
 complete -c lifecycle-exporter -l config -r -F -d "Configuration"

@@ -58,8 +58,8 @@ pub(crate) enum Command {
     },
     /// Show the version.
     Version,
-    /// Show the help.
-    Help,
+    /// Show the help, that of one command by its name.
+    Help(Option<&'static str>),
 }
 
 /// How a catalog, or what is open, is printed.
@@ -95,6 +95,8 @@ struct CommandDef {
     /// Its name and what follows it.
     usage: &'static str,
     help: &'static str,
+    /// What it does, for its own help.
+    about: &'static str,
     words_max: usize,
     /// The options that only this command takes.
     options: &'static [OptionDef],
@@ -140,6 +142,10 @@ const COMMANDS: &[CommandDef] = &[
     CommandDef {
         usage: "serve",
         help: "Take events from a Unix socket, serve /metrics (the default)",
+        about: "\
+            Takes events from the socket and serves /metrics, a page for people at / and what is\n\
+            open at /api/v1/open, until SIGTERM or SIGINT. SIGHUP makes it read configuration and\n\
+            catalogs again.",
         words_max: 0,
         options: &[],
         build: |_, _| Ok(Command::Serve),
@@ -147,6 +153,11 @@ const COMMANDS: &[CommandDef] = &[
     CommandDef {
         usage: "check",
         help: "Check configuration and catalogs",
+        about: "\
+            Says what a start would say, and changes nothing: it tries configuration, catalogs,\n\
+            addresses, socket, users and state. It lists what it read and what it passed over, and\n\
+            names every fault. It ends with 1 if there is a fault, if --client would not be let in,\n\
+            or if the exporter that --alive asks is not healthy.",
         words_max: 0,
         options: &[
             ("--client IP", "and say whether this client would be let in, and why", |given, text| {
@@ -173,6 +184,10 @@ const COMMANDS: &[CommandDef] = &[
     CommandDef {
         usage: "catalog [SYSTEM]",
         help: "Show metrics and events",
+        about: "\
+            Prints the metrics and events of SYSTEM, or of all systems, as the configured catalogs\n\
+            describe them: each metric with its type, labels and description, each event with its\n\
+            fields.",
         words_max: 1,
         options: &[("--format FORMAT", "table, markdown or json", set_format)],
         build: |mut words, Given { format: text, .. }| {
@@ -182,6 +197,9 @@ const COMMANDS: &[CommandDef] = &[
     CommandDef {
         usage: "open [SYSTEM [ENTITY]]",
         help: "Show what a running exporter has open, oldest first",
+        about: "\
+            Lists what is open: all of it, or what is of one SYSTEM or of one kind of ENTITY. It\n\
+            asks the exporter at the first --listen, or at the first address of [http] listen.",
         words_max: 2,
         options: &[("--format FORMAT", "table or json", set_format)],
         build: |words, Given { format: text, .. }| {
@@ -193,6 +211,9 @@ const COMMANDS: &[CommandDef] = &[
     CommandDef {
         usage: "send EVENT [KEY=VALUE…]",
         help: "Send one event; - reads NDJSON from standard input",
+        about: "\
+            Sends one event, or each line of standard input, in a reliable session, and waits until\n\
+            all of it is acknowledged. It prints each rejection, and ends with 1 if there is one.",
         words_max: usize::MAX,
         options: &[("--progress", "show lines acknowledged and the rate", |given, _| {
             put(&mut given.progress, Ok(true))
@@ -207,6 +228,10 @@ const COMMANDS: &[CommandDef] = &[
     CommandDef {
         usage: "follow SYSTEM [FILE|-]",
         help: "Send the events that a log tells of; - reads standard input",
+        about: "\
+            Reads the log of a server that cannot send events itself, finds events in it by the\n\
+            patterns in the catalog of SYSTEM, and sends them, each line once. See\n\
+            lifecycle-follow(7).",
         words_max: 2,
         options: &[
             ("--unit NAME", "… the journal of this systemd unit", |given, text| {
@@ -234,6 +259,9 @@ const COMMANDS: &[CommandDef] = &[
     CommandDef {
         usage: "demo",
         help: "Serve, and play a lively feed of all systems",
+        about: "\
+            Serves as serve does, and sends itself events of all systems without end. It needs no\n\
+            server and no configuration.",
         words_max: 0,
         options: &[("--speed N", "times faster than real time", |given, text| {
             let speed = text.parse::<f64>().ok().filter(|speed| (0.01..=1_000.0).contains(speed));
@@ -291,22 +319,64 @@ const OPTIONS: &[OptionDef] = &[
         put(&mut given.overrides.log_level, config::parse_level(text).map(Some))
     }),
     ("--version", "", |given, _| put(&mut given.instead, Ok(Some(Command::Version)))),
-    ("--help", "", |given, _| put(&mut given.instead, Ok(Some(Command::Help)))),
+    ("--help", "", |given, _| put(&mut given.instead, Ok(Some(Command::Help(None))))),
 ];
 
-/// The text of `--help`.
-pub(crate) fn help() -> String {
+/// The text of `--help`, of all commands or of one.
+pub(crate) fn help(name: Option<&str>) -> String {
+    match COMMANDS.iter().find(|command| Some(command.name()) == name) {
+        Some(command) => command_help(command),
+        None => commands_help(),
+    }
+}
+
+fn command_help(command: &CommandDef) -> String {
+    let CommandDef { usage, help, about, options, .. } = command;
+    let mut text = format!(
+        "lifecycle-exporter {}: {help}\n\nUsage: lifecycle-exporter {usage} [OPTIONS]\n\n{about}\n",
+        command.name()
+    );
+    if !options.is_empty() {
+        text += "\nOptions:\n";
+        text.extend(options.iter().map(|(usage, help, _)| format!("  {usage:22}{help}\n")));
+    }
+    text + "\nOptions of every command:\n" + &common_options(22) + "\n"
+}
+
+fn commands_help() -> String {
     let mut text = HELP_HEAD.to_owned();
     for CommandDef { usage, help, options, .. } in COMMANDS {
         text += &format!("  {usage:25}{help}\n");
         text.extend(options.iter().map(|(usage, help, _)| format!("    {usage:25}{help}\n")));
     }
-    text += "\nOptions:\n";
+    text + "\nOptions:\n"
+        + &common_options(20)
+        + " (behind a command: the help of that one)\n"
+        + HELP_EXAMPLES
+}
+
+/// The lines of the options of every command, with the names of so many columns. The last line has no end.
+fn common_options(width: usize) -> String {
     let described = OPTIONS.iter().filter(|(_, help, _)| !help.is_empty());
-    text.extend(described.map(|(usage, help, _)| format!("  {usage:20}{help}\n")));
+    let mut text = String::new();
+    text.extend(described.map(|(usage, help, _)| format!("  {usage:width$}{help}\n")));
     let bare = OPTIONS.iter().filter(|(_, help, _)| help.is_empty());
     let bare: Vec<&str> = bare.map(|(usage, ..)| *usage).collect();
-    text + &format!("  {}\n", bare.join(", ")) + HELP_EXAMPLES
+    text + "  " + &bare.join(", ")
+}
+
+/// The command whose help is asked for by its name. `None`: the help of all.
+fn help_topic(name: &str) -> Result<Option<&'static str>, String> {
+    match COMMANDS.iter().find(|command| command.name() == name) {
+        Some(command) => Ok(Some(command.name())),
+        None if name == "help" => Ok(None),
+        None => Err(unknown_command(name)),
+    }
+}
+
+fn unknown_command(name: &str) -> String {
+    let expected = alternatives(COMMANDS.iter().map(CommandDef::name));
+    format!("{name:?}: expected {expected}; see --help")
 }
 
 const HELP_HEAD: &str = "\
@@ -361,7 +431,10 @@ pub(crate) fn parse(
                 .map_err(|_| format!("{name}: expected UTF-8 text"))?;
         }
         set(&mut given, &value).map_err(|what| format!("{name}: {what}"))?;
-        if let Some(command) = given.instead {
+        if let Some(mut command) = given.instead {
+            if let (Command::Help(topic), Some(name)) = (&mut command, rest.first()) {
+                *topic = help_topic(name)?;
+            }
             return Ok((command, given.overrides));
         }
         if !owners.is_empty() {
@@ -374,16 +447,17 @@ pub(crate) fn parse(
         return Err(format!("{option} belongs to {}; see --help", alternatives(owners.iter().copied())));
     }
     let command = COMMANDS.iter().find(|command| command.name() == name);
-    if let Some(extra) = rest.get(command.map_or(0, |command| command.words_max)) {
+    let words_max = command.map_or(usize::from(name == "help"), |command| command.words_max);
+    if let Some(extra) = rest.get(words_max) {
         return Err(format!("{extra:?}: expected no further word; see --help"));
     }
     match command {
         Some(command) => Ok(((command.build)(rest, given)?, overrides)),
-        None if name == "help" => Ok((Command::Help, overrides)),
-        None => {
-            let expected = alternatives(COMMANDS.iter().map(CommandDef::name));
-            Err(format!("{name:?}: expected {expected}; see --help"))
+        None if name == "help" => {
+            let topic = rest.first().map_or(Ok(None), |topic| help_topic(topic))?;
+            Ok((Command::Help(topic), overrides))
         }
+        None => Err(unknown_command(&name)),
     }
 }
 
@@ -437,6 +511,9 @@ mod tests {
     fn what_is_no_command_says_what_was_expected() {
         for words in [
             "fly",
+            "fly --help",
+            "help fly",
+            "help send x",
             "serve x",
             "check --client home",
             "check --alive --client ::1",
@@ -466,7 +543,30 @@ mod tests {
 
     #[test]
     fn the_help_fits_a_screen() {
-        let help = help();
-        assert!(help.lines().count() <= 40 && help.lines().all(|line| line.chars().count() <= 92));
+        let names = COMMANDS.iter().map(|command| Some(command.name()));
+        for name in names.chain([None]) {
+            let help = help(name);
+            let is_narrow = help.lines().all(|line| line.chars().count() <= 92);
+            assert!(help.lines().count() <= 40 && is_narrow, "{help}");
+        }
+    }
+
+    #[test]
+    fn a_command_has_help_of_its_own() {
+        for words in
+            ["help open", "open --help", "open x -h", "--config /c open --help", "open --help --what"]
+        {
+            assert_eq!(read(words).unwrap().0, Command::Help(Some("open")), "{words}");
+        }
+        for words in ["help", "--help", "-h", "help help", "help --help", "--help open"] {
+            assert_eq!(read(words).unwrap().0, Command::Help(None), "{words}");
+        }
+        let help = help(Some("open"));
+        for part in
+            ["Usage: lifecycle-exporter open [SYSTEM [ENTITY]] [OPTIONS]\n", "\n  --format ", "\n  --config "]
+        {
+            assert!(help.contains(part), "{part} in\n{help}");
+        }
+        assert!(!help.contains("--speed") && !help.contains("Examples"), "{help}");
     }
 }

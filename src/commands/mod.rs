@@ -44,7 +44,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Send { words, progress } => send::run(&overrides, &words, progress),
         Command::Demo { speed } => demo::run(overrides, speed),
         Command::Version => print(format!("lifecycle-exporter {}\n", env!("CARGO_PKG_VERSION"))),
-        Command::Help => print(args::help()),
+        Command::Help(command) => print(args::help(command)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
