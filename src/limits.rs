@@ -263,6 +263,15 @@ pub(crate) const SEND_TICK: Duration = Duration::from_millis(50);
 /// How often `send` shows its progress.
 pub(crate) const SEND_PROGRESS_EVERY: Duration = Duration::from_millis(500);
 
+/// How long `open` and `check --alive` wait for a connection.
+pub(crate) const ASK_CONNECT_MAX: Duration = Duration::from_secs(5);
+/// How long they wait for the end of the answer; longer than an exporter waits for its feed and for room.
+pub(crate) const ASK_MAX: Duration = Duration::from_secs(20);
+/// Bytes of an answer that they read.
+pub(crate) const ASK_BYTES_MAX: usize = if cfg!(test) { 4_096 } else { 64 << 20 };
+/// Characters that they show of what the exporter says of a refusal.
+pub(crate) const ASK_SAID_CHARS_MAX: usize = 1_000;
+
 /// Bytes of a line of a log that are looked at; what follows in it is passed over.
 pub(crate) const LOG_LINE_BYTES_MAX: usize = 65_536;
 /// Bytes read from a log at once.

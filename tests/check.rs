@@ -6,11 +6,12 @@
 mod support;
 
 use std::fs::{self, File, Permissions};
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::thread;
 
 use nix::fcntl::{Flock, FlockArg};
 use support::{Exporter, binary, wait_for_exit, wait_until};
@@ -223,6 +224,49 @@ fn a_grace_time_shorter_than_the_pauses_of_clients_is_a_warning() {
         assert!(output.status.success(), "{output:?}");
         assert_eq!(stdout(&output).contains("warning: [events] grace"), warns, "{grace}: {output:?}");
     }
+}
+
+fn check_alive(address: &str, config: &Path) -> Output {
+    binary().args(["check", "--alive", "--listen", address, "--config"]).arg(config).output().unwrap()
+}
+
+#[test]
+fn a_running_exporter_is_asked_whether_it_is_alive() {
+    let mut exporter = Exporter::start("");
+    let address = exporter.address.to_string();
+    // A health check reads no catalogs.
+    let config = exporter.directory.path().join("other.conf");
+    fs::write(&config, "[systems]\ncatalog_directory = /nonexistent\nenabled = nothing\n").unwrap();
+    let output = check_alive(&address, &config);
+    assert!(output.status.success() && stderr(&output).is_empty(), "{output:?}");
+    assert_eq!(stdout(&output), format!("alive: {address}\n"));
+    exporter.kill();
+    let output = check_alive(&address, &config);
+    assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(1), ""));
+    let said = stderr(&output);
+    assert!(said.contains(&format!("nobody listens at {address}; is the exporter running?")), "{said}");
+}
+
+#[test]
+fn an_exporter_with_a_silent_role_is_not_alive() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let server = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let lines = BufReader::new(&stream).lines().map(Result::unwrap);
+        let head: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
+        stream
+            .write_all(
+                b"HTTP/1.0 503 Service Unavailable\r\nContent-Length: 40\r\n\r\nno recent heartbeat from: feed, journal\n",
+            )
+            .unwrap();
+        head.into_iter().next().unwrap()
+    });
+    let output = check_alive(&address, Path::new("/dev/null"));
+    assert_eq!(server.join().unwrap(), "GET /-/healthy HTTP/1.1");
+    assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(1), ""));
+    let expected = format!("lifecycle-exporter: {address}: no recent heartbeat from: feed, journal\n");
+    assert_eq!(stderr(&output), expected);
 }
 
 /// A user without rights.

@@ -28,12 +28,24 @@ fn said(output: &Output) -> String {
 
 #[test]
 fn usage_errors_end_with_2_and_one_line() {
-    for args in [&["fly"][..], &["--what"], &["send"], &["check", "--client", "home"], &["--listen", "x"]] {
+    for args in [
+        &["fly"][..],
+        &["help", "fly"],
+        &["--what"],
+        &["send"],
+        &["check", "--client", "home"],
+        &["--listen", "x"],
+    ] {
         let output = run(args);
         assert_eq!(output.status.code(), Some(2), "{args:?}");
         assert_eq!(said(&output).lines().count(), 1, "{args:?}: {}", said(&output));
     }
     assert_eq!(run(&["--help"]).status.code(), Some(0));
+    for args in [&["help", "send"][..], &["send", "--help"]] {
+        let output = run(args);
+        assert!(output.status.success() && said(&output).contains("--progress"), "{output:?}");
+        assert!(!said(&output).contains("--speed"), "{output:?}");
+    }
     assert!(said(&run(&["--version"])).starts_with("lifecycle-exporter 0."));
 }
 

@@ -62,6 +62,27 @@ fn state_files(exporter: &Exporter) -> Vec<PathBuf> {
 }
 
 #[test]
+fn the_command_line_says_where_state_is_kept_before_all_others() {
+    let directory = tempfile::tempdir().unwrap();
+    let (named, passed) = (directory.path().join("named"), directory.path().join("passed"));
+    let command = || {
+        let mut command = binary();
+        command.arg("--state").arg(&named).env("STATE_DIRECTORY", &passed);
+        command
+    };
+    let mut exporter = Exporter::start_by(CONFIG, |_| {}, command());
+    exporter.feed(started("1") + "\n");
+    exporter.wait_for(TOTAL, 1.0);
+    exporter.signal("TERM");
+    assert_eq!(wait_for_exit(&mut exporter.child), Some(0), "{}", exporter.log());
+    exporter.spawn_again_by(command());
+    exporter.wait_for_start();
+    assert_eq!(exporter.value(TOTAL), Some(1.0));
+    exporter.wait_for_log(&format!("{} (sync = interval)", named.display()));
+    assert!(!passed.exists() && !exporter.directory.path().join("state").exists());
+}
+
+#[test]
 fn everything_survives_a_restart_and_a_crash() {
     let mut exporter = Exporter::start(CONFIG);
     exporter.feed(LIVELY);

@@ -22,10 +22,21 @@ pub(crate) enum Command {
         /// `--forwarded-for`, one for each header.
         forwarded: Vec<String>,
     },
+    /// Ask whether the running exporter is healthy.
+    CheckAlive,
     /// Show metrics and events.
     Catalog {
         /// `None`: all systems.
         system: Option<String>,
+        /// `--format`.
+        format: Format,
+    },
+    /// Show what is open.
+    Open {
+        /// `None`: of all systems.
+        system: Option<String>,
+        /// `None`: of all kinds.
+        entity: Option<String>,
         /// `--format`.
         format: Format,
     },
@@ -47,11 +58,11 @@ pub(crate) enum Command {
     },
     /// Show the version.
     Version,
-    /// Show the help.
-    Help,
+    /// Show the help, that of one command by its name.
+    Help(Option<&'static str>),
 }
 
-/// How a catalog is printed.
+/// How a catalog, or what is open, is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
     /// Columns for a terminal.
@@ -64,6 +75,8 @@ pub(crate) enum Format {
 
 const FORMATS: [(&str, Format); 3] =
     [("table", Format::Table), ("markdown", Format::Markdown), ("json", Format::Json)];
+
+const OPEN_FORMATS: [(&str, Format); 2] = [("table", Format::Table), ("json", Format::Json)];
 
 const TRIAL_FORMATS: [(&str, trial::Format); 2] =
     [("text", trial::Format::Text), ("json", trial::Format::Json)];
@@ -82,6 +95,8 @@ struct CommandDef {
     /// Its name and what follows it.
     usage: &'static str,
     help: &'static str,
+    /// What it does, for its own help.
+    about: &'static str,
     words_max: usize,
     /// The options that only this command takes.
     options: &'static [OptionDef],
@@ -104,10 +119,12 @@ fn first_word(usage: &'static str) -> &'static str {
 
 /// What options give.
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 struct Given {
     overrides: Overrides,
     client: Option<IpAddr>,
     forwarded: Vec<String>,
+    alive: bool,
     format: Option<String>,
     unit: Option<String>,
     file: Option<PathBuf>,
@@ -125,6 +142,10 @@ const COMMANDS: &[CommandDef] = &[
     CommandDef {
         usage: "serve",
         help: "Take events from a Unix socket, serve /metrics (the default)",
+        about: "\
+            Takes events from the socket and serves /metrics, a page for people at / and what is\n\
+            open at /api/v1/open, until SIGTERM or SIGINT. SIGHUP makes it read configuration and\n\
+            catalogs again.",
         words_max: 0,
         options: &[],
         build: |_, _| Ok(Command::Serve),
@@ -132,6 +153,11 @@ const COMMANDS: &[CommandDef] = &[
     CommandDef {
         usage: "check",
         help: "Check configuration and catalogs",
+        about: "\
+            Says what a start would say, and changes nothing: it tries configuration, catalogs,\n\
+            addresses, socket, users and state. It lists what it read and what it passed over, and\n\
+            names every fault. It ends with 1 if there is a fault, if --client would not be let in,\n\
+            or if the exporter that --alive asks is not healthy.",
         words_max: 0,
         options: &[
             ("--client IP", "and say whether this client would be let in, and why", |given, text| {
@@ -142,8 +168,15 @@ const COMMANDS: &[CommandDef] = &[
                 given.forwarded.push(text.to_owned());
                 Ok(())
             }),
+            ("--alive", "ask the running exporter whether it is healthy", |given, _| {
+                put(&mut given.alive, Ok(true))
+            }),
         ],
-        build: |_, Given { client, forwarded, .. }| match client {
+        build: |_, Given { client, forwarded, alive, .. }| match client {
+            _ if alive && (client.is_some() || !forwarded.is_empty()) => {
+                Err("--alive: expected neither --client nor --forwarded-for with it".to_owned())
+            }
+            None if alive => Ok(Command::CheckAlive),
             None if !forwarded.is_empty() => Err("--forwarded-for: expected --client with it".to_owned()),
             client => Ok(Command::Check { client, forwarded }),
         },
@@ -151,15 +184,36 @@ const COMMANDS: &[CommandDef] = &[
     CommandDef {
         usage: "catalog [SYSTEM]",
         help: "Show metrics and events",
+        about: "\
+            Prints the metrics and events of SYSTEM, or of all systems, as the configured catalogs\n\
+            describe them: each metric with its type, labels and description, each event with its\n\
+            fields.",
         words_max: 1,
-        options: &[FORMAT],
+        options: &[("--format FORMAT", "table, markdown or json", set_format)],
         build: |mut words, Given { format: text, .. }| {
             Ok(Command::Catalog { system: words.pop(), format: format(&FORMATS, text)? })
         },
     },
     CommandDef {
+        usage: "open [SYSTEM [ENTITY]]",
+        help: "Show what a running exporter has open, oldest first",
+        about: "\
+            Lists what is open: all of it, or what is of one SYSTEM or of one kind of ENTITY. It\n\
+            asks the exporter at the first --listen, or at the first address of [http] listen.",
+        words_max: 2,
+        options: &[("--format FORMAT", "table or json", set_format)],
+        build: |words, Given { format: text, .. }| {
+            let mut words = words.into_iter();
+            let (system, entity) = (words.next(), words.next());
+            Ok(Command::Open { system, entity, format: format(&OPEN_FORMATS, text)? })
+        },
+    },
+    CommandDef {
         usage: "send EVENT [KEY=VALUE…]",
         help: "Send one event; - reads NDJSON from standard input",
+        about: "\
+            Sends one event, or each line of standard input, in a reliable session, and waits until\n\
+            all of it is acknowledged. It prints each rejection, and ends with 1 if there is one.",
         words_max: usize::MAX,
         options: &[("--progress", "show lines acknowledged and the rate", |given, _| {
             put(&mut given.progress, Ok(true))
@@ -174,6 +228,10 @@ const COMMANDS: &[CommandDef] = &[
     CommandDef {
         usage: "follow SYSTEM [FILE|-]",
         help: "Send the events that a log tells of; - reads standard input",
+        about: "\
+            Reads the log of a server that cannot send events itself, finds events in it by the\n\
+            patterns in the catalog of SYSTEM, and sends them, each line once. See\n\
+            lifecycle-follow(7).",
         words_max: 2,
         options: &[
             ("--unit NAME", "… the journal of this systemd unit", |given, text| {
@@ -194,13 +252,16 @@ const COMMANDS: &[CommandDef] = &[
             ("--try", "send nothing: show what the patterns find in FILE or -", |given, _| {
                 put(&mut given.is_trial, Ok(true))
             }),
-            FORMAT,
+            ("--format FORMAT", "text or json, with --try", set_format),
         ],
         build: build_follow,
     },
     CommandDef {
         usage: "demo",
         help: "Serve, and play a lively feed of all systems",
+        about: "\
+            Serves as serve does, and sends itself events of all systems without end. It needs no\n\
+            server and no configuration.",
         words_max: 0,
         options: &[("--speed N", "times faster than real time", |given, text| {
             let speed = text.parse::<f64>().ok().filter(|speed| (0.01..=1_000.0).contains(speed));
@@ -211,11 +272,10 @@ const COMMANDS: &[CommandDef] = &[
     },
 ];
 
-/// Two commands have it, each with formats of its own.
-const FORMAT: OptionDef =
-    ("--format FORMAT", "table, markdown or json; text or json for follow --try", |given, text| {
-        put(&mut given.format, Ok(Some(text.to_owned())))
-    });
+/// Several commands have the option, each with formats of its own.
+fn set_format(given: &mut Given, text: &str) -> Result<(), String> {
+    put(&mut given.format, Ok(Some(text.to_owned())))
+}
 
 fn build_follow(words: Vec<String>, given: Given) -> Result<Command, String> {
     let mut words = words.into_iter();
@@ -251,26 +311,72 @@ const OPTIONS: &[OptionDef] = &[
     ("--socket PATH", "The event socket [/run/lifecycle-exporter/events.sock]", |given, text| {
         put(&mut given.overrides.socket, Ok(Some(PathBuf::from(text))))
     }),
+    ("--state DIR", "Keep state here, not in [state] directory or $STATE_DIRECTORY", |given, text| {
+        let directory = (!text.is_empty()).then(|| PathBuf::from(text));
+        put(&mut given.overrides.state, directory.map(Some).ok_or("expected a directory".to_owned()))
+    }),
     ("--log-level LEVEL", "debug, info, warning, error", |given, text| {
         put(&mut given.overrides.log_level, config::parse_level(text).map(Some))
     }),
     ("--version", "", |given, _| put(&mut given.instead, Ok(Some(Command::Version)))),
-    ("--help", "", |given, _| put(&mut given.instead, Ok(Some(Command::Help)))),
+    ("--help", "", |given, _| put(&mut given.instead, Ok(Some(Command::Help(None))))),
 ];
 
-/// The text of `--help`.
-pub(crate) fn help() -> String {
+/// The text of `--help`, of all commands or of one.
+pub(crate) fn help(name: Option<&str>) -> String {
+    match COMMANDS.iter().find(|command| Some(command.name()) == name) {
+        Some(command) => command_help(command),
+        None => commands_help(),
+    }
+}
+
+fn command_help(command: &CommandDef) -> String {
+    let CommandDef { usage, help, about, options, .. } = command;
+    let mut text = format!(
+        "lifecycle-exporter {}: {help}\n\nUsage: lifecycle-exporter {usage} [OPTIONS]\n\n{about}\n",
+        command.name()
+    );
+    if !options.is_empty() {
+        text += "\nOptions:\n";
+        text.extend(options.iter().map(|(usage, help, _)| format!("  {usage:22}{help}\n")));
+    }
+    text + "\nOptions of every command:\n" + &common_options(22) + "\n"
+}
+
+fn commands_help() -> String {
     let mut text = HELP_HEAD.to_owned();
     for CommandDef { usage, help, options, .. } in COMMANDS {
         text += &format!("  {usage:25}{help}\n");
         text.extend(options.iter().map(|(usage, help, _)| format!("    {usage:25}{help}\n")));
     }
-    text += "\nOptions:\n";
+    text + "\nOptions:\n"
+        + &common_options(20)
+        + " (behind a command: the help of that one)\n"
+        + HELP_EXAMPLES
+}
+
+/// The lines of the options of every command, with the names of so many columns. The last line has no end.
+fn common_options(width: usize) -> String {
     let described = OPTIONS.iter().filter(|(_, help, _)| !help.is_empty());
-    text.extend(described.map(|(usage, help, _)| format!("  {usage:20}{help}\n")));
+    let mut text = String::new();
+    text.extend(described.map(|(usage, help, _)| format!("  {usage:width$}{help}\n")));
     let bare = OPTIONS.iter().filter(|(_, help, _)| help.is_empty());
     let bare: Vec<&str> = bare.map(|(usage, ..)| *usage).collect();
-    text + &format!("  {}\n", bare.join(", ")) + HELP_EXAMPLES
+    text + "  " + &bare.join(", ")
+}
+
+/// The command whose help is asked for by its name. `None`: the help of all.
+fn help_topic(name: &str) -> Result<Option<&'static str>, String> {
+    match COMMANDS.iter().find(|command| command.name() == name) {
+        Some(command) => Ok(Some(command.name())),
+        None if name == "help" => Ok(None),
+        None => Err(unknown_command(name)),
+    }
+}
+
+fn unknown_command(name: &str) -> String {
+    let expected = alternatives(COMMANDS.iter().map(CommandDef::name));
+    format!("{name:?}: expected {expected}; see --help")
 }
 
 const HELP_HEAD: &str = "\
@@ -325,7 +431,10 @@ pub(crate) fn parse(
                 .map_err(|_| format!("{name}: expected UTF-8 text"))?;
         }
         set(&mut given, &value).map_err(|what| format!("{name}: {what}"))?;
-        if let Some(command) = given.instead {
+        if let Some(mut command) = given.instead {
+            if let (Command::Help(topic), Some(name)) = (&mut command, rest.first()) {
+                *topic = help_topic(name)?;
+            }
             return Ok((command, given.overrides));
         }
         if !owners.is_empty() {
@@ -338,16 +447,17 @@ pub(crate) fn parse(
         return Err(format!("{option} belongs to {}; see --help", alternatives(owners.iter().copied())));
     }
     let command = COMMANDS.iter().find(|command| command.name() == name);
-    if let Some(extra) = rest.get(command.map_or(0, |command| command.words_max)) {
+    let words_max = command.map_or(usize::from(name == "help"), |command| command.words_max);
+    if let Some(extra) = rest.get(words_max) {
         return Err(format!("{extra:?}: expected no further word; see --help"));
     }
     match command {
         Some(command) => Ok(((command.build)(rest, given)?, overrides)),
-        None if name == "help" => Ok((Command::Help, overrides)),
-        None => {
-            let expected = alternatives(COMMANDS.iter().map(CommandDef::name));
-            Err(format!("{name:?}: expected {expected}; see --help"))
+        None if name == "help" => {
+            let topic = rest.first().map_or(Ok(None), |topic| help_topic(topic))?;
+            Ok((Command::Help(topic), overrides))
         }
+        None => Err(unknown_command(&name)),
     }
 }
 
@@ -372,10 +482,16 @@ mod tests {
             }
         );
         assert_eq!(overrides.config, Some("/c".into()));
+        assert_eq!(read("check --alive --listen [::1]:1").unwrap().0, Command::CheckAlive);
         assert_eq!(
             read("catalog vlog --format json").unwrap().0,
             Command::Catalog { system: Some("vlog".to_owned()), format: Format::Json }
         );
+        let (system, entity) = (Some("vlog".to_owned()), None);
+        let format = Format::Json;
+        assert_eq!(read("open vlog --format json").unwrap().0, Command::Open { system, entity, format });
+        let Command::Open { entity, format, .. } = read("open vlog job").unwrap().0 else { panic!() };
+        assert_eq!((entity.as_deref(), format), (Some("job"), Format::Table));
         assert_eq!(
             read("send - --progress").unwrap().0,
             Command::Send { words: vec!["-".to_owned()], progress: true }
@@ -387,6 +503,7 @@ mod tests {
         let format = trial::Format::Json;
         assert_eq!(read("follow --try --format json t").unwrap().0, Command::Try { system, log, format });
         assert_eq!(read("demo --speed 20").unwrap().0, Command::Demo { speed: 20.0 });
+        assert_eq!(read("check --state /d").unwrap().1.state, Some("/d".into()));
         assert_eq!(read("--listen [::1]:0 --listen 127.0.0.1:0").unwrap().1.listen.len(), 2);
     }
 
@@ -394,10 +511,17 @@ mod tests {
     fn what_is_no_command_says_what_was_expected() {
         for words in [
             "fly",
+            "fly --help",
+            "help fly",
+            "help send x",
             "serve x",
             "check --client home",
+            "check --alive --client ::1",
+            "check --alive --forwarded-for ::1",
+            "serve --alive",
             "send",
             "--listen 80",
+            "--state=",
             "--speed 2",
             "serve --progress",
             "follow",
@@ -407,6 +531,8 @@ mod tests {
             "follow t --try --format table",
             "send x --try",
             "catalog --format xml",
+            "open --format markdown",
+            "open recording upload x",
             "--what",
             "demo --speed 0",
         ] {
@@ -417,7 +543,30 @@ mod tests {
 
     #[test]
     fn the_help_fits_a_screen() {
-        let help = help();
-        assert!(help.lines().count() <= 35 && help.lines().all(|line| line.chars().count() <= 92));
+        let names = COMMANDS.iter().map(|command| Some(command.name()));
+        for name in names.chain([None]) {
+            let help = help(name);
+            let is_narrow = help.lines().all(|line| line.chars().count() <= 92);
+            assert!(help.lines().count() <= 40 && is_narrow, "{help}");
+        }
+    }
+
+    #[test]
+    fn a_command_has_help_of_its_own() {
+        for words in
+            ["help open", "open --help", "open x -h", "--config /c open --help", "open --help --what"]
+        {
+            assert_eq!(read(words).unwrap().0, Command::Help(Some("open")), "{words}");
+        }
+        for words in ["help", "--help", "-h", "help help", "help --help", "--help open"] {
+            assert_eq!(read(words).unwrap().0, Command::Help(None), "{words}");
+        }
+        let help = help(Some("open"));
+        for part in
+            ["Usage: lifecycle-exporter open [SYSTEM [ENTITY]] [OPTIONS]\n", "\n  --format ", "\n  --config "]
+        {
+            assert!(help.contains(part), "{part} in\n{help}");
+        }
+        assert!(!help.contains("--speed") && !help.contains("Examples"), "{help}");
     }
 }

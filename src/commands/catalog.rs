@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::args::Format;
+use super::table::columns;
 use crate::catalog::model::FieldUse;
 use crate::catalog::{self, Catalog};
 use crate::daemon::configuration::Overrides;
@@ -113,21 +114,6 @@ fn tables(systems: &[System<'_>], table: Table) -> String {
         table(&mut out, &["Event", "Fields", "Optional"], &events);
     }
     out
-}
-
-fn columns(out: &mut String, head: &[&str], rows: &[Vec<String>]) {
-    let width = |column: usize| {
-        let cells = rows.iter().map(|row| row[column].len());
-        cells.chain([head[column].len()]).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..head.len()).map(width).collect();
-    let head: Vec<String> = head.iter().map(|&cell| cell.to_owned()).collect();
-    for row in std::iter::once(&head).chain(rows) {
-        let cells: Vec<String> =
-            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        out.push_str(cells.join("  ").trim_end());
-        out.push('\n');
-    }
 }
 
 fn markdown(out: &mut String, head: &[&str], rows: &[Vec<String>]) {

@@ -1,12 +1,16 @@
 //! The commands. `args` parses the command line, and each command has a file or folder of its own; `serve` is
-//! in `daemon`.
+//! in `daemon`. `ask` is the client of those that ask a running exporter, and `table` aligns what some print.
 
+mod alive;
 mod args;
+mod ask;
 mod catalog;
 mod check;
 pub(crate) mod demo;
 mod follow;
+mod open;
 mod send;
+mod table;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -28,15 +32,19 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
             let report = check::run(&overrides, client, &forwarded);
             print(report.text).and_then(|()| report.faults.or(()).map_err(String::from))
         }
+        Command::CheckAlive => alive::run(&overrides).and_then(print),
         Command::Catalog { system, format } => {
             catalog::run(&overrides, system.as_deref(), format).and_then(print)
+        }
+        Command::Open { system, entity, format } => {
+            open::run(&overrides, system.as_deref(), entity.as_deref(), format).and_then(print)
         }
         Command::Follow(orders) => follow::run(&overrides, &orders),
         Command::Try { system, log, format } => follow::try_patterns(&overrides, &system, &log, format),
         Command::Send { words, progress } => send::run(&overrides, &words, progress),
         Command::Demo { speed } => demo::run(overrides, speed),
         Command::Version => print(format!("lifecycle-exporter {}\n", env!("CARGO_PKG_VERSION"))),
-        Command::Help => print(args::help()),
+        Command::Help(command) => print(args::help(command)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

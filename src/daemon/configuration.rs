@@ -22,6 +22,8 @@ pub(crate) struct Overrides {
     pub(crate) listen: Vec<SocketAddr>,
     /// `--socket`.
     pub(crate) socket: Option<PathBuf>,
+    /// `--state`.
+    pub(crate) state: Option<PathBuf>,
     /// `--log-level`.
     pub(crate) log_level: Option<log::LevelFilter>,
 }
@@ -72,6 +74,9 @@ fn load_good_settings(overrides: &Overrides, faults: &mut Faults) -> (Settings, 
     }
     if let Some(socket) = &overrides.socket {
         settings.socket = Some(socket.clone());
+    }
+    if let Some(state) = &overrides.state {
+        settings.state_directory = Some(state.clone());
     }
     if let Some(level) = overrides.log_level {
         settings.log_level = level;

@@ -20,6 +20,7 @@ use crate::config::Settings;
 use crate::limits;
 use limiter::Limiter;
 use output::Output;
+pub(crate) use text::push_printable;
 
 struct Logger {
     style: Style,

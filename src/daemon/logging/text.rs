@@ -7,7 +7,7 @@ use crate::engine::masked_address;
 
 /// Appends a message with everything escaped that does not print: control characters, escape sequences, marks
 /// that turn the direction of text.
-pub(super) fn push_printable(out: &mut String, message: &str) {
+pub(crate) fn push_printable(out: &mut String, message: &str) {
     for c in message.chars() {
         if c.is_ascii_graphic() || c == ' ' {
             out.push(c);
