@@ -24,6 +24,8 @@ pub(crate) enum Command {
     },
     /// Ask whether the running exporter is healthy.
     CheckAlive,
+    /// Show what the catalogs make of a file of events; `-` is standard input.
+    TryEvents(PathBuf),
     /// Show metrics and events.
     Catalog {
         /// `None`: all systems.
@@ -151,14 +153,16 @@ const COMMANDS: &[CommandDef] = &[
         build: |_, _| Ok(Command::Serve),
     },
     CommandDef {
-        usage: "check",
-        help: "Check configuration and catalogs",
+        usage: "check [--try FILE|-]",
+        help: "Check configuration and catalogs, or events",
         about: "\
             Says what a start would say, and changes nothing: it tries configuration, catalogs,\n\
             addresses, socket, users and state. It lists what it read and what it passed over, and\n\
             names every fault. It ends with 1 if there is a fault, if --client would not be let in,\n\
-            or if the exporter that --alive asks is not healthy.",
-        words_max: 0,
+            or if the exporter that --alive asks is not healthy. With --try it applies the lines of\n\
+            a file of events to the configured catalogs, prints the metrics that they make, and\n\
+            names each line that is rejected.",
+        words_max: 1,
         options: &[
             ("--client IP", "and say whether this client would be let in, and why", |given, text| {
                 let client = text.parse().map_err(|_| format!("{text:?}: expected an IP address"));
@@ -171,15 +175,11 @@ const COMMANDS: &[CommandDef] = &[
             ("--alive", "ask the running exporter whether it is healthy", |given, _| {
                 put(&mut given.alive, Ok(true))
             }),
+            ("--try", "apply the events of FILE or -, and print the metrics they make", |given, _| {
+                put(&mut given.is_trial, Ok(true))
+            }),
         ],
-        build: |_, Given { client, forwarded, alive, .. }| match client {
-            _ if alive && (client.is_some() || !forwarded.is_empty()) => {
-                Err("--alive: expected neither --client nor --forwarded-for with it".to_owned())
-            }
-            None if alive => Ok(Command::CheckAlive),
-            None if !forwarded.is_empty() => Err("--forwarded-for: expected --client with it".to_owned()),
-            client => Ok(Command::Check { client, forwarded }),
-        },
+        build: build_check,
     },
     CommandDef {
         usage: "catalog [SYSTEM]",
@@ -275,6 +275,21 @@ const COMMANDS: &[CommandDef] = &[
 /// Several commands have the option, each with formats of its own.
 fn set_format(given: &mut Given, text: &str) -> Result<(), String> {
     put(&mut given.format, Ok(Some(text.to_owned())))
+}
+
+fn build_check(mut words: Vec<String>, given: Given) -> Result<Command, String> {
+    let Given { client, forwarded, alive, is_trial, .. } = given;
+    let asks = [client.is_some(), alive, is_trial].into_iter().filter(|is_asked| *is_asked).count();
+    match words.pop() {
+        _ if asks > 1 => Err("check: expected one of --client, --alive and --try".to_owned()),
+        _ if client.is_none() && !forwarded.is_empty() => {
+            Err("--forwarded-for: expected --client with it".to_owned())
+        }
+        file if is_trial => Ok(Command::TryEvents(file.unwrap_or_else(|| "-".to_owned()).into())),
+        Some(extra) => Err(format!("{extra:?}: expected --try before a file of events; see --help")),
+        None if alive => Ok(Command::CheckAlive),
+        None => Ok(Command::Check { client, forwarded }),
+    }
 }
 
 fn build_follow(words: Vec<String>, given: Given) -> Result<Command, String> {

@@ -11,6 +11,7 @@ mod follow;
 mod open;
 mod send;
 mod table;
+mod try_events;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -28,10 +29,8 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let result = match command {
         Command::Serve => supervise::serve(overrides, |_| {}),
-        Command::Check { client, forwarded } => {
-            let report = check::run(&overrides, client, &forwarded);
-            print(report.text).and_then(|()| report.faults.or(()).map_err(String::from))
-        }
+        Command::Check { client, forwarded } => told(check::run(&overrides, client, &forwarded)),
+        Command::TryEvents(file) => told(try_events::run(&overrides, &file)),
         Command::CheckAlive => alive::run(&overrides).and_then(print),
         Command::Catalog { system, format } => {
             catalog::run(&overrides, system.as_deref(), format).and_then(print)
@@ -50,6 +49,12 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error, 1),
     }
+}
+
+/// Prints what a check has found; its faults are the error.
+fn told(report: check::Report) -> Result<(), String> {
+    print(report.text)?;
+    report.faults.or(()).map_err(String::from)
 }
 
 fn print(text: impl AsRef<str>) -> Result<(), String> {

@@ -7,7 +7,7 @@
 mod client;
 mod input;
 mod unacked;
-mod unknown;
+pub(super) mod unknown;
 
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
@@ -54,6 +54,6 @@ pub(super) fn socket(overrides: &Overrides, settings: &Settings) -> Result<PathB
     listener::find_path(configured.as_deref())
 }
 
-fn warn(what: &str) {
+pub(super) fn warn(what: &str) {
     let _ = writeln!(std::io::stderr(), "warning: {what}");
 }

@@ -14,7 +14,7 @@ const WARNINGS_MAX: usize = 100;
 
 /// Looks at lines before they are sent.
 #[derive(Default)]
-pub(super) struct Unknown {
+pub(in crate::commands) struct Unknown {
     catalogs: Vec<Arc<Catalog>>,
     /// Catalog and event by the event's name.
     events: HashMap<String, (usize, usize)>,
@@ -23,7 +23,7 @@ pub(super) struct Unknown {
 }
 
 impl Unknown {
-    pub(super) fn new(catalogs: &Catalogs) -> Self {
+    pub(in crate::commands) fn new(catalogs: &Catalogs) -> Self {
         let catalogs = catalogs.all.clone();
         let events = catalogs.iter().enumerate().flat_map(|(system, catalog)| {
             let names = catalog.events.iter().map(|plan| plan.name.clone());
@@ -33,7 +33,7 @@ impl Unknown {
     }
 
     /// Calls `warn` for each unknown field of a line.
-    pub(super) fn look(&mut self, line: &str, warn: &mut dyn FnMut(&str)) {
+    pub(in crate::commands) fn look(&mut self, line: &str, warn: &mut dyn FnMut(&str)) {
         if self.warned.len() >= WARNINGS_MAX || self.fields.scan(line).is_err() {
             return;
         }
