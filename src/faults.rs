@@ -78,6 +78,22 @@ pub(crate) fn alternatives<'a>(words: impl IntoIterator<Item = &'a str>) -> Stri
     }
 }
 
+/// `; did you mean a?` if one of these words is near, for the end of a message about a word that is not among them.
+pub(crate) fn meant(word: &str, known: &[&str]) -> String {
+    nearest(word, known).map_or_else(String::new, |near| format!("; did you mean {near}?"))
+}
+
+/// The word that was probably meant: a letter in five may be wrong, missing, too many or in the other's place.
+pub(crate) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+    let letters = word.chars().count();
+    if letters > limits::MEANT_LETTERS_MAX {
+        return None;
+    }
+    let distances = known.iter().map(|known| (strsim::osa_distance(word, known), *known));
+    let near = distances.filter(|(distance, _)| *distance <= letters.div_ceil(5).min(3));
+    near.min_by_key(|(distance, _)| *distance).map(|(_, known)| known)
+}
+
 /// `a, b, c`, cut where there are too many for a message.
 pub(crate) fn listed<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     let mut list = String::new();
@@ -111,6 +127,19 @@ mod tests {
         let mut twice = many.clone();
         twice.take(Err::<(), _>(many.clone()));
         assert_eq!(twice, many);
+    }
+
+    #[test]
+    fn what_was_probably_meant_is_near() {
+        let known = ["recording.started", "recording.stopped", "recording.failed", "live", "key"];
+        let meant = |word| nearest(word, &known);
+        assert_eq!(meant("recording.startd"), Some("recording.started"));
+        assert_eq!(meant("recordnig.stoped"), Some("recording.stopped"));
+        assert_eq!([meant("lvie"), meant("keys"), meant("Key")], [Some("live"), Some("key"), Some("key")]);
+        assert_eq!([meant("x"), meant("recording.paused.again"), meant("")], [None; 3]);
+        assert_eq!(meant(&"recording.startd".repeat(100)), None);
+        assert_eq!(super::meant("lvie", &known), "; did you mean live?");
+        assert_eq!(super::meant("nothing", &known), "");
     }
 
     #[test]

@@ -125,6 +125,8 @@ pub(crate) const HISTORY_STRETCHES: usize = 60;
 /// Entities that `/api/v1/open` lists unless it is asked for fewer or more, and at most.
 pub(crate) const OPEN_SHOWN: usize = 1_000;
 pub(crate) const OPEN_SHOWN_MAX: usize = 10_000;
+/// Letters of a word for which a near one is looked for.
+pub(crate) const MEANT_LETTERS_MAX: usize = 100;
 /// Producers on the status page.
 pub(crate) const STATUS_PRODUCERS_MAX: usize = 20;
 /// Scans, and kinds of entities of each system, on the status page.

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use crate::config::ini::Section;
-use crate::faults::listed;
+use crate::faults::{listed, meant};
 
 /// A fault of a catalog.
 #[derive(Debug, PartialEq, Eq)]
@@ -78,7 +78,9 @@ impl Names {
                     }
                     _ => "one of this catalog".to_owned(),
                 };
-                let what = format!("{name:?}: unknown {}, expected {expected}", self.what);
+                let known: Vec<&str> = self.list.iter().map(String::as_str).collect();
+                let meant = meant(name, &known);
+                let what = format!("{name:?}: unknown {}, expected {expected}{meant}", self.what);
                 Err(Fault { follows: self.incomplete, ..fault(key, what) })
             }
         }

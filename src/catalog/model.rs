@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::faults::listed;
+use crate::faults::{listed, meant};
 
 /// What stands for the exporter's own metrics where systems are named. No catalog may have this name.
 pub(crate) const OWN_METRICS: &str = "exporter";
@@ -175,9 +175,11 @@ impl EventPlan {
             matches!(name, "event" | "time") || self.fields.iter().any(|field| field.name == name)
         };
         names.into_iter().filter(move |name| !is_used(name)).map(|name| {
-            let known = listed(self.fields.iter().map(|field| field.name.as_str()));
+            let fields: Vec<&str> = self.fields.iter().map(|field| field.name.as_str()).collect();
+            let known = listed(fields.iter().copied());
             let known = if known.is_empty() { "none".to_owned() } else { known };
-            (name, format!("{}: {name}: unknown field, ignored; the event has {known}", self.name))
+            let meant = meant(name, &fields);
+            (name, format!("{}: {name}: unknown field, ignored; the event has {known}{meant}", self.name))
         })
     }
 

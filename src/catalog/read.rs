@@ -18,7 +18,7 @@ use super::sections::{
     read_label, read_metric, read_system, single,
 };
 use crate::config::ini::{self, Entry, InlineComments, Section};
-use crate::faults::Faults;
+use crate::faults::{Faults, meant};
 use crate::limits;
 use crate::protocol::shorthand::EventSpec;
 
@@ -353,7 +353,11 @@ fn read_scan(section: &Section, events: &[EventPlan]) -> Result<ScanEvents, Faul
             let Some(event) = events.get(words.event) else {
                 return Err(fault(
                     key,
-                    format!("{}: unknown event, expected one of this catalog", words.event),
+                    format!(
+                        "{}: unknown event, expected one of this catalog{}",
+                        words.event,
+                        meant(words.event, &events.keys().copied().collect::<Vec<_>>())
+                    ),
                 ));
             };
             let given = |field: &str| words.fields.iter().any(|(name, _)| *name == field);

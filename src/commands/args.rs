@@ -7,7 +7,7 @@ use lexopt::prelude::*;
 
 use crate::config;
 use crate::daemon::configuration::Overrides;
-use crate::faults::{alternatives, put};
+use crate::faults::{alternatives, meant, put};
 use crate::follow::{Log, Orders, trial};
 
 /// A parsed command.
@@ -390,8 +390,9 @@ fn help_topic(name: &str) -> Result<Option<&'static str>, String> {
 }
 
 fn unknown_command(name: &str) -> String {
-    let expected = alternatives(COMMANDS.iter().map(CommandDef::name));
-    format!("{name:?}: expected {expected}; see --help")
+    let names: Vec<&str> = COMMANDS.iter().map(CommandDef::name).collect();
+    let (meant, expected) = (meant(name, &names), alternatives(names));
+    format!("{name:?}: expected {expected}; see --help{meant}")
 }
 
 const HELP_HEAD: &str = "\
@@ -435,7 +436,13 @@ pub(crate) fn parse(
             COMMANDS.iter().filter(|command| command.options.iter().any(|option| is_it(&option))).collect();
         let options = owners.first().map_or(OPTIONS, |command| command.options);
         let Some((usage, _, set)) = options.iter().find(is_it) else {
-            return Err(format!("{name}: expected an option that exists; see --help"));
+            let of_commands = COMMANDS.iter().flat_map(|command| command.options);
+            let known = OPTIONS.iter().chain(of_commands).map(|(usage, ..)| first_word(usage));
+            let known: Vec<&str> = known.collect();
+            return Err(format!(
+                "{name}: expected an option that exists; see --help{}",
+                meant(&name, &known)
+            ));
         };
         let mut value = String::new();
         if usage.contains(' ') {
@@ -482,6 +489,17 @@ mod tests {
 
     fn read(words: &str) -> Result<(Command, Overrides), String> {
         parse(std::iter::once("lifecycle-exporter").chain(words.split_whitespace()).map(Into::into))
+    }
+
+    #[test]
+    fn a_word_that_is_near_is_named() {
+        for (words, near) in
+            [("chekc", "check"), ("--listne x", "--listen"), ("open --fromat json", "--format")]
+        {
+            let said = read(words).unwrap_err();
+            assert!(said.ends_with(&format!("; did you mean {near}?")), "{said}");
+        }
+        assert!(!read("nothing").unwrap_err().contains("did you mean"));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::catalog::model::FieldUse;
 use crate::catalog::{self, Catalog};
 use crate::daemon::configuration::Overrides;
 use crate::daemon::configuration::load_settings;
+use crate::faults::meant;
 
 #[derive(Serialize)]
 struct System<'a> {
@@ -45,9 +46,10 @@ pub(crate) fn run(overrides: &Overrides, system: Option<&str>, format: Format) -
     if wanted.is_empty() {
         let names: Vec<&str> = catalogs.iter().map(|catalog| catalog.name.as_str()).collect();
         return Err(format!(
-            "{:?}: unknown system, expected one of {}",
+            "{:?}: unknown system, expected one of {}{}",
             system.unwrap_or_default(),
-            names.join(", ")
+            names.join(", "),
+            meant(system.unwrap_or_default(), &names),
         ));
     }
     let systems: Vec<System<'_>> = wanted.into_iter().map(|catalog| describe(catalog)).collect();

@@ -8,7 +8,7 @@ use crate::catalog::{self, Catalog};
 use crate::config::Settings;
 use crate::daemon::configuration::{Overrides, load_settings};
 use crate::daemon::logging;
-use crate::faults::alternatives;
+use crate::faults::{alternatives, meant};
 use crate::follow::matcher::Matcher;
 use crate::follow::{self, Log, Orders, trial};
 
@@ -46,7 +46,9 @@ fn matcher(settings: &Settings, system: &str) -> Result<Matcher, String> {
         )),
         None => {
             let names = catalogs.all.iter().filter(has_lines).map(|catalog| catalog.name.as_str());
-            Err(format!("{system}: unknown system, expected {}", alternatives(names)))
+            let names: Vec<&str> = names.collect();
+            let meant = meant(system, &names);
+            Err(format!("{system}: unknown system, expected {}{meant}", alternatives(names)))
         }
     }
 }

@@ -34,10 +34,12 @@ pub(super) fn run(overrides: &Overrides, file: &Path) -> Report {
         trial.report.faults.add(said);
     }
     let read = if file == Path::new("-") {
-        trial.read(io::stdin().lock(), "standard input")
+        trial.read(&mut io::stdin().lock(), "standard input")
     } else {
         let name = file.display().to_string();
-        File::open(file).map_err(|error| format!("{name}: {error}")).and_then(|file| trial.read(file, &name))
+        File::open(file)
+            .map_err(|error| format!("{name}: {error}"))
+            .and_then(|mut file| trial.read(&mut file, &name))
     };
     if let Err(fault) = read {
         trial.report.faults.add(fault);
@@ -58,7 +60,7 @@ struct Trial {
 }
 
 impl Trial {
-    fn read(&mut self, input: impl Read, name: &str) -> Result<(), String> {
+    fn read(&mut self, input: &mut dyn Read, name: &str) -> Result<(), String> {
         let mut input = BufReader::with_capacity(limits::BATCH_BYTES, input);
         let mut line = Vec::new();
         for number in 1_u64.. {

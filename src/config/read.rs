@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::{FsyncPolicy, Networks, ScanSettings, Settings, StartupEvent, duration, parse_level};
 use crate::config::ini::{self, Entry, InlineComments, Section};
-use crate::faults::{Faults, alternatives, put};
+use crate::faults::{Faults, alternatives, meant, put};
 use crate::limits;
 use crate::protocol::shorthand::EventSpec;
 
@@ -192,12 +192,19 @@ impl Reader<'_> {
             let again = !taken.insert(entry.key.as_str());
             let read = match keys.iter().find(|(key, _)| *key == entry.key) {
                 None if is_shared => {
-                    self.warnings.push(self.describe(section, entry, "unknown key, ignored"));
+                    let known: Vec<&str> = keys.iter().map(|(key, _)| *key).collect();
+                    let meant = meant(&entry.key, &known);
+                    self.warnings.push(self.describe(
+                        section,
+                        entry,
+                        &format!("unknown key, ignored{meant}"),
+                    ));
                     continue;
                 }
                 None => {
                     let known: Vec<&str> = keys.iter().map(|(key, _)| *key).collect();
-                    Err(format!("unknown key, expected one of {}", known.join(", ")))
+                    let meant = meant(&entry.key, &known);
+                    Err(format!("unknown key, expected one of {}{meant}", known.join(", ")))
                 }
                 Some((key, _)) if again && *key != REPEATED => Err("written twice, expected once".to_owned()),
                 Some((_, set)) => unquoted(&entry.value).and_then(|value| set(into, value)),

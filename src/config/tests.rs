@@ -134,6 +134,7 @@ fn faults_name_file_line_section_key_value_and_what_was_expected() {
         ),
         ("\u{feff}[stats]\n", "line 1: a byte-order mark, expected"),
         ("[events]\nsockets = /s\n", "line 2: [events] sockets: unknown key, expected one of socket, mode"),
+        ("[events]\nsockets = /s\n", "; did you mean socket?"),
         ("[events]\nsocket = s\n", "expected an absolute path"),
         ("[events]\nmode = 999\n", "expected permission bits in octal"),
         ("[events]\nmax_line = 0\n", "expected a whole number from 256"),

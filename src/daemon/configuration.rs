@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::catalog::model::{EventPlan, FieldUse};
 use crate::catalog::{self, Catalog, Catalogs};
 use crate::config::{Settings, read_good_settings};
-use crate::faults::{Faults, listed};
+use crate::faults::{Faults, listed, meant};
 use crate::feed::peers::Peers;
 use crate::{limits, regular_file};
 
@@ -118,7 +118,8 @@ fn check_against(
     let mut check = |place: &str, name: &str| {
         if all_known && !names.contains(&name) {
             let expected = listed(names.iter().copied());
-            faults.add(format!("{place}: {name:?}: unknown system, expected one of {expected}"));
+            let meant = meant(name, &names);
+            faults.add(format!("{place}: {name:?}: unknown system, expected one of {expected}{meant}"));
         }
     };
     for name in &settings.enabled {
@@ -137,7 +138,10 @@ fn check_against(
             let system = startup.event.split('.').next().unwrap_or_default();
             if all_known || names.contains(&system) {
                 let event = &startup.event;
-                faults.add(format!("[startup] event: {event:?}: unknown event, expected one of a catalog"));
+                let meant = meant(event, &events.keys().copied().collect::<Vec<_>>());
+                faults.add(format!(
+                    "[startup] event: {event:?}: unknown event, expected one of a catalog{meant}"
+                ));
             }
             continue;
         };

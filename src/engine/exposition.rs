@@ -4,6 +4,7 @@
 use super::Engine;
 use super::system::System;
 use crate::catalog::model::OWN_METRICS;
+use crate::faults::meant;
 
 /// A family under one of its names: a metric with an alias has two.
 pub(super) struct ExposedFamily {
@@ -44,7 +45,8 @@ impl Engine {
     ) -> Result<(), String> {
         let known: Vec<&str> = self.system_names().chain([OWN_METRICS]).collect();
         if let Some(unknown) = systems.iter().find(|name| !known.contains(&name.as_str())) {
-            return Err(format!("{unknown:?}: unknown system, expected one of {}", known.join(", ")));
+            let meant = meant(unknown, &known);
+            return Err(format!("{unknown:?}: unknown system, expected one of {}{meant}", known.join(", ")));
         }
         let mut families = families.iter().peekable();
         for exposed in &self.exposition {

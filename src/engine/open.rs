@@ -3,6 +3,7 @@
 use super::Engine;
 use super::entities::{EntityId, EntityOwner};
 use super::system::System;
+use crate::faults::meant;
 
 /// An open entity.
 pub(crate) struct OpenEntity<'a> {
@@ -32,7 +33,8 @@ impl Engine {
         let names = || chosen.iter().flat_map(|system| kind_names(system));
         if let Some(unknown) = kinds.iter().find(|kind| !names().any(|name| name == kind.as_str())) {
             let known: Vec<&str> = names().collect();
-            return Err(format!("{unknown:?}: unknown entity, expected one of {}", known.join(", ")));
+            let meant = meant(unknown, &known);
+            return Err(format!("{unknown:?}: unknown entity, expected one of {}{meant}", known.join(", ")));
         }
         let mut found: Vec<(f64, usize, EntityId)> = Vec::new();
         for (index, system) in chosen.iter().enumerate() {
@@ -58,7 +60,8 @@ impl Engine {
     fn chosen(&self, names: &[String]) -> Result<Vec<&System>, String> {
         if let Some(unknown) = names.iter().find(|name| !self.system_names().any(|known| known == *name)) {
             let known: Vec<&str> = self.system_names().collect();
-            return Err(format!("{unknown:?}: unknown system, expected one of {}", known.join(", ")));
+            let meant = meant(unknown, &known);
+            return Err(format!("{unknown:?}: unknown system, expected one of {}{meant}", known.join(", ")));
         }
         let is_chosen = |system: &&System| names.is_empty() || names.contains(&system.catalog.name);
         Ok(self.systems.iter().filter(is_chosen).collect())

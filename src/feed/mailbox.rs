@@ -15,7 +15,6 @@ use crate::config::Settings;
 use crate::limits;
 use crate::scan::ScanReport;
 
-use super::open::OpenEntity;
 use super::peers::Peers;
 use super::status::Status;
 
@@ -55,8 +54,8 @@ pub(crate) struct OpenQuery {
     pub(crate) entities: Vec<String>,
     /// At most so many.
     pub(crate) max: usize,
-    /// Where they go, the oldest first, or why there are none.
-    pub(crate) reply: Sender<Result<Vec<OpenEntity>, String>>,
+    /// Where the JSON goes, the oldest first, or why there is none.
+    pub(crate) reply: Sender<Result<Vec<u8>, String>>,
 }
 
 /// New settings, checked.

@@ -1,6 +1,7 @@
-//! What is open, one by one, as `/api/v1/open` shows it. Gathered on the feed's thread; `http` makes JSON of it.
+//! What is open, one by one, as the JSON that `/api/v1/open` shows.
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::value::RawValue;
 
 use super::mailbox::OpenQuery;
 use super::status::shows_text;
@@ -8,8 +9,8 @@ use crate::engine::OpenEntity as Found;
 use crate::state::State;
 
 /// An open entity.
-#[derive(Debug, PartialEq, serde::Serialize)]
-pub(crate) struct OpenEntity {
+#[derive(serde::Serialize)]
+struct OpenEntity {
     system: String,
     /// The name of its kind.
     entity: String,
@@ -17,14 +18,13 @@ pub(crate) struct OpenEntity {
     key: Fields,
     /// Those that are not empty.
     labels: Fields,
-    /// Unix seconds.
-    opened: f64,
+    /// Unix seconds, a number.
+    opened: Option<Box<RawValue>>,
     /// The name of the producer whose session owns it.
     producer: Option<String>,
 }
 
 /// Names and values in the order of the catalog.
-#[derive(Debug, PartialEq)]
 struct Fields(Vec<(String, String)>);
 
 impl Serialize for Fields {
@@ -38,10 +38,11 @@ impl Serialize for Fields {
 }
 
 /// What is open, the oldest first, or which name is unknown.
-pub(super) fn gather(state: &State, query: &OpenQuery) -> Result<Vec<OpenEntity>, String> {
+pub(super) fn gather(state: &State, query: &OpenQuery) -> Result<Vec<u8>, String> {
     let found = state.engine.open_entities(&query.systems, &query.entities, query.max)?;
     let is_shown = shows_text(&state.engine);
-    Ok(found.iter().map(|entity| shown(state, entity, is_shown)).collect())
+    let shown: Vec<OpenEntity> = found.iter().map(|entity| shown(state, entity, is_shown)).collect();
+    serde_json::to_vec(&shown).map_err(|error| error.to_string())
 }
 
 fn shown(state: &State, found: &Found<'_>, is_shown: bool) -> OpenEntity {
@@ -55,7 +56,7 @@ fn shown(state: &State, found: &Found<'_>, is_shown: bool) -> OpenEntity {
         entity: found.entity.to_owned(),
         key: fields(&found.key),
         labels: fields(&found.labels),
-        opened: found.opened,
+        opened: RawValue::from_string(found.opened.to_string()).ok(),
         producer: state.sessions.get(found.owner).map(|session| session.name.producer.clone()),
     }
 }

@@ -90,13 +90,10 @@ impl Routes {
         let (reply, answer) = bounded(1);
         let (systems, entities) = (query.systems.clone(), query.entities.clone());
         self.control.send(Control::Open(OpenQuery { systems, entities, max, reply }));
-        let found = match answer.recv_timeout(limits::SCRAPE_WAIT_MAX) {
-            Ok(Ok(found)) => found,
+        let body = match answer.recv_timeout(limits::SCRAPE_WAIT_MAX) {
+            Ok(Ok(body)) => body,
             Ok(Err(unknown)) => return Response::plain(400, &unknown),
             Err(_) => return Response::plain(503, "the feed did not answer in time"),
-        };
-        let Ok(body) = serde_json::to_vec(&found) else {
-            return Response::plain(500, "what is open cannot be written as JSON");
         };
         Response::new(&ResponseMeta { status: 200, content_type: JSON_TYPE, headers: &[] }, body)
     }

@@ -1,4 +1,4 @@
-//! Warns of fields that an event does not use. The exporter ignores them, so a misspelt one would go
+//! Warns of events that are probably misspelt, and of fields that an event does not use. The exporter ignores them, so a misspelt one would go
 //! unnoticed.
 //!
 //! Each field is reported once, if the catalogs can be read here. Missing fields are reported by the
@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::catalog::{Catalog, Catalogs};
+use crate::faults::nearest;
 use crate::protocol::line::{Fields, Value};
 
 const WARNINGS_MAX: usize = 100;
@@ -38,7 +39,14 @@ impl Unknown {
             return;
         }
         let Some(Value::String(name)) = self.fields.head().event else { return };
-        let Some(&(system, event)) = self.events.get(self.fields.text(line, name)) else { return };
+        let name = self.fields.text(line, name);
+        let Some(&(system, event)) = self.events.get(name) else {
+            let near = nearest(name, &self.events.keys().map(String::as_str).collect::<Vec<_>>());
+            if let Some(near) = near.filter(|_| self.warned.insert((name.to_owned(), String::new()))) {
+                warn(&format!("{name}: did you mean {near}?"));
+            }
+            return;
+        };
         let plan = &self.catalogs[system].events[event];
         for (name, warning) in
             plan.unknown_fields(self.fields.iter(line).filter_map(|(name, _)| std::str::from_utf8(name).ok()))
@@ -70,6 +78,8 @@ mod tests {
             unknown.look(line, &mut |warning| said.push(warning.to_owned()));
         }
         let about: Vec<&str> = said.iter().map(|text| text.split(':').next().unwrap()).collect();
-        assert_eq!(about, ["recording.stopped", "recording.started"], "{said:?}");
+        assert_eq!(about, ["recording.stopped", "recording.stoped", "recording.started"], "{said:?}");
+        assert_eq!(said[1], "recording.stoped: did you mean recording.stopped?");
+        assert!(said[0].ends_with("; did you mean duration?"), "{said:?}");
     }
 }
