@@ -71,11 +71,20 @@ impl From<Faults> for String {
 
 /// `a, b or c`.
 pub(crate) fn alternatives<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
-    let words: Vec<&str> = words.into_iter().collect();
-    match words.as_slice() {
-        [first @ .., last] if !first.is_empty() => format!("{} or {last}", first.join(", ")),
-        words => words.concat(),
+    // One copy in the program, whatever the words come from.
+    #[inline(never)]
+    fn joined(words: &[&str]) -> String {
+        match words {
+            [first @ .., last] if !first.is_empty() => format!("{} or {last}", first.join(", ")),
+            words => words.concat(),
+        }
     }
+    joined(&words.into_iter().collect::<Vec<&str>>())
+}
+
+/// `unknown key, expected one of a, b; did you mean a?`, for a word that is not among those known.
+pub(crate) fn unknown(what: &str, word: &str, known: &[&str]) -> String {
+    format!("unknown {what}, expected one of {}{}", known.join(", "), meant(word, known))
 }
 
 /// `; did you mean a?` if one of these words is near, for the end of a message about a word that is not among them.
@@ -96,17 +105,22 @@ pub(crate) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
 
 /// `a, b, c`, cut where there are too many for a message.
 pub(crate) fn listed<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
-    let mut list = String::new();
-    for word in words {
-        if list.len() + word.len() > limits::EXPECTED_BYTES_MAX {
-            return list + "…";
+    // One copy in the program, whatever the words come from.
+    #[inline(never)]
+    fn joined(words: &mut dyn Iterator<Item = &str>) -> String {
+        let mut list = String::new();
+        for word in words {
+            if list.len() + word.len() > limits::EXPECTED_BYTES_MAX {
+                return list + "…";
+            }
+            if !list.is_empty() {
+                list.push_str(", ");
+            }
+            list.push_str(word);
         }
-        if !list.is_empty() {
-            list.push_str(", ");
-        }
-        list.push_str(word);
+        list
     }
-    list
+    joined(&mut words.into_iter())
 }
 
 /// Assigns the value of a result, for tables that say what each key sets.
@@ -140,6 +154,10 @@ mod tests {
         assert_eq!(meant(&"recording.startd".repeat(100)), None);
         assert_eq!(super::meant("lvie", &known), "; did you mean live?");
         assert_eq!(super::meant("nothing", &known), "");
+        assert_eq!(
+            unknown("key", "kye", &known[3..]),
+            "unknown key, expected one of live, key; did you mean key?"
+        );
     }
 
     #[test]

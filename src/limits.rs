@@ -131,6 +131,12 @@ pub(crate) const MEANT_LETTERS_MAX: usize = 100;
 pub(crate) const STATUS_PRODUCERS_MAX: usize = 20;
 /// Scans, and kinds of entities of each system, on the status page.
 pub(crate) const STATUS_ROWS_MAX: usize = 40;
+/// Open entities of each kind on the status page, the oldest.
+pub(crate) const STATUS_OPEN_MAX: usize = 10;
+/// Lines kept of each reason for which lines are rejected, for the status page.
+pub(crate) const REJECTIONS_KEPT: usize = 5;
+/// Addresses that were denied, on the status page.
+pub(crate) const DENIALS_KEPT: usize = 10;
 /// Characters of a name or a key on the status page.
 pub(crate) const STATUS_VALUE_CHARS_MAX: usize = 80;
 /// Characters of a rejected line, and of its reason, on the status page.
@@ -260,6 +266,9 @@ pub(crate) const START_NOTICE_EVERY: Duration = Duration::from_secs(30);
 pub(crate) const SOCKET_TRY: Duration = Duration::from_secs(1);
 /// How long `send` waits for the first reply.
 pub(crate) const SEND_REPLY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Connections that the exporter closes without an answer, until `send` takes that for a refusal. One that is just
+/// ending closes them, too.
+pub(crate) const SEND_REFUSALS_MAX: u32 = 3;
 /// How often `send` checks its timeouts.
 pub(crate) const SEND_TICK: Duration = Duration::from_millis(50);
 /// How often `send` shows its progress.

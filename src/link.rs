@@ -1,8 +1,10 @@
 //! A producer's connection to the exporter, as `send` and `follow` have it: lines go out, replies come in on a thread of
 //! their own. Which lines, and what a reply means for them, is the owner's concern.
 
+use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::Shutdown;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -77,6 +79,57 @@ impl Link {
     /// Ends the session in good order: its position is forgotten. Returns whether that could be said.
     pub(crate) fn say_bye(&mut self) -> bool {
         self.write(b"{\"bye\":true}\n")
+    }
+}
+
+/// Why there is no connection to the exporter at this path, and what to do. That nobody listens and that this user
+/// may not connect are different faults.
+pub(crate) fn unreachable(path: &Path, error: &io::Error) -> String {
+    let shown = path.display();
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => format!(
+            "{shown}: nobody listens there; is the exporter running? (systemctl status lifecycle-exporter; --socket \
+             names another path)"
+        ),
+        io::ErrorKind::PermissionDenied => {
+            format!("{shown}: {} may not write to this socket; {}", this_user(), who_may(path))
+        }
+        _ if is_refusal(error) => refused(path),
+        _ => format!("{shown}: {error}; --socket names another path"),
+    }
+}
+
+/// The exporter takes connections but closes this user's.
+pub(crate) fn refused(path: &Path) -> String {
+    format!(
+        "{}: the exporter refuses {}; add the user to [events] allowed_users, or one of its groups to allowed_groups",
+        path.display(),
+        this_user()
+    )
+}
+
+/// Whether the exporter has closed the connection.
+pub(crate) fn is_refusal(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
+}
+
+fn this_user() -> String {
+    let id = nix::unistd::geteuid();
+    let name = nix::unistd::User::from_uid(id).ok().flatten();
+    name.map_or(format!("user id {id}"), |user| format!("user {} (id {id})", user.name))
+}
+
+fn who_may(path: &Path) -> String {
+    let group_writable = |found: &fs::Metadata| found.mode() & 0o020 != 0;
+    let group = fs::metadata(path)
+        .ok()
+        .filter(group_writable)
+        .and_then(|found| nix::unistd::Group::from_gid(found.gid().into()).ok().flatten());
+    match group {
+        Some(group) => {
+            format!("join the group {0} (sudo usermod -aG {0} USER), then log in again", group.name)
+        }
+        None => "see [events] mode and group".to_owned(),
     }
 }
 

@@ -30,7 +30,7 @@ pub(crate) struct Metrics {
 }
 
 /// The status codes of HTTP responses. Each has a series from the start.
-const STATUS_CODES: [u16; 11] = [200, 400, 403, 404, 405, 408, 413, 431, 500, 503, 505];
+const STATUS_CODES: [u16; 12] = [200, 400, 403, 404, 405, 408, 413, 421, 431, 500, 503, 505];
 /// `[events] max_connections` or the descriptors are used up.
 pub(crate) const REFUSED_MAX_CONNECTIONS: &str = "max_connections";
 /// The peer's user or group may not connect.
@@ -177,9 +177,7 @@ const FAMILIES: [FamilyDef; 23] = [
         name: "oldest_entity_age_seconds",
         help: "How long the oldest open entity has been open, 0 where none is",
         kind: GAUGE,
-        read: |source| {
-            by_entity(source, |count| count.oldest.as_ref().map_or(0.0, |oldest| oldest.age_seconds))
-        },
+        read: |source| by_entity(source, |count| count.oldest_age_seconds.unwrap_or(0.0)),
     },
     FamilyDef {
         name: "abandoned_total",

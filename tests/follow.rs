@@ -275,7 +275,7 @@ fn without_an_exporter_it_waits_and_reads_no_further() {
     exporter.kill();
     let many = "call of a\n".repeat(20_000) + &"nothing of the kind\n".repeat(200_000);
     append(&log, &many);
-    follower.wait_for_log("nothing is read on until the exporter is there");
+    follower.wait_for_log("reading goes on once the exporter is there");
     let reads = || fs::read_to_string(format!("/proc/{}/io", follower.child.id())).unwrap();
     let read: u64 = reads().lines().next().unwrap().trim_start_matches("rchar: ").parse().unwrap();
     assert!(read < 1_000_000, "{read} of {} bytes are read", many.len());

@@ -288,3 +288,18 @@ fn several_addresses_are_served() {
     assert!(text.contains(" and 127.0.0.1:"), "{text}");
     assert_eq!(exporter.get("/-/ready").status, 200);
 }
+
+#[test]
+fn the_page_names_who_was_denied_and_the_log_names_the_page() {
+    let exporter = Exporter::start("[app]\ntrustedproxies = 127.0.0.1\n");
+    let forwarded = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 203.0.113.7\r\n\r\n";
+    for _ in 0..2 {
+        let response = Response::of(exporter.address, forwarded);
+        assert_eq!(response.status, 403);
+        assert!(response.body.contains("203.0.113.7"), "{}", response.body);
+    }
+    let page = exporter.get("/").body;
+    assert!(page.contains("Denied: <code>203.0.113.7</code>, 2 times"), "{page}");
+    let expected = format!("look at http://{}/ in a browser", exporter.address);
+    assert!(exporter.log().contains(&expected), "{}", exporter.log());
+}

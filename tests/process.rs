@@ -10,13 +10,14 @@
 mod support;
 
 use std::fs;
-use std::io::{Read, Write};
-use std::os::unix::fs::chown;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{Command, Output, Stdio};
 
 use support::notify::Notify;
-use support::{Exporter, binary, has_program, value, wait_for_exit, wait_until};
+use support::other_user::OtherUser;
+use support::{Exporter, Response, binary, has_program, value, wait_for_exit, wait_until};
 
 fn run(args: &[&str]) -> Output {
     binary().args(args).output().unwrap()
@@ -46,7 +47,7 @@ fn usage_errors_end_with_2_and_one_line() {
         assert!(output.status.success() && said(&output).contains("--progress"), "{output:?}");
         assert!(!said(&output).contains("--speed"), "{output:?}");
     }
-    assert!(said(&run(&["--version"])).starts_with("lifecycle-exporter 0."));
+    assert!(said(&run(&["--version"])).starts_with("lifecycle-exporter 1."));
 }
 
 #[test]
@@ -410,4 +411,71 @@ fn a_stop_under_a_flood_takes_five_seconds_at_most() {
     for writer in writers {
         writer.join().unwrap();
     }
+}
+
+/// An exporter of user `nobody` that no setting tells where its socket and its state are.
+struct Unconfigured {
+    home: tempfile::TempDir,
+}
+
+impl Unconfigured {
+    /// None where this cannot be tried.
+    fn new() -> Option<Self> {
+        if !OtherUser::is_possible() || fs::exists("/run/lifecycle-exporter").unwrap() {
+            println!("skipped: this process cannot be another user, or an exporter runs here");
+            return None;
+        }
+        let home = tempfile::tempdir().unwrap();
+        fs::set_permissions(home.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        fs::copy(env!("CARGO_BIN_EXE_lifecycle-exporter"), home.path().join("lifecycle-exporter")).unwrap();
+        for directory in ["run", "home"] {
+            fs::create_dir(home.path().join(directory)).unwrap();
+            chown(home.path().join(directory), Some(65_534), Some(65_534)).unwrap();
+        }
+        Some(Unconfigured { home })
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+        command.arg(self.home.path().join("lifecycle-exporter")).args(["--config", "/dev/null"]);
+        command
+            .env("HOME", self.home.path().join("home"))
+            .env("XDG_RUNTIME_DIR", self.home.path().join("run"));
+        for variable in ["XDG_STATE_HOME", "STATE_DIRECTORY", "LIFECYCLE_EVENTS_SOCKET"] {
+            command.env_remove(variable);
+        }
+        command
+    }
+
+    /// Starts it, runs `during` with what it says of its start, and stops it.
+    fn serve(&self, during: impl FnOnce(&str)) {
+        let mut command = self.command();
+        let mut child = command.args(["--listen", "127.0.0.1:0"]).stderr(Stdio::piped()).spawn().unwrap();
+        let mut said = String::new();
+        let mut log = BufReader::new(child.stderr.take().unwrap());
+        while !said.contains("look at ") {
+            assert!(log.read_line(&mut said).unwrap() > 0, "{said}");
+        }
+        during(&said);
+        support::run(Command::new("kill").arg(child.id().to_string()));
+        assert_eq!(wait_for_exit(&mut child), Some(0));
+    }
+}
+
+#[test]
+fn the_exporter_of_an_ordinary_user_needs_no_setting_and_keeps_its_state() {
+    let Some(exporter) = Unconfigured::new() else { return };
+    let home = exporter.home.path();
+    exporter.serve(|said| {
+        assert!(said.contains(&format!("{}/run/lifecycle-exporter/events.sock", home.display())), "{said}");
+        support::run(exporter.command().args(["send", "vlog.video.viewed"]));
+    });
+    assert!(home.join("home/.local/state/lifecycle-exporter").is_dir());
+    exporter.serve(|said| {
+        let address = said.split("metrics on ").nth(1).unwrap().split_whitespace().next().unwrap();
+        let request = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        let metrics = Response::of(address.parse().unwrap(), request).body;
+        assert_eq!(value(&metrics, "vlog_video_views_total"), Some(1.0), "{metrics}");
+    });
 }

@@ -111,6 +111,26 @@ fn what_a_client_sends_counts_once_while_the_exporter_is_killed() {
 }
 
 #[test]
+fn a_client_finds_the_exporter_of_its_own_user() {
+    if fs::exists("/run/lifecycle-exporter/events.sock").unwrap() {
+        println!("skipped: an exporter of the package runs here");
+        return;
+    }
+    for emitter in Emitter::all() {
+        let exporter = Exporter::start("");
+        let runtime = tempfile::tempdir().unwrap();
+        let directory = runtime.path().join("lifecycle-exporter");
+        fs::create_dir(&directory).unwrap();
+        std::os::unix::fs::symlink(&exporter.socket, directory.join("events.sock")).unwrap();
+        let mut command = emitter.command(&exporter.socket, 3);
+        command.env_remove("LIFECYCLE_EVENTS_SOCKET").env("XDG_RUNTIME_DIR", runtime.path());
+        let told = result(&run(&mut command));
+        assert_eq!(told["complete"], true, "{}: {told}", emitter.language);
+        exporter.wait_for("signaling_server_messages_total{type=\"offer\"}", 3.0);
+    }
+}
+
+#[test]
 fn the_transcripts_are_true_of_the_exporter() {
     let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/producers/vectors");
     let mut played = 0;

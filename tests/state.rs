@@ -386,3 +386,50 @@ fn the_journal_does_not_grow_without_end() {
     exporter.signal("TERM");
     assert_eq!(wait_for_exit(&mut exporter.child), Some(0));
 }
+
+/// What lies in the state directory, as text.
+fn stored(exporter: &Exporter) -> String {
+    let files = fs::read_dir(exporter.directory.path().join("state")).unwrap();
+    let files = files.map(|entry| fs::read(entry.unwrap().path()).unwrap());
+    files.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).collect()
+}
+
+#[test]
+fn with_deidentify_no_whole_address_is_written_and_a_restart_changes_nothing() {
+    let lines = concat!(
+        r#"{"event":"edumeet.room.opened","room_id":"r"}"#,
+        "\n",
+        r#"{"event":"edumeet.peer.joined","room_id":"r","peer_id":"203.0.113.70","display_name":"Ann"}"#,
+        "\n",
+        r#"{"event":"edumeet.transport.connected","peer_id":"203.0.113.70","transport_id":"t","pid":"1","proto":"udp","#,
+        r#""local_addr":"198.51.100.1:40000","remote_addr":"203.0.113.77:5000","note":"from 203.0.113.77"}"#,
+        "\n",
+        r#"{"event":"edumeet.producer.created","transport_id":"t","id":"p","kind":"audio","codec":"opus"}"#,
+        "\n",
+        r#"{"event":"nothing.known","address":"203.0.113.77"}"#,
+        "\nno JSON from [2001:db8::1234:1]:443\n",
+        r#"{"event":"edumeet.producer.closed","id":"unknown"}"#,
+        "\n",
+    );
+    for deidentify in ["yes", "no"] {
+        let config =
+            format!("[state]\ndirectory = {{directory}}/state\n[privacy]\ndeidentify = {deidentify}\n");
+        let mut exporter = Exporter::start(&config);
+        exporter.feed(lines);
+        exporter.wait_for("lifecycle_exporter_events_rejected_total{reason=\"not_open\"}", 1.0);
+        exporter.assert_law(7);
+        let before = exporter.system("edumeet");
+        let written = stored(&exporter);
+        for address in ["203.0.113.77", "198.51.100.1", "2001:db8::1234"] {
+            assert_eq!(written.contains(address), deidentify == "no", "{deidentify}: {address}");
+        }
+        // A key tells entities apart, so it stays.
+        assert!(written.contains("203.0.113.70"));
+        exporter.crash();
+        assert_eq!(exporter.system("edumeet"), before);
+        exporter.restart();
+        assert_eq!(exporter.system("edumeet"), before);
+        let snapshot = stored(&exporter);
+        assert_eq!(snapshot.contains("203.0.113.77"), deidentify == "no", "{deidentify}: the snapshot");
+    }
+}

@@ -4,6 +4,10 @@
 
 mod support;
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
 use support::Exporter;
 use support::other_user::OtherUser;
 use support::session::Session;
@@ -78,4 +82,37 @@ fn a_user_with_many_connections_gives_up_its_own() {
     session.send(&started("r1"));
     session.wait_for_ack(1);
     assert_eq!(others[0].reply(), None, "the first of the others has gone");
+}
+
+/// What `send` says as user `nobody`.
+fn sent_by_nobody(exporter: &Exporter) -> String {
+    let directory = exporter.socket.parent().unwrap();
+    fs::set_permissions(directory, fs::Permissions::from_mode(0o755)).unwrap();
+    let program = directory.join("lifecycle-exporter");
+    fs::copy(env!("CARGO_BIN_EXE_lifecycle-exporter"), &program).unwrap();
+    let mut send = Command::new("setpriv");
+    send.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(program);
+    let output = send.args(["send", "--config", "/dev/null", "--socket"]).arg(&exporter.socket);
+    let output = output.arg("vlog.video.viewed").output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn a_user_without_permission_and_one_that_is_refused_get_different_messages() {
+    if !OtherUser::is_possible() {
+        return;
+    }
+    for (config, expected) in [
+        ("[events]\nmode = 0660\ngroup = daemon\n", "may not write to this socket; join the group daemon ("),
+        ("[events]\nmode = 0600\n", "may not write to this socket; see [events] mode and group"),
+        (
+            "[events]\nmode = 0666\nallowed_users = root\n",
+            "the exporter refuses user nobody (id 65534); add the user to",
+        ),
+    ] {
+        let exporter = Exporter::start(config);
+        let said = sent_by_nobody(&exporter);
+        assert!(said.contains(expected) && said.lines().count() == 1, "{said}");
+    }
 }

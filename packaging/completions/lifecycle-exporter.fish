@@ -1,35 +1,10 @@
-# Completion for fish.
-set -l commands serve check catalog open send follow demo help
+# Completion for fish: asks the program what may stand at the cursor. Nothing that it answers is evaluated.
+function __lifecycle_exporter
+    set -l words (commandline -opc) (commandline -ct)
+    set words (string replace -r -- '^~/' "$HOME/" $words)
+    command $words[1] complete -- $words[2..] 2>/dev/null
+end
 complete -c lifecycle-exporter -f
-complete -c lifecycle-exporter -n "not __fish_seen_subcommand_from $commands" -a serve -d "Take events, serve metrics"
-complete -c lifecycle-exporter -n "not __fish_seen_subcommand_from $commands" -a check -d "Check configuration and catalogs"
-complete -c lifecycle-exporter -n "not __fish_seen_subcommand_from $commands" -a catalog -d "Show metrics and events"
-complete -c lifecycle-exporter -n "not __fish_seen_subcommand_from $commands" -a send -d "Send events"
-complete -c lifecycle-exporter -n "not __fish_seen_subcommand_from $commands" -a open -d "Show what a running exporter has open"
-complete -c lifecycle-exporter -n "not __fish_seen_subcommand_from $commands" -a follow -d "Send the events that a log tells of"
-complete -c lifecycle-exporter -n "not __fish_seen_subcommand_from $commands" -a demo -d "Serve, and play a lively feed"
-complete -c lifecycle-exporter -n "not __fish_seen_subcommand_from $commands" -a help -d "Show the help of a command"
-complete -c lifecycle-exporter -n "__fish_seen_subcommand_from help" -a "serve check catalog open send follow demo"
-complete -c lifecycle-exporter -n "__fish_seen_subcommand_from catalog open" -a "recording signaling proxy edumeet vlog"
-complete -c lifecycle-exporter -n "__fish_seen_subcommand_from follow" -a "signaling proxy"
-complete -c lifecycle-exporter -l config -r -F -d "Configuration"
-complete -c lifecycle-exporter -l listen -x -d "Serve HTTP here instead"
-complete -c lifecycle-exporter -l socket -r -F -d "The event socket"
-complete -c lifecycle-exporter -l state -x -a "(__fish_complete_directories)" -d "Keep state here"
-complete -c lifecycle-exporter -l log-level -x -a "debug info warning error" -d "How much to log"
-complete -c lifecycle-exporter -n "__fish_seen_subcommand_from check" -l client -x -d "Whether this client would be let in"
-complete -c lifecycle-exporter -n "__fish_seen_subcommand_from check" -l forwarded-for -x -d "With this X-Forwarded-For"
-complete -c lifecycle-exporter -n "__fish_seen_subcommand_from check" -l alive -d "Ask the running exporter whether it is healthy"
-complete -c lifecycle-exporter -n "__fish_seen_subcommand_from catalog" -l format -x -a "table markdown json" -d "How it is shown"
-complete -c lifecycle-exporter -n "__fish_seen_subcommand_from open" -l format -x -a "table json" -d "How it is shown"
-complete -c lifecycle-exporter -n "__fish_seen_subcommand_from send" -l progress -d "Show lines acknowledged and the rate"
-complete -c lifecycle-exporter -n "__fish_seen_subcommand_from follow" -l unit -x -d "The journal of this systemd unit"
-complete -c lifecycle-exporter -n "__fish_seen_subcommand_from follow" -l file -r -F -d "This file, over its rotations"
-complete -c lifecycle-exporter -n "__fish_seen_subcommand_from follow" -l position -r -F -d "Keep here how far it is"
-complete -c lifecycle-exporter -n "__fish_seen_subcommand_from follow" -l from-start -d "Begin at the start of the log"
-complete -c lifecycle-exporter -n "__fish_seen_subcommand_from follow" -l producer -x -d "The name of the session"
-complete -c lifecycle-exporter -n "__fish_seen_subcommand_from follow" -l try -d "Send nothing, show what the patterns find"
-complete -c lifecycle-exporter -n "__fish_seen_subcommand_from follow" -l format -x -a "text json" -d "How it is shown"
-complete -c lifecycle-exporter -n "__fish_seen_subcommand_from demo" -l speed -x -d "Times faster than real time"
-complete -c lifecycle-exporter -l version -d "Show the version"
-complete -c lifecycle-exporter -l help -d "Show the help"
+complete -c lifecycle-exporter -k -a "(__lifecycle_exporter | string match -v ':*')"
+complete -c lifecycle-exporter -n "__lifecycle_exporter | string match -q :files" -F
+complete -c lifecycle-exporter -n "__lifecycle_exporter | string match -q :directories" -a "(__fish_complete_directories)"

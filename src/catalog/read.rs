@@ -337,9 +337,10 @@ fn check_abandoned(
     }
     let missing = events[at].fields_used_as(FieldUse::Required).find(|field| entity.part(field).is_none());
     match missing {
-        Some(field) => {
-            Err(wrong(format!("needs {field}, expected only what {} has in key and labels", entity.name)))
-        }
+        Some(field) => Err(wrong(format!(
+            "needs {field}, expected only what {} has in key and labels; make {field} optional, or name another event",
+            entity.name
+        ))),
         None => Ok(at),
     }
 }

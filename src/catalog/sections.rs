@@ -7,7 +7,7 @@ use super::fault::{Fault, Names, fault};
 use super::model::{EntityDef, EntityIndex, MetricDef, MetricKind, OWN_METRICS, ScanEvents, Transform};
 use super::verbs::{Kind, VERBS};
 use crate::config::ini::{Entry, Section};
-use crate::faults::{alternatives, meant, put};
+use crate::faults::{alternatives, put, unknown};
 use crate::limits;
 
 /// A key of a section that `T` is read from; `C` is what its value may name.
@@ -178,8 +178,7 @@ pub(super) fn check_keys(
     match section.entries.iter().find(|entry| !known.clone().any(|key| key == entry.key)) {
         Some(entry) => {
             let known: Vec<&str> = known.collect();
-            let meant = meant(&entry.key, &known);
-            Err(fault(&entry.key, format!("unknown key, expected one of {}{meant}", known.join(", "))))
+            Err(fault(&entry.key, unknown("key", &entry.key, &known)))
         }
         None => Ok(()),
     }

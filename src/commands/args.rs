@@ -1,5 +1,6 @@
 //! The command line: a table of commands and options, from which `parse` and `help` derive.
 
+use std::ffi::OsString;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -58,6 +59,8 @@ pub(crate) enum Command {
         /// `--speed`: times real time.
         speed: f64,
     },
+    /// What may stand behind these words. Only the completions of shells use it; no help shows it.
+    Complete(Vec<OsString>),
     /// Show the version.
     Version,
     /// Show the help, that of one command by its name.
@@ -75,12 +78,12 @@ pub(crate) enum Format {
     Json,
 }
 
-const FORMATS: [(&str, Format); 3] =
+pub(super) const FORMATS: [(&str, Format); 3] =
     [("table", Format::Table), ("markdown", Format::Markdown), ("json", Format::Json)];
 
-const OPEN_FORMATS: [(&str, Format); 2] = [("table", Format::Table), ("json", Format::Json)];
+pub(super) const OPEN_FORMATS: [(&str, Format); 2] = [("table", Format::Table), ("json", Format::Json)];
 
-const TRIAL_FORMATS: [(&str, trial::Format); 2] =
+pub(super) const TRIAL_FORMATS: [(&str, trial::Format); 2] =
     [("text", trial::Format::Text), ("json", trial::Format::Json)];
 
 /// Chooses one of the formats of a command, the first by default.
@@ -93,36 +96,37 @@ fn format<T: Copy>(formats: &[(&str, T)], text: Option<String>) -> Result<T, Str
 }
 
 /// A command of the table.
-struct CommandDef {
+pub(super) struct CommandDef {
     /// Its name and what follows it.
-    usage: &'static str,
-    help: &'static str,
+    pub(super) usage: &'static str,
+    pub(super) help: &'static str,
     /// What it does, for its own help.
     about: &'static str,
     words_max: usize,
     /// The options that only this command takes.
-    options: &'static [OptionDef],
+    pub(super) options: &'static [OptionDef],
     build: fn(Vec<String>, Given) -> Result<Command, String>,
 }
 
 impl CommandDef {
-    fn name(&self) -> &'static str {
+    pub(super) fn name(&self) -> &'static str {
         first_word(self.usage)
     }
 }
 
 /// An option of the table: its name and that of its value, its help, and what reads the value. The error does
-/// not name the option.
-type OptionDef = (&'static str, &'static str, fn(&mut Given, &str) -> Result<(), String>);
+/// not name the option. An option whose value ends with `…` may be repeated.
+pub(super) type OptionDef = (&'static str, &'static str, fn(&mut Given, &str) -> Result<(), String>);
 
-fn first_word(usage: &'static str) -> &'static str {
+#[inline(never)]
+pub(super) fn first_word(usage: &'static str) -> &'static str {
     usage.split(' ').next().unwrap_or(usage)
 }
 
 /// What options give.
 #[derive(Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
-struct Given {
+pub(super) struct Given {
     overrides: Overrides,
     client: Option<IpAddr>,
     forwarded: Vec<String>,
@@ -140,7 +144,7 @@ struct Given {
     instead: Option<Command>,
 }
 
-const COMMANDS: &[CommandDef] = &[
+pub(super) const COMMANDS: &[CommandDef] = &[
     CommandDef {
         usage: "serve",
         help: "Take events from a Unix socket, serve /metrics (the default)",
@@ -156,19 +160,19 @@ const COMMANDS: &[CommandDef] = &[
         usage: "check [--try FILE|-]",
         help: "Check configuration and catalogs, or events",
         about: "\
-            Says what a start would say, and changes nothing: it tries configuration, catalogs,\n\
-            addresses, socket, users and state. It lists what it read and what it passed over, and\n\
-            names every fault. It ends with 1 if there is a fault, if --client would not be let in,\n\
+            Reports what a start would report, and changes nothing: it checks configuration,\n\
+            catalogs, addresses, socket, users and state. It lists what it read and passed over,\n\
+            and every fault. It exits with 1 if there is a fault, if --client would not be let in,\n\
             or if the exporter that --alive asks is not healthy. With --try it applies the lines of\n\
             a file of events to the configured catalogs, prints the metrics that they make, and\n\
             names each line that is rejected.",
         words_max: 1,
         options: &[
-            ("--client IP", "and say whether this client would be let in, and why", |given, text| {
+            ("--client IP", "also report whether this client is allowed, and why", |given, text| {
                 let client = text.parse().map_err(|_| format!("{text:?}: expected an IP address"));
                 put(&mut given.client, client.map(Some))
             }),
-            ("--forwarded-for LIST", "… with this X-Forwarded-For", |given, text| {
+            ("--forwarded-for LIST…", "with --client: assume this X-Forwarded-For", |given, text| {
                 given.forwarded.push(text.to_owned());
                 Ok(())
             }),
@@ -227,7 +231,7 @@ const COMMANDS: &[CommandDef] = &[
     },
     CommandDef {
         usage: "follow SYSTEM [FILE|-]",
-        help: "Send the events that a log tells of; - reads standard input",
+        help: "Find events in a log and send them; - reads standard input",
         about: "\
             Reads the log of a server that cannot send events itself, finds events in it by the\n\
             patterns in the catalog of SYSTEM, and sends them, each line once. See\n\
@@ -240,7 +244,7 @@ const COMMANDS: &[CommandDef] = &[
             ("--file PATH", "… this file, over its rotations", |given, text| {
                 put(&mut given.file, Ok(Some(PathBuf::from(text))))
             }),
-            ("--position FILE", "keep here how far it is [in $STATE_DIRECTORY]", |given, text| {
+            ("--position FILE", "store the position in the log here [a file in --state]", |given, text| {
                 put(&mut given.position, Ok(Some(PathBuf::from(text))))
             }),
             ("--from-start", "begin at the start of the log, not at its end", |given, _| {
@@ -249,7 +253,7 @@ const COMMANDS: &[CommandDef] = &[
             ("--producer NAME", "the session's name [follow:SYSTEM]", |given, text| {
                 put(&mut given.producer, Ok(Some(text.to_owned())))
             }),
-            ("--try", "send nothing: show what the patterns find in FILE or -", |given, _| {
+            ("--try", "send nothing; show what the patterns find in the log", |given, _| {
                 put(&mut given.is_trial, Ok(true))
             }),
             ("--format FORMAT", "text or json, with --try", set_format),
@@ -315,11 +319,11 @@ fn build_follow(words: Vec<String>, given: Given) -> Result<Command, String> {
 }
 
 /// The options of every command. `--help` shows those without a text in one line.
-const OPTIONS: &[OptionDef] = &[
+pub(super) const OPTIONS: &[OptionDef] = &[
     ("--config FILE", "Configuration [/etc/lifecycle-exporter/lifecycle-exporter.conf]", |given, text| {
         put(&mut given.overrides.config, Ok(Some(PathBuf::from(text))))
     }),
-    ("--listen ADDRESS", "Serve HTTP here instead [127.0.0.1:10048]; may be repeated", |given, text| {
+    ("--listen ADDRESS…", "Serve HTTP here instead [127.0.0.1:10048]; may be repeated", |given, text| {
         given.overrides.listen.push(config::parse_listen(text)?);
         Ok(())
     }),
@@ -337,9 +341,15 @@ const OPTIONS: &[OptionDef] = &[
     ("--help", "", |given, _| put(&mut given.instead, Ok(Some(Command::Help(None))))),
 ];
 
+/// The command of this name.
+#[inline(never)]
+pub(super) fn command(name: &str) -> Option<&'static CommandDef> {
+    COMMANDS.iter().find(|command| command.name() == name)
+}
+
 /// The text of `--help`, of all commands or of one.
 pub(crate) fn help(name: Option<&str>) -> String {
-    match COMMANDS.iter().find(|command| Some(command.name()) == name) {
+    match name.and_then(command) {
         Some(command) => command_help(command),
         None => commands_help(),
     }
@@ -353,7 +363,7 @@ fn command_help(command: &CommandDef) -> String {
     );
     if !options.is_empty() {
         text += "\nOptions:\n";
-        text.extend(options.iter().map(|(usage, help, _)| format!("  {usage:22}{help}\n")));
+        push_options(&mut text, options, 2, 22);
     }
     text + "\nOptions of every command:\n" + &common_options(22) + "\n"
 }
@@ -362,27 +372,34 @@ fn commands_help() -> String {
     let mut text = HELP_HEAD.to_owned();
     for CommandDef { usage, help, options, .. } in COMMANDS {
         text += &format!("  {usage:25}{help}\n");
-        text.extend(options.iter().map(|(usage, help, _)| format!("    {usage:25}{help}\n")));
+        push_options(&mut text, options, 4, 25);
     }
     text + "\nOptions:\n"
         + &common_options(20)
-        + " (behind a command: the help of that one)\n"
+        + " (after a command: help for that command)\n"
         + HELP_EXAMPLES
 }
 
 /// The lines of the options of every command, with the names of so many columns. The last line has no end.
 fn common_options(width: usize) -> String {
-    let described = OPTIONS.iter().filter(|(_, help, _)| !help.is_empty());
     let mut text = String::new();
-    text.extend(described.map(|(usage, help, _)| format!("  {usage:width$}{help}\n")));
+    push_options(&mut text, OPTIONS, 2, width);
     let bare = OPTIONS.iter().filter(|(_, help, _)| help.is_empty());
     let bare: Vec<&str> = bare.map(|(usage, ..)| *usage).collect();
     text + "  " + &bare.join(", ")
 }
 
+/// Appends a line for each option with a help: so many spaces, the names in so many columns, the help.
+#[inline(never)]
+fn push_options(text: &mut String, options: &[OptionDef], indent: usize, width: usize) {
+    for (usage, help, _) in options.iter().filter(|(_, help, _)| !help.is_empty()) {
+        *text += &format!("{:indent$}{usage:width$}{help}\n", "");
+    }
+}
+
 /// The command whose help is asked for by its name. `None`: the help of all.
 fn help_topic(name: &str) -> Result<Option<&'static str>, String> {
-    match COMMANDS.iter().find(|command| command.name() == name) {
+    match command(name) {
         Some(command) => Ok(Some(command.name())),
         None if name == "help" => Ok(None),
         None => Err(unknown_command(name)),
@@ -411,9 +428,7 @@ Examples:
 ";
 
 /// Parses the command line. An error is a text for people; the program then exits with status 2.
-pub(crate) fn parse(
-    words: impl IntoIterator<Item = std::ffi::OsString>,
-) -> Result<(Command, Overrides), String> {
+pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<(Command, Overrides), String> {
     let mut given = Given::default();
     let mut rest = Vec::new();
     // The options of single commands that were given, each with the commands that have it.
@@ -425,6 +440,11 @@ pub(crate) fn parse(
             Long(name) => format!("--{name}"),
             Short('h') => "--help".to_owned(),
             Short('V') => "--version".to_owned(),
+            // What is typed so far need not make sense.
+            Value(word) if rest.is_empty() && word == "complete" => {
+                let words = parser.raw_args().map_err(fail)?.as_slice().to_vec();
+                return Ok((Command::Complete(words), given.overrides));
+            }
             Value(word) => {
                 rest.push(word.into_string().map_err(|_| "expected UTF-8 text; see --help".to_owned())?);
                 continue;
@@ -468,7 +488,7 @@ pub(crate) fn parse(
     if let Some((option, owners)) = owned.iter().find(|(_, owners)| !owners.contains(&name.as_str())) {
         return Err(format!("{option} belongs to {}; see --help", alternatives(owners.iter().copied())));
     }
-    let command = COMMANDS.iter().find(|command| command.name() == name);
+    let command = command(&name);
     let words_max = command.map_or(usize::from(name == "help"), |command| command.words_max);
     if let Some(extra) = rest.get(words_max) {
         return Err(format!("{extra:?}: expected no further word; see --help"));
@@ -484,122 +504,4 @@ pub(crate) fn parse(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(words: &str) -> Result<(Command, Overrides), String> {
-        parse(std::iter::once("lifecycle-exporter").chain(words.split_whitespace()).map(Into::into))
-    }
-
-    #[test]
-    fn a_word_that_is_near_is_named() {
-        for (words, near) in
-            [("chekc", "check"), ("--listne x", "--listen"), ("open --fromat json", "--format")]
-        {
-            let said = read(words).unwrap_err();
-            assert!(said.ends_with(&format!("; did you mean {near}?")), "{said}");
-        }
-        assert!(!read("nothing").unwrap_err().contains("did you mean"));
-    }
-
-    #[test]
-    fn commands() {
-        assert_eq!(read("").unwrap(), (Command::Serve, Overrides::default()));
-        let (command, overrides) =
-            read("check --client ::1 --forwarded-for 1.2.3.4,5.6.7.8 --config /c").unwrap();
-        assert_eq!(
-            command,
-            Command::Check {
-                client: Some("::1".parse().unwrap()),
-                forwarded: vec!["1.2.3.4,5.6.7.8".to_owned()]
-            }
-        );
-        assert_eq!(overrides.config, Some("/c".into()));
-        assert_eq!(read("check --alive --listen [::1]:1").unwrap().0, Command::CheckAlive);
-        assert_eq!(
-            read("catalog vlog --format json").unwrap().0,
-            Command::Catalog { system: Some("vlog".to_owned()), format: Format::Json }
-        );
-        let (system, entity) = (Some("vlog".to_owned()), None);
-        let format = Format::Json;
-        assert_eq!(read("open vlog --format json").unwrap().0, Command::Open { system, entity, format });
-        let Command::Open { entity, format, .. } = read("open vlog job").unwrap().0 else { panic!() };
-        assert_eq!((entity.as_deref(), format), (Some("job"), Format::Table));
-        assert_eq!(
-            read("send - --progress").unwrap().0,
-            Command::Send { words: vec!["-".to_owned()], progress: true }
-        );
-        let Command::Follow(orders) = read("follow t --file x.log --from-start").unwrap().0 else { panic!() };
-        assert_eq!((orders.producer.as_str(), orders.from_start), ("follow:t", true));
-        assert!(matches!(orders.log, Log::File(path) if path.is_absolute() && path.ends_with("x.log")));
-        let (system, log) = ("t".to_owned(), Log::StandardInput);
-        let format = trial::Format::Json;
-        assert_eq!(read("follow --try --format json t").unwrap().0, Command::Try { system, log, format });
-        assert_eq!(read("demo --speed 20").unwrap().0, Command::Demo { speed: 20.0 });
-        assert_eq!(read("check --state /d").unwrap().1.state, Some("/d".into()));
-        assert_eq!(read("--listen [::1]:0 --listen 127.0.0.1:0").unwrap().1.listen.len(), 2);
-    }
-
-    #[test]
-    fn what_is_no_command_says_what_was_expected() {
-        for words in [
-            "fly",
-            "fly --help",
-            "help fly",
-            "help send x",
-            "serve x",
-            "check --client home",
-            "check --alive --client ::1",
-            "check --alive --forwarded-for ::1",
-            "serve --alive",
-            "send",
-            "--listen 80",
-            "--state=",
-            "--speed 2",
-            "serve --progress",
-            "follow",
-            "follow t",
-            "follow t --unit u -",
-            "follow t - --format json",
-            "follow t --try --format table",
-            "send x --try",
-            "catalog --format xml",
-            "open --format markdown",
-            "open recording upload x",
-            "--what",
-            "demo --speed 0",
-        ] {
-            let error = read(words).expect_err(words);
-            assert!(error.contains("expected") || error.contains("--help"), "{words}: {error}");
-        }
-    }
-
-    #[test]
-    fn the_help_fits_a_screen() {
-        let names = COMMANDS.iter().map(|command| Some(command.name()));
-        for name in names.chain([None]) {
-            let help = help(name);
-            let is_narrow = help.lines().all(|line| line.chars().count() <= 92);
-            assert!(help.lines().count() <= 40 && is_narrow, "{help}");
-        }
-    }
-
-    #[test]
-    fn a_command_has_help_of_its_own() {
-        for words in
-            ["help open", "open --help", "open x -h", "--config /c open --help", "open --help --what"]
-        {
-            assert_eq!(read(words).unwrap().0, Command::Help(Some("open")), "{words}");
-        }
-        for words in ["help", "--help", "-h", "help help", "help --help", "--help open"] {
-            assert_eq!(read(words).unwrap().0, Command::Help(None), "{words}");
-        }
-        let help = help(Some("open"));
-        for part in
-            ["Usage: lifecycle-exporter open [SYSTEM [ENTITY]] [OPTIONS]\n", "\n  --format ", "\n  --config "]
-        {
-            assert!(help.contains(part), "{part} in\n{help}");
-        }
-        assert!(!help.contains("--speed") && !help.contains("Examples"), "{help}");
-    }
-}
+mod tests;

@@ -5,11 +5,12 @@
 //! the answer has a bound.
 
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use crate::config::Settings;
 use crate::daemon::logging::push_printable;
+use crate::http::listen::reachable;
 use crate::limits;
 
 /// What the exporter answered.
@@ -19,17 +20,10 @@ pub(super) struct Answer {
     pub(super) body: Vec<u8>,
 }
 
-/// Where a client reaches an exporter with these settings: at its first address. For an address that means all of
-/// the machine's, this is the loopback.
+/// Where a client on this machine reaches an exporter with these settings: at its first address.
 pub(super) fn address(settings: &Settings) -> Result<SocketAddr, String> {
     let listen = settings.listen.first().ok_or("[http] listen: expected an address, or --listen ADDRESS")?;
-    let mut address = *listen;
-    match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
-        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
-        _ => {}
-    }
-    Ok(address)
+    Ok(reachable(*listen))
 }
 
 /// The target of a request for a path with a query.

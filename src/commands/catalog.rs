@@ -11,7 +11,7 @@ use crate::catalog::model::FieldUse;
 use crate::catalog::{self, Catalog};
 use crate::daemon::configuration::Overrides;
 use crate::daemon::configuration::load_settings;
-use crate::faults::meant;
+use crate::faults::unknown;
 
 #[derive(Serialize)]
 struct System<'a> {
@@ -44,13 +44,9 @@ pub(crate) fn run(overrides: &Overrides, system: Option<&str>, format: Format) -
     let wanted: Vec<&Arc<Catalog>> =
         catalogs.iter().filter(|catalog| system.is_none_or(|name| catalog.name == name)).collect();
     if wanted.is_empty() {
-        let names: Vec<&str> = catalogs.iter().map(|catalog| catalog.name.as_str()).collect();
-        return Err(format!(
-            "{:?}: unknown system, expected one of {}{}",
-            system.unwrap_or_default(),
-            names.join(", "),
-            meant(system.unwrap_or_default(), &names),
-        ));
+        let (name, known) =
+            (system.unwrap_or_default(), catalogs.iter().map(|catalog| catalog.name.as_str()));
+        return Err(format!("{name:?}: {}", unknown("system", name, &known.collect::<Vec<_>>())));
     }
     let systems: Vec<System<'_>> = wanted.into_iter().map(|catalog| describe(catalog)).collect();
     Ok(match format {

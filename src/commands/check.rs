@@ -1,7 +1,7 @@
 //! `check`: reports what a start would report, without starting or changing anything.
 
 use std::fs;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::process::Command;
 
@@ -9,7 +9,7 @@ use crate::catalog;
 use crate::clock;
 use crate::daemon::activation::{self, Passed};
 use crate::daemon::configuration::Overrides;
-use crate::daemon::configuration::{self, CONFIG_FILE, Config};
+use crate::daemon::configuration::{self, Config};
 use crate::engine::{Engine, EngineSettings};
 use crate::faults::Faults;
 use crate::feed::{listener, peers};
@@ -45,6 +45,9 @@ pub(crate) fn run(overrides: &Overrides, client: Option<IpAddr>, forwarded: &[St
         } else {
             report.faults.add(verdict.to_string());
         }
+        if is_missing(overrides) {
+            report.say(NO_CONFIGURATION);
+        }
         return report;
     }
     list_files(overrides, &config, &mut report);
@@ -60,12 +63,19 @@ pub(crate) fn run(overrides: &Overrides, client: Option<IpAddr>, forwarded: &[St
     report
 }
 
+const NO_CONFIGURATION: &str = "no configuration: /etc/lifecycle-exporter/lifecycle-exporter.conf does not exist, every \
+                                setting has its default";
+
+/// Whether the usual configuration is not there, and nothing names another.
+fn is_missing(overrides: &Overrides) -> bool {
+    overrides.config.is_none() && !configuration::config_file(overrides).exists()
+}
+
 fn list_files(overrides: &Overrides, config: &Config, report: &mut Report) {
-    let file = configuration::config_file(overrides);
-    if overrides.config.is_none() && !file.exists() {
-        report.say(&format!("no configuration: {CONFIG_FILE} does not exist, every setting has its default"));
+    if is_missing(overrides) {
+        report.say(NO_CONFIGURATION);
     } else {
-        report.say(&format!("read: {}", file.display()));
+        report.say(&format!("read: {}", configuration::config_file(overrides).display()));
     }
     let listing = config.settings.catalog_directory.as_deref().map(catalog::list);
     if let Some(Ok(listing)) = listing {
@@ -116,6 +126,12 @@ fn probe(config: &Config, report: &mut Report) {
             }
         }
         None => {}
+    }
+    if !settings.allowed_ips.contains(Ipv4Addr::LOCALHOST.into()) {
+        report.say(
+            "warning: [stats] allowed_ips: does not have 127.0.0.1: open, check --alive and curl on this machine \
+             are denied",
+        );
     }
     match settings.state_directory.as_deref().map(journal::probe) {
         None => report.say("state: in memory only ([state] directory)"),

@@ -1,14 +1,16 @@
 //! `follow`: reads configuration and catalogs, then follows a log or shows what the patterns find in it.
 
+use std::fs;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::send;
 use crate::catalog::{self, Catalog};
 use crate::config::Settings;
-use crate::daemon::configuration::{Overrides, load_settings};
+use crate::daemon::configuration::{Overrides, default_state_directory, load_settings};
 use crate::daemon::logging;
 use crate::faults::{alternatives, meant};
+use crate::feed::listener;
 use crate::follow::matcher::Matcher;
 use crate::follow::{self, Log, Orders, trial};
 
@@ -20,8 +22,25 @@ pub(super) fn run(overrides: &Overrides, orders: &Orders) -> Result<(), String> 
         log::warn!("{warning}");
     }
     let matcher = matcher(&settings, &orders.system)?;
-    let socket: PathBuf = send::socket(overrides, &settings)?;
-    follow::run(orders, matcher, socket)
+    let socket = listener::find_path(settings.socket.as_deref())?;
+    follow::run(&Orders { position: position(overrides, orders)?, ..orders.clone() }, matcher, socket)
+}
+
+/// Where how far the log is read is kept: in a file that is named, else in the state directory. Standard input has
+/// no position.
+fn position(overrides: &Overrides, orders: &Orders) -> Result<Option<PathBuf>, String> {
+    if orders.log == Log::StandardInput {
+        return Ok(None);
+    }
+    if orders.position.is_some() {
+        return Ok(orders.position.clone());
+    }
+    let Some(directory) = overrides.state.clone().or_else(default_state_directory) else { return Ok(None) };
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory);
+    made.map_err(|error| {
+        format!("{}: cannot be made: {error}; --position names a file", directory.display())
+    })?;
+    Ok(Some(directory.join(orders.producer.replace('/', "_") + ".position")))
 }
 
 /// Shows what the patterns of a system find in a log.

@@ -1,11 +1,13 @@
 //! The commands. `args` parses the command line, and each command has a file or folder of its own; `serve` is
-//! in `daemon`. `ask` is the client of those that ask a running exporter, and `table` aligns what some print.
+//! in `daemon`. `ask` is the client of those that ask a running exporter, and `table` aligns what some print. `complete` answers the
+//! completions of shells.
 
 mod alive;
 mod args;
 mod ask;
 mod catalog;
 mod check;
+mod complete;
 pub(crate) mod demo;
 mod follow;
 mod open;
@@ -43,6 +45,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Send { words, progress } => send::run(&overrides, &words, progress),
         Command::Demo { speed } => demo::run(overrides, speed),
         Command::Version => print(format!("lifecycle-exporter {}\n", env!("CARGO_PKG_VERSION"))),
+        Command::Complete(words) => print(complete::run(&words)),
         Command::Help(command) => print(args::help(command)),
     };
     match result {

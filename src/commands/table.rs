@@ -1,17 +1,24 @@
 //! A table for a terminal: columns that are as wide as their widest cell.
 
+use std::fmt::Write;
+
 /// Appends the table. Each row has as many cells as the head.
 pub(super) fn columns(out: &mut String, head: &[&str], rows: &[Vec<String>]) {
-    let width = |column: usize| {
-        let cells = rows.iter().map(|row| row[column].chars().count());
-        cells.chain([head[column].len()]).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..head.len()).map(width).collect();
     let head: Vec<String> = head.iter().map(|&cell| cell.to_owned()).collect();
-    for row in std::iter::once(&head).chain(rows) {
-        let cells: Vec<String> =
-            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        out.push_str(cells.join("  ").trim_end());
+    let mut lines: Vec<&[String]> = vec![&head];
+    lines.extend(rows.iter().map(Vec::as_slice));
+    let mut widths = vec![0; head.len()];
+    for line in &lines {
+        for (cell, width) in line.iter().zip(&mut widths) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
+    for line in lines {
+        let start = out.len();
+        for (cell, width) in line.iter().zip(&widths) {
+            let _ = write!(out, "{cell:width$}  ");
+        }
+        out.truncate(start + out[start..].trim_end().len());
         out.push('\n');
     }
 }

@@ -2,10 +2,11 @@
 //! that they make. Nothing is sent, and no state is read or kept.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 
 use super::check::Report;
+use super::send::input::read_line;
 use super::send::unknown::Unknown;
 use super::send::warn;
 use crate::clock;
@@ -37,9 +38,8 @@ pub(super) fn run(overrides: &Overrides, file: &Path) -> Report {
         trial.read(&mut io::stdin().lock(), "standard input")
     } else {
         let name = file.display().to_string();
-        File::open(file)
-            .map_err(|error| format!("{name}: {error}"))
-            .and_then(|mut file| trial.read(&mut file, &name))
+        let opened = File::open(file).map_err(|error| format!("{name}: {error}"));
+        opened.and_then(|file| trial.read(&mut BufReader::with_capacity(limits::BATCH_BYTES, file), &name))
     };
     if let Err(fault) = read {
         trial.report.faults.add(fault);
@@ -60,17 +60,11 @@ struct Trial {
 }
 
 impl Trial {
-    fn read(&mut self, input: &mut dyn Read, name: &str) -> Result<(), String> {
-        let mut input = BufReader::with_capacity(limits::BATCH_BYTES, input);
+    fn read(&mut self, input: &mut dyn BufRead, name: &str) -> Result<(), String> {
         let mut line = Vec::new();
         for number in 1_u64.. {
-            line.clear();
-            let read = (&mut input).take(limits::SEND_LINE_BYTES_MAX + 1).read_until(b'\n', &mut line);
-            let count = read.map_err(|error| format!("{name}: {error}"))?;
-            if count as u64 > limits::SEND_LINE_BYTES_MAX {
-                return Err(format!("line {number}: expected at most {} bytes", limits::SEND_LINE_BYTES_MAX));
-            }
-            if count == 0 {
+            read_line(input, name, number, &mut line)?;
+            if line.is_empty() {
                 break;
             }
             self.apply(number, &mut line)?;

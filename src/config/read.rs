@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::{FsyncPolicy, Networks, ScanSettings, Settings, StartupEvent, duration, parse_level};
 use crate::config::ini::{self, Entry, InlineComments, Section};
-use crate::faults::{Faults, alternatives, meant, put};
+use crate::faults::{Faults, alternatives, meant, put, unknown};
 use crate::limits;
 use crate::protocol::shorthand::EventSpec;
 
@@ -191,20 +191,14 @@ impl Reader<'_> {
         for entry in &section.entries {
             let again = !taken.insert(entry.key.as_str());
             let read = match keys.iter().find(|(key, _)| *key == entry.key) {
-                None if is_shared => {
-                    let known: Vec<&str> = keys.iter().map(|(key, _)| *key).collect();
-                    let meant = meant(&entry.key, &known);
-                    self.warnings.push(self.describe(
-                        section,
-                        entry,
-                        &format!("unknown key, ignored{meant}"),
-                    ));
-                    continue;
-                }
                 None => {
                     let known: Vec<&str> = keys.iter().map(|(key, _)| *key).collect();
-                    let meant = meant(&entry.key, &known);
-                    Err(format!("unknown key, expected one of {}{meant}", known.join(", ")))
+                    if is_shared {
+                        let what = format!("unknown key, ignored{}", meant(&entry.key, &known));
+                        self.warnings.push(self.describe(section, entry, &what));
+                        continue;
+                    }
+                    Err(unknown("key", &entry.key, &known))
                 }
                 Some((key, _)) if again && *key != REPEATED => Err("written twice, expected once".to_owned()),
                 Some((_, set)) => unquoted(&entry.value).and_then(|value| set(into, value)),

@@ -26,10 +26,12 @@ pub(crate) struct Overrides {
     pub(crate) state: Option<PathBuf>,
     /// `--log-level`.
     pub(crate) log_level: Option<log::LevelFilter>,
+    /// The command is `demo`.
+    pub(crate) is_demo: bool,
 }
 
 /// The configuration file, unless `--config` names another.
-pub(crate) const CONFIG_FILE: &str = "/etc/lifecycle-exporter/lifecycle-exporter.conf";
+const CONFIG_FILE: &str = "/etc/lifecycle-exporter/lifecycle-exporter.conf";
 
 /// Everything that a start or a reload needs.
 #[derive(Default)]
@@ -54,7 +56,8 @@ pub(crate) fn config_file(overrides: &Overrides) -> PathBuf {
     overrides.config.clone().unwrap_or_else(|| PathBuf::from(CONFIG_FILE))
 }
 
-fn load_good_settings(overrides: &Overrides, faults: &mut Faults) -> (Settings, Vec<String>) {
+/// Like [`load_settings`], but adds the faults to `faults` and leaves out what has one.
+pub(crate) fn load_good_settings(overrides: &Overrides, faults: &mut Faults) -> (Settings, Vec<String>) {
     let path = config_file(overrides);
     let file = path.display().to_string();
     let text = match regular_file::read(&path, limits::CONFIG_BYTES_MAX) {
@@ -72,9 +75,8 @@ fn load_good_settings(overrides: &Overrides, faults: &mut Faults) -> (Settings, 
     if !overrides.listen.is_empty() {
         settings.listen.clone_from(&overrides.listen);
     }
-    if let Some(socket) = &overrides.socket {
-        settings.socket = Some(socket.clone());
-    }
+    let socket = overrides.socket.clone().or_else(|| path_in("LIFECYCLE_EVENTS_SOCKET"));
+    settings.socket = socket.or(settings.socket);
     if let Some(state) = &overrides.state {
         settings.state_directory = Some(state.clone());
     }
@@ -82,9 +84,29 @@ fn load_good_settings(overrides: &Overrides, faults: &mut Faults) -> (Settings, 
         settings.log_level = level;
     }
     if settings.state_directory.is_none() {
-        settings.state_directory = std::env::var_os("STATE_DIRECTORY").map(PathBuf::from);
+        let is_usual = settings.socket.is_none() && !overrides.is_demo;
+        // At another socket is another exporter, with a state of its own.
+        settings.state_directory =
+            if is_usual { default_state_directory() } else { path_in("STATE_DIRECTORY") };
     }
     (settings, warnings)
+}
+
+/// The path that a variable of the environment names.
+fn path_in(variable: &str) -> Option<PathBuf> {
+    std::env::var_os(variable).filter(|path| !path.is_empty()).map(PathBuf::from)
+}
+
+/// Where state is kept if nothing says so: where systemd says, else, for an ordinary user, where the XDG base
+/// directories say.
+pub(crate) fn default_state_directory() -> Option<PathBuf> {
+    let passed = path_in("STATE_DIRECTORY");
+    if passed.is_some() || nix::unistd::geteuid().is_root() {
+        return passed;
+    }
+    let in_home = || Some(path_in("HOME")?.join(".local/state"));
+    let base = path_in("XDG_STATE_HOME").or_else(in_home).filter(|base| base.is_absolute())?;
+    Some(base.join("lifecycle-exporter"))
 }
 
 /// Reads and checks everything. The error holds every fault.

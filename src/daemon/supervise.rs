@@ -4,7 +4,7 @@
 //! signals, for a role that exits, and for the watchdog's interval. If a role exits before it is asked to,
 //! the process stops.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,6 +31,7 @@ use crate::http::access::Access;
 use crate::http::handle::ServerHandle;
 use crate::http::host::machine_names;
 use crate::http::listen;
+use crate::http::page::Surroundings;
 use crate::http::routes::Routes;
 use crate::http::server::Server;
 use crate::journal::Journal;
@@ -86,9 +87,8 @@ impl Exclusive {
         address.and_then(|address| address.as_pathname().map(PathBuf::from)).unwrap_or_default()
     }
 
-    fn http_addresses(&self) -> Vec<String> {
-        let addresses = self.http_listeners.iter().filter_map(|listener| listener.local_addr().ok());
-        addresses.map(|address| address.to_string()).collect()
+    fn http_addresses(&self) -> Vec<SocketAddr> {
+        self.http_listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
     }
 }
 
@@ -167,8 +167,10 @@ impl Supervisor {
         let budget = rlimit::budget(settings.max_connections);
         let exclusive = Exclusive::open(&settings, &loaded.catalogs)?;
         let (socket_path, addresses) = (exclusive.socket_path(), exclusive.http_addresses());
-        let status =
-            format!("events on {}, metrics on {}", exclusive.feed_socket.shown, addresses.join(" and "));
+        let listed = addresses.iter().map(SocketAddr::to_string).collect::<Vec<String>>().join(" and ");
+        let status = format!("events on {}, metrics on {listed}", exclusive.feed_socket.shown);
+        let surroundings =
+            Surroundings { socket: exclusive.feed_socket.shown.clone(), is_demo: overrides.is_demo };
         let message = startup_message(&settings, &addresses, exclusive.journal.as_ref());
 
         let (control, requests) = mailbox::channel().map_err(|error| format!("control channel: {error}"))?;
@@ -204,6 +206,7 @@ impl Supervisor {
             roles: liveness.to_vec(),
             is_ready: Arc::clone(&ready),
             server: Arc::clone(&http),
+            surroundings: surroundings.clone(),
         };
 
         let threads = Threads::new();
@@ -392,8 +395,9 @@ impl Supervisor {
 }
 
 /// Where to look, and where the state is, for the log.
-fn startup_message(settings: &Settings, addresses: &[String], journal: Option<&Journal>) -> String {
-    let page = addresses.first().map_or(String::new(), |address| format!("http://{address}/metrics"));
+fn startup_message(settings: &Settings, addresses: &[SocketAddr], journal: Option<&Journal>) -> String {
+    let page =
+        addresses.first().map_or(String::new(), |address| format!("http://{}/", listen::reachable(*address)));
     let state = match (&settings.state_directory, journal) {
         (Some(directory), Some(journal)) if journal.errors() == 0 => {
             format!("state is in {} (sync = {})", directory.display(), settings.sync.name())
@@ -401,7 +405,7 @@ fn startup_message(settings: &Settings, addresses: &[String], journal: Option<&J
         (Some(directory), _) => format!("state is in memory, {} cannot be written", directory.display()),
         (None, _) => "state is in memory only ([state] directory)".to_owned(),
     };
-    format!("look at {page}; {state}")
+    format!("look at {page} in a browser; {state}")
 }
 
 fn notify(states: &[NotifyState<'_>]) {

@@ -16,14 +16,8 @@ pub(crate) struct EntityCount<'a> {
     pub(crate) open: usize,
     /// How many were abandoned since the counts began.
     pub(crate) abandoned: u64,
-    pub(crate) oldest: Option<Oldest<'a>>,
-}
-
-/// The entity of its kind that has been open for longest.
-pub(crate) struct Oldest<'a> {
-    pub(crate) age_seconds: f64,
-    /// The fields of its key, with their values.
-    pub(crate) key: Vec<(&'a str, &'a [u8])>,
+    /// How long the oldest has been open.
+    pub(crate) oldest_age_seconds: Option<f64>,
 }
 
 impl Engine {
@@ -45,10 +39,7 @@ fn kinds(system: &System, now: f64) -> Vec<EntityCount<'_>> {
         entity: &def.name,
         open: entities.count(kind),
         abandoned: system.abandoned[kind],
-        oldest: oldest[kind].map(|id| Oldest {
-            age_seconds: (now - entities.opened(id)).max(0.0),
-            key: def.key.iter().map(String::as_str).zip(entities.get(id).parts()).collect(),
-        }),
+        oldest_age_seconds: oldest[kind].map(|id| (now - entities.opened(id)).max(0.0)),
     });
     counts.collect()
 }

@@ -4,7 +4,7 @@
 use super::Engine;
 use super::system::System;
 use crate::catalog::model::OWN_METRICS;
-use crate::faults::meant;
+use crate::faults::unknown;
 
 /// A family under one of its names: a metric with an alias has two.
 pub(super) struct ExposedFamily {
@@ -44,9 +44,8 @@ impl Engine {
         out: &mut Vec<u8>,
     ) -> Result<(), String> {
         let known: Vec<&str> = self.system_names().chain([OWN_METRICS]).collect();
-        if let Some(unknown) = systems.iter().find(|name| !known.contains(&name.as_str())) {
-            let meant = meant(unknown, &known);
-            return Err(format!("{unknown:?}: unknown system, expected one of {}{meant}", known.join(", ")));
+        if let Some(name) = systems.iter().find(|name| !known.contains(&name.as_str())) {
+            return Err(format!("{name:?}: {}", unknown("system", name, &known)));
         }
         let mut families = families.iter().peekable();
         for exposed in &self.exposition {

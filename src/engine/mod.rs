@@ -15,6 +15,7 @@
 mod abandon;
 mod apply;
 mod counts;
+mod deidentify;
 mod entities;
 mod exposition;
 mod migrate;
@@ -41,11 +42,11 @@ use crate::protocol::rejection::{Reason, Rejection};
 use crate::series;
 
 pub(crate) use counts::EntityCount;
+pub(crate) use deidentify::mask_addresses;
 use entities::Ordered;
 pub(crate) use entities::{EntityOwner, UNOWNED};
 pub(crate) use open::OpenEntity;
 pub(crate) use persist::Place;
-pub(crate) use transform::masked_address;
 
 use abandon::Abandonment;
 use apply::{Context, Event, Scratch};
@@ -354,6 +355,11 @@ impl Engine {
 
     pub(crate) fn system_names(&self) -> impl Iterator<Item = &str> {
         self.systems.iter().map(|system| system.catalog.name.as_str())
+    }
+
+    /// Those of all systems that are taken.
+    pub(crate) fn catalogs(&self) -> impl Iterator<Item = &Catalog> {
+        self.systems.iter().map(|system| &*system.catalog)
     }
 
     /// The events that a system's catalog has for directory scans.

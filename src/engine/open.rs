@@ -1,9 +1,11 @@
 //! Lists open entities, first those that have been open for longest.
 
+use std::cmp::Ordering;
+
 use super::Engine;
 use super::entities::{EntityId, EntityOwner};
 use super::system::System;
-use crate::faults::meant;
+use crate::faults::unknown;
 
 /// An open entity.
 pub(crate) struct OpenEntity<'a> {
@@ -31,40 +33,75 @@ impl Engine {
         let chosen = self.chosen(systems)?;
         let is_chosen = |name: &String| kinds.is_empty() || kinds.contains(name);
         let names = || chosen.iter().flat_map(|system| kind_names(system));
-        if let Some(unknown) = kinds.iter().find(|kind| !names().any(|name| name == kind.as_str())) {
-            let known: Vec<&str> = names().collect();
-            let meant = meant(unknown, &known);
-            return Err(format!("{unknown:?}: unknown entity, expected one of {}{meant}", known.join(", ")));
+        if let Some(kind) = kinds.iter().find(|kind| !names().any(|name| name == kind.as_str())) {
+            return Err(format!("{kind:?}: {}", unknown("entity", kind, &names().collect::<Vec<_>>())));
         }
-        let mut found: Vec<(f64, usize, EntityId)> = Vec::new();
+        let mut oldest = Oldest::new(max);
         for (index, system) in chosen.iter().enumerate() {
             let defs = &system.catalog.entities;
             let wanted: Vec<bool> =
                 defs.iter().map(|def| !def.closes_when_empty && is_chosen(&def.name)).collect();
-            let ids = system.entities.all().filter(|&id| wanted[system.entities.kind(id)]);
-            found.extend(ids.map(|id| (system.entities.opened(id), index, id)));
+            for id in system.entities.all().filter(|&id| wanted[system.entities.kind(id)]) {
+                oldest.offer((system.entities.opened(id), index, id));
+            }
         }
-        let order = |a: &(f64, usize, EntityId), b: &(f64, usize, EntityId)| {
-            a.0.total_cmp(&b.0).then_with(|| (a.1, a.2).cmp(&(b.1, b.2)))
-        };
-        // Of a million, only those that are shown are sorted.
-        if max < found.len() {
-            found.select_nth_unstable_by(max, order);
-            found.truncate(max);
-        }
-        found.sort_unstable_by(order);
-        Ok(found.into_iter().map(|(_, index, id)| open_entity(chosen[index], id)).collect())
+        Ok(oldest.sorted().into_iter().map(|(_, index, id)| open_entity(chosen[index], id)).collect())
     }
 
     /// The systems with these names, or all of them.
     fn chosen(&self, names: &[String]) -> Result<Vec<&System>, String> {
-        if let Some(unknown) = names.iter().find(|name| !self.system_names().any(|known| known == *name)) {
-            let known: Vec<&str> = self.system_names().collect();
-            let meant = meant(unknown, &known);
-            return Err(format!("{unknown:?}: unknown system, expected one of {}{meant}", known.join(", ")));
+        let known: Vec<&str> = self.system_names().collect();
+        if let Some(name) = names.iter().find(|name| !known.contains(&name.as_str())) {
+            return Err(format!("{name:?}: {}", unknown("system", name, &known)));
         }
         let is_chosen = |system: &&System| names.is_empty() || names.contains(&system.catalog.name);
         Ok(self.systems.iter().filter(is_chosen).collect())
+    }
+}
+
+/// When an entity was opened, the place of its system, and its id.
+type Candidate = (f64, usize, EntityId);
+
+fn order(a: &Candidate, b: &Candidate) -> Ordering {
+    a.0.total_cmp(&b.0).then_with(|| (a.1, a.2).cmp(&(b.1, b.2)))
+}
+
+/// Chooses the oldest of many candidates. It keeps at most twice as many as are wanted, so a million cost one
+/// comparison each and no memory.
+struct Oldest {
+    max: usize,
+    found: Vec<Candidate>,
+    /// Nothing that was opened later is wanted.
+    latest: f64,
+}
+
+impl Oldest {
+    fn new(max: usize) -> Self {
+        Oldest { max, found: Vec::new(), latest: f64::INFINITY }
+    }
+
+    fn offer(&mut self, candidate: Candidate) {
+        if candidate.0 > self.latest {
+            return;
+        }
+        self.found.push(candidate);
+        if self.found.len() > 2 * self.max {
+            self.choose();
+        }
+    }
+
+    fn choose(&mut self) {
+        if self.found.len() > self.max {
+            let (_, first_left_out, _) = self.found.select_nth_unstable_by(self.max, order);
+            self.latest = first_left_out.0;
+            self.found.truncate(self.max);
+        }
+    }
+
+    fn sorted(mut self) -> Vec<Candidate> {
+        self.choose();
+        self.found.sort_unstable_by(order);
+        self.found
     }
 }
 

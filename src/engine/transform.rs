@@ -75,23 +75,31 @@ fn push_slug(value: &str, out: &mut Vec<u8>) {
     }
 }
 
-/// Transforms an address with an optional port. With `deidentify`, a value that is no address is hidden
-/// completely.
+/// Transforms an address with an optional port.
 fn address(value: &str, privacy: Privacy, names: &mut RdnsCache) -> String {
-    let Some((ip, port)) = series::parse_address(value) else {
-        return if privacy.deidentify && !value.is_empty() { "xx".to_owned() } else { value.to_owned() };
-    };
-    let port = port.map_or(String::new(), |port| format!(":{port}"));
     if privacy.deidentify {
-        let masked = masked_address(ip);
-        return if ip.is_ipv6() && !port.is_empty() { format!("[{masked}]{port}") } else { masked + &port };
+        return masked(value);
     }
-    if !privacy.numeric
+    if let Some((ip, port)) = series::parse_address(value).filter(|_| !privacy.numeric)
         && let Some(name) = names.known_or_request(ip)
     {
-        return format!("{name}{port}");
+        return name.to_owned() + &port.map_or(String::new(), |port| format!(":{port}"));
     }
     value.to_owned()
+}
+
+/// An address with an optional port as `deidentify` shows it. What is masked already stays so; a value that is no
+/// address is hidden completely.
+pub(super) fn masked(value: &str) -> String {
+    if value.is_empty() || ["xx.xx.", "xx:xx:", "[xx:xx:"].iter().any(|start| value.starts_with(start)) {
+        return value.to_owned();
+    }
+    let Some((ip, port)) = series::parse_address(value) else { return "xx".to_owned() };
+    match (masked_address(ip), port) {
+        (masked, None) => masked,
+        (masked, Some(port)) if ip.is_ipv6() => format!("[{masked}]:{port}"),
+        (masked, Some(port)) => format!("{masked}:{port}"),
+    }
 }
 
 /// An address of which only the last two parts are shown.
@@ -187,6 +195,7 @@ mod tests {
         for (value, plain, hidden) in cases {
             assert_eq!(transformed(&Transform::Address, value, open), plain, "{value}");
             assert_eq!(transformed(&Transform::Address, value, masked), hidden, "{value}");
+            assert_eq!(transformed(&Transform::Address, hidden, masked), hidden, "a second time");
         }
     }
 

@@ -1,7 +1,7 @@
 //! What is told of rejected lines. In the log the first of each reason and event whole, then one summary a
-//! minute; on the status page the latest of each reason.
+//! minute; on the status page the latest few of each reason.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
 use crate::clock;
@@ -13,12 +13,13 @@ use crate::protocol::rejection::{Reason, Rejection};
 pub(super) struct RejectionLog {
     counts: BTreeMap<(&'static str, String), Count>,
     summary_due: Option<Instant>,
-    latest: BTreeMap<&'static str, Latest>,
+    /// By reason, the latest last.
+    latest: BTreeMap<&'static str, VecDeque<Example>>,
 }
 
-/// The latest rejection of a reason.
+/// A rejected line.
 #[derive(Default)]
-pub(super) struct Latest {
+pub(super) struct Example {
     /// Unix seconds.
     pub(super) at: f64,
     /// What was wrong.
@@ -27,7 +28,7 @@ pub(super) struct Latest {
     line: Vec<u8>,
 }
 
-impl Latest {
+impl Example {
     /// The line as it is shown.
     pub(super) fn line(&self) -> String {
         shown(&self.line)
@@ -43,12 +44,7 @@ struct Count {
 impl RejectionLog {
     /// Logs a rejection, or keeps it for the next summary.
     pub(super) fn note(&mut self, rejection: &Rejection, line: &[u8], now: Instant) {
-        let latest = self.latest.entry(rejection.reason.name()).or_default();
-        latest.at = clock::unix_seconds();
-        rejection.detail.clone_into(&mut latest.detail);
-        latest.line.clear();
-        // Enough to tell that it is cut.
-        latest.line.extend_from_slice(&line[..line.len().min(limits::LOGGED_LINE_CHARS_MAX * 4 + 4)]);
+        self.keep(rejection, line);
         let event = rejection.event.clone().unwrap_or_default();
         let count = self.counts.entry((rejection.reason.name(), event)).or_default();
         if count.logged < limits::REJECTIONS_LOGGED_FIRST {
@@ -65,9 +61,23 @@ impl RejectionLog {
         }
     }
 
-    /// The latest rejection of this reason.
-    pub(super) fn latest(&self, reason: Reason) -> Option<&Latest> {
-        self.latest.get(reason.name())
+    /// Keeps the line as an example of its reason. The example that gives way lends its memory, so that a flood
+    /// of rejections allocates nothing.
+    fn keep(&mut self, rejection: &Rejection, line: &[u8]) {
+        let examples = self.latest.entry(rejection.reason.name()).or_default();
+        let is_full = examples.len() >= limits::REJECTIONS_KEPT;
+        let mut example = if is_full { examples.pop_front() } else { None }.unwrap_or_default();
+        example.at = clock::unix_seconds();
+        rejection.detail.clone_into(&mut example.detail);
+        example.line.clear();
+        // Enough to tell that it is cut.
+        example.line.extend_from_slice(&line[..line.len().min(limits::LOGGED_LINE_CHARS_MAX * 4 + 4)]);
+        examples.push_back(example);
+    }
+
+    /// The latest rejections of this reason, the latest first.
+    pub(super) fn latest(&self, reason: Reason) -> impl Iterator<Item = &Example> {
+        self.latest.get(reason.name()).into_iter().flatten().rev()
     }
 
     /// Logs the summary if one is due.

@@ -5,12 +5,15 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::Feed;
+use crate::catalog::Catalog;
+use crate::catalog::model::{EventPlan, FieldUse, Step};
 use crate::clock;
 use crate::engine::Engine;
 use crate::journal::Journal;
 use crate::limits;
 use crate::metrics::FeedStats;
 use crate::scan::ScanState;
+use crate::state::State;
 
 /// Everything at one moment.
 #[derive(Debug, Default)]
@@ -37,6 +40,10 @@ pub(crate) struct Status {
     pub(crate) producers_more: usize,
     /// Each configured scan.
     pub(crate) scans: Vec<(String, ScanState)>,
+    /// An event that can be sent, as `send` takes it.
+    pub(crate) example: Option<String>,
+    /// Whether `[privacy]` lets addresses and parts of events be shown.
+    pub(crate) shows_text: bool,
     /// None: state is in memory only.
     pub(crate) journal: Option<JournalStatus>,
 }
@@ -61,9 +68,18 @@ pub(crate) struct EntityStatus {
     pub(crate) open: usize,
     /// How many were abandoned by their producer.
     pub(crate) abandoned: u64,
-    /// Age in seconds of the one that has been open for longest, and its key, unless `[privacy]` hides parts
-    /// of events.
-    pub(crate) oldest: Option<(f64, Option<String>)>,
+    /// Those that have been open for longest, the oldest first.
+    pub(crate) oldest: Vec<OpenStatus>,
+}
+
+/// An open entity.
+#[derive(Debug)]
+pub(crate) struct OpenStatus {
+    pub(crate) age_seconds: f64,
+    /// None where `[privacy]` hides parts of events.
+    pub(crate) key: Option<String>,
+    /// Whose session owns it.
+    pub(crate) producer: Option<String>,
 }
 
 /// Lines of one reason.
@@ -73,8 +89,8 @@ pub(crate) struct RejectionStatus {
     pub(crate) reason: &'static str,
     /// How many there were.
     pub(crate) count: u64,
-    /// The latest since the start.
-    pub(crate) latest: Option<RejectionExample>,
+    /// The latest few since the start, the latest first.
+    pub(crate) latest: Vec<RejectionExample>,
 }
 
 /// A rejected line.
@@ -123,16 +139,18 @@ pub(crate) struct JournalStatus {
 pub(super) fn gather(feed: &mut Feed) -> Status {
     let now = clock::unix_seconds();
     let journal = feed.store.journal.as_mut().map(journal_status);
-    let engine = &feed.store.state.engine;
+    let state = &feed.store.state;
     let producers = producers(feed);
     let scans = feed.scans.iter().map(|(name, state)| (name.clone(), state.clone()));
     Status {
         now,
         uptime_seconds: feed.started.elapsed().as_secs_f64(),
         rates: feed.rates.rates(),
-        applied: applied(engine),
+        applied: applied(&state.engine),
         connections: feed.producers.connections.open(),
-        systems: systems(engine, now),
+        systems: systems(state, now),
+        example: example(&state.engine),
+        shows_text: shows_text(&state.engine),
         rejections: rejections(feed),
         producers_away: producers.values().filter(|producer| producer.connected == 0).count(),
         producers_more: producers.len().saturating_sub(limits::STATUS_PRODUCERS_MAX),
@@ -177,8 +195,18 @@ pub(super) fn shows_text(engine: &Engine) -> bool {
     !privacy.deidentify && !privacy.quiet
 }
 
-fn systems(engine: &Engine, now: f64) -> Vec<SystemStatus> {
-    let systems = engine.counts(now).into_iter().take(limits::STATUS_ROWS_MAX).map(|counts| SystemStatus {
+/// The first event of a catalog that opens something.
+fn example(engine: &Engine) -> Option<String> {
+    let mut events = engine.catalogs().flat_map(|catalog| &catalog.events);
+    let opens = |event: &&EventPlan| event.steps.iter().any(|step| matches!(step, Step::Open { .. }));
+    let event = events.find(opens)?;
+    let fields = event.fields_used_as(FieldUse::Required).map(|field| format!(" {field}=example"));
+    Some(event.name.clone() + &fields.collect::<String>())
+}
+
+fn systems(state: &State, now: f64) -> Vec<SystemStatus> {
+    let systems = state.engine.counts(now).into_iter().take(limits::STATUS_ROWS_MAX);
+    let systems = systems.map(|counts| SystemStatus {
         name: counts.catalog.name.clone(),
         title: counts.catalog.title.clone(),
         entities: counts
@@ -189,29 +217,50 @@ fn systems(engine: &Engine, now: f64) -> Vec<SystemStatus> {
                 name: kind.entity.to_owned(),
                 open: kind.open,
                 abandoned: kind.abandoned,
-                oldest: kind
-                    .oldest
-                    .as_ref()
-                    .map(|oldest| (oldest.age_seconds, shows_text(engine).then(|| format_key(&oldest.key)))),
+                oldest: if kind.open > 0 { oldest(state, counts.catalog, kind.entity, now) } else { vec![] },
             })
             .collect(),
     });
     systems.collect()
 }
 
+fn oldest(state: &State, system: &Catalog, kind: &str, now: f64) -> Vec<OpenStatus> {
+    let found = state.engine.open_entities(
+        std::slice::from_ref(&system.name),
+        &[kind.to_owned()],
+        limits::STATUS_OPEN_MAX,
+    );
+    // Both names are those of a system that is shown.
+    let oldest = found.unwrap_or_default().into_iter().map(|found| OpenStatus {
+        age_seconds: (now - found.opened).max(0.0),
+        key: shows_text(&state.engine).then(|| format_key(&found.key)),
+        producer: state
+            .sessions
+            .get(found.owner)
+            .map(|session| cut(&session.name.producer, limits::STATUS_VALUE_CHARS_MAX)),
+    });
+    oldest.collect()
+}
+
 fn rejections(feed: &Feed) -> Vec<RejectionStatus> {
     let engine = &feed.store.state.engine;
+    let shows_text = shows_text(engine);
     let by_reason =
         engine.rejected().filter(|(_, count)| *count > 0).map(|(reason, count)| RejectionStatus {
             reason: reason.name(),
             count,
-            latest: feed.store.rejections.latest(reason).map(|latest| RejectionExample {
-                at: latest.at,
-                told: shows_text(engine).then(|| Told {
-                    detail: cut(&latest.detail, limits::STATUS_LINE_CHARS_MAX),
-                    line: cut(&latest.line(), limits::STATUS_LINE_CHARS_MAX),
-                }),
-            }),
+            latest: feed
+                .store
+                .rejections
+                .latest(reason)
+                .map(|example| RejectionExample {
+                    at: example.at,
+                    told: shows_text.then(|| Told {
+                        detail: cut(&example.detail, limits::STATUS_LINE_CHARS_MAX),
+                        line: cut(&example.line(), limits::STATUS_LINE_CHARS_MAX),
+                    }),
+                })
+                .collect(),
         });
     by_reason.collect()
 }

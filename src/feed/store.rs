@@ -19,6 +19,15 @@ use crate::state::record::{Position, Record};
 use crate::state::sessions::{Session, SessionId, SessionName};
 use crate::state::{Begun, Diagnostic, ImageWriter, State};
 
+/// The bytes of as many lines of a block as these are.
+fn bytes_of_lines(block: &[u8], lines: &[u8]) -> usize {
+    let count = memchr::memchr_iter(b'\n', lines).count();
+    match count.checked_sub(1) {
+        None => 0,
+        Some(last) => memchr::memchr_iter(b'\n', block).nth(last).map_or(block.len(), |end| end + 1),
+    }
+}
+
 /// All that outlives a connection.
 pub(super) struct Store {
     pub(super) state: State,
@@ -160,24 +169,32 @@ impl Store {
         at: f64,
         rejected: &mut dyn FnMut(u64, &Rejection),
     ) -> Begun {
+        let engine = &self.state.engine;
+        let masked = engine.settings().privacy.deidentify.then(|| engine.deidentified(block));
+        let lines = masked.as_deref().unwrap_or(block);
         let (rejections, mut now) = (&mut self.rejections, None);
         let begun =
-            self.state.begin(&Record::Lines { at, position, block }, &mut |diagnostic| match diagnostic {
-                Diagnostic::Rejected { number, rejection, line } => {
-                    rejections.note(rejection, line, *now.get_or_insert_with(Instant::now));
-                    if let Some(number) = number {
-                        rejected(number, rejection);
+            self.state.begin(
+                &Record::Lines { at, position, block: lines },
+                &mut |diagnostic| match diagnostic {
+                    Diagnostic::Rejected { number, rejection, line } => {
+                        rejections.note(rejection, line, *now.get_or_insert_with(Instant::now));
+                        if let Some(number) = number {
+                            rejected(number, rejection);
+                        }
                     }
-                }
-                Diagnostic::Message(text) => log::warn!("{text}"),
-            });
+                    Diagnostic::Message(text) => log::warn!("{text}"),
+                },
+            );
         let begun = begun.unwrap_or_else(|error| {
             log::error!("lines do not fit the state: {}", error.0);
-            Begun { is_bye: false, bytes: block.len() }
+            Begun { is_bye: false, bytes: lines.len() }
         });
-        self.append(&Record::Lines { at, position, block: &block[..begun.bytes] });
+        let applied = &lines[..begun.bytes];
+        let bytes = if masked.is_some() { bytes_of_lines(block, applied) } else { applied.len() };
+        self.append(&Record::Lines { at, position, block: applied });
         self.go_on_for_a_turn();
-        begun
+        Begun { bytes, ..begun }
     }
 
     /// Counts a line that was rejected before it was whole, in its session if it has one.

@@ -35,11 +35,11 @@ use session::Session;
 use source::{file, input, journal};
 
 /// What to follow, and how.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Orders {
     pub(crate) system: String,
     pub(crate) log: Log,
-    /// The position file; by default one in `$STATE_DIRECTORY`.
+    /// The position file; none: how far it is, is not kept.
     pub(crate) position: Option<PathBuf>,
     pub(crate) from_start: bool,
     /// The name of the session.
@@ -88,10 +88,10 @@ impl Log {
 /// Follows a log until a signal comes or standard input ends.
 pub(crate) fn run(orders: &Orders, matcher: Matcher, socket: PathBuf) -> Result<(), String> {
     let signals = signals()?;
-    let file = position_path(orders).map(PositionFile::open).transpose()?;
+    let file = orders.position.clone().map(PositionFile::open).transpose()?;
     if file.is_none() && orders.log != Log::StandardInput {
         log::warn!(
-            "how far the log is read is not kept: the next start begins at its end (--position FILE or $STATE_DIRECTORY)"
+            "how far the log is read is not kept: the next start begins at its end (--position FILE or --state DIR)"
         );
     }
     let position = position(orders, file.as_ref())?;
@@ -118,18 +118,6 @@ fn signals() -> Result<Receiver<i32>, String> {
         }
     });
     Ok(receiver)
-}
-
-/// Standard input has no position.
-fn position_path(orders: &Orders) -> Option<PathBuf> {
-    if orders.log == Log::StandardInput {
-        return None;
-    }
-    let in_state_directory = || {
-        let directory = std::env::var_os("STATE_DIRECTORY").filter(|directory| !directory.is_empty())?;
-        Some(PathBuf::from(directory).join(orders.producer.replace('/', "_") + ".position"))
-    };
-    orders.position.clone().or_else(in_state_directory)
 }
 
 /// Where the last run ended, or where a first one begins.

@@ -12,7 +12,7 @@ use super::waiting::{Waiters, apply};
 use crate::daemon::logging;
 use crate::format::position::{Change, Place, Position};
 use crate::limits;
-use crate::link::{Link, Phase, Reply, Retry};
+use crate::link::{Link, Phase, Reply, Retry, refused, unreachable};
 
 /// What came first.
 enum Wake {
@@ -43,6 +43,8 @@ pub(super) struct Session {
     retry: Retry,
     /// Whether it was said that there is no exporter.
     said: bool,
+    /// Connections that were closed without an answer.
+    refusals: u32,
     signals: Receiver<i32>,
 }
 
@@ -85,6 +87,7 @@ impl Session {
             link: None,
             retry: Retry::new(),
             said: false,
+            refusals: 0,
             signals,
         }
     }
@@ -167,7 +170,7 @@ impl Session {
         select! {
             recv(replies) -> reply => reply.map_or_else(
                 |_| {
-                    self.link = None;
+                    self.lost();
                     Wake::Nothing
                 },
                 Wake::Reply,
@@ -175,6 +178,17 @@ impl Session {
             recv(inputs) -> input => input.map_or(Wake::InputEnded, Wake::Input),
             recv(self.signals) -> _ => Wake::Signal,
             default(wait) => Wake::Nothing,
+        }
+    }
+
+    /// The connection has ended. An exporter that is just ending closes one without an answer, one that refuses this
+    /// user closes all.
+    fn lost(&mut self) {
+        if self.link.take().is_some_and(|link| link.phase == Phase::Handshake) {
+            self.refusals += 1;
+            if self.refusals == limits::SEND_REFUSALS_MAX {
+                log::warn!("{}", refused(&self.socket));
+            }
         }
     }
 
@@ -187,8 +201,8 @@ impl Session {
             Err(error) => {
                 if !std::mem::replace(&mut self.said, true) {
                     log::warn!(
-                        "{}: {error}; nothing is read on until the exporter is there",
-                        self.socket.display()
+                        "{}; reading goes on once the exporter is there",
+                        unreachable(&self.socket, &error)
                     );
                 }
             }
@@ -201,7 +215,7 @@ impl Session {
             link.phase = Phase::Open;
         }
         self.retry.reset();
-        self.said = false;
+        (self.said, self.refusals) = (false, 0);
         log::info!("{}: connected as {}", self.socket.display(), self.position.producer);
     }
 

@@ -2,7 +2,7 @@
 //!
 //! | State | Input | Next state | Actions |
 //! |---|---|---|---|
-//! | `ReadingHead` | `Denied` | `Writing` (403) | `CountStatus`, `Write` |
+//! | `ReadingHead` | `Denied` | `Writing` (403) | `CountStatus`, `NoteDenied`, `Write` |
 //! | | `Evicted` | `Writing` (503) | `CountStatus`, `Write` |
 //! | | `Received`, the head is incomplete | `ReadingHead` | |
 //! | | `Received`, the request is refused | `Writing` (its status) | `CountStatus`, `Write` |
@@ -103,6 +103,8 @@ pub(super) enum Action {
     HandOver(Request),
     /// A response with this status is about to be sent.
     CountStatus(u16),
+    /// This client is not allowed.
+    NoteDenied(IpAddr),
     Close,
 }
 
@@ -243,7 +245,9 @@ fn close() -> (State, Vec<Action>) {
 }
 
 fn respond(response: Response, context: &Context<'_>) -> (State, Vec<Action>) {
-    let actions = vec![Action::CountStatus(response.status), Action::Write];
+    let mut actions = vec![Action::CountStatus(response.status)];
+    actions.extend(response.denied.map(Action::NoteDenied));
+    actions.push(Action::Write);
     (State::Writing { response, written: 0, since: context.now }, actions)
 }
 

@@ -8,6 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use super::access::Access;
+use super::denials::Denials;
 use super::request::Request;
 use super::response::BodyBytes;
 use super::single_flight::SingleFlight;
@@ -20,6 +21,8 @@ pub(crate) struct ServerHandle {
     wake: EventFd,
     /// Requests that wait for a worker.
     pub(super) calls: SingleFlight<Request, Token>,
+    /// Who was denied lately.
+    pub(super) denials: Denials,
     /// Bytes of the responses that are being sent.
     pub(super) body_bytes: Arc<BodyBytes>,
 }
@@ -29,7 +32,14 @@ impl ServerHandle {
         let wake = EventFd::from_value_and_flags(0, EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)?;
         let is_stopping = AtomicBool::new(false);
         let (access, calls) = (RwLock::new(Arc::new(access)), SingleFlight::new());
-        Ok(ServerHandle { access, is_stopping, wake, calls, body_bytes: Arc::default() })
+        Ok(ServerHandle {
+            access,
+            is_stopping,
+            wake,
+            calls,
+            denials: Denials::default(),
+            body_bytes: Arc::default(),
+        })
     }
 
     /// Applies new settings to every request that is read from now on.

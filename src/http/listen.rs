@@ -2,12 +2,23 @@
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 
 use socket2::{Domain, Socket, Type};
 
 /// Connections that the kernel queues until they are accepted.
 const BACKLOG: i32 = 1_024;
+
+/// Where a client on this machine reaches who listens there: an address that means all of the machine's is no
+/// place to connect to, so the loopback stands for it.
+pub(crate) fn reachable(mut address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    address
+}
 
 /// An address on which the exporter cannot listen.
 #[derive(Debug)]

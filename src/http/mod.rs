@@ -15,10 +15,11 @@
 mod accept_encoding;
 pub(crate) mod access;
 mod connection;
+mod denials;
 pub(crate) mod handle;
 pub(crate) mod host;
 pub(crate) mod listen;
-mod page;
+pub(crate) mod page;
 mod request;
 mod response;
 pub(crate) mod routes;

@@ -5,6 +5,7 @@
 //! `tiny_http` is not used, because its server must not face a network: a large `Content-Length` aborts the
 //! process, nothing has a time-out or a bound, and an accept error ends it.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -22,6 +23,8 @@ pub(super) struct Response {
     head: Vec<u8>,
     /// Shared by everyone who waited for the same call.
     body: Arc<Body>,
+    /// The client, if it is not allowed.
+    pub(super) denied: Option<IpAddr>,
 }
 
 #[derive(Debug, Default)]
@@ -127,7 +130,8 @@ impl Response {
         printed
             .raw_print(&mut head, HTTPVersion(1, 0), &[], true, None)
             .expect("writing to memory cannot fail");
-        Response { status: meta.status, head, body: Arc::new(Body { bytes: body, counter: None }) }
+        let body = Arc::new(Body { bytes: body, counter: None });
+        Response { status: meta.status, head, body, denied: None }
     }
 
     /// A line of text after the status.
@@ -142,7 +146,7 @@ impl Response {
 
     /// The response to a client that is not allowed.
     pub(super) fn denied(verdict: &Verdict) -> Self {
-        Response::plain(403, &verdict.to_string())
+        Response { denied: Some(verdict.client), ..Response::plain(403, &verdict.to_string()) }
     }
 
     /// The response to a request for a host that is not this machine.

@@ -4,12 +4,12 @@ use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crossbeam_channel::bounded;
+use crossbeam_channel::{Sender, bounded};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use super::handle::ServerHandle;
-use super::page;
+use super::page::{self, Surroundings};
 use super::request::{Method, Request};
 use super::response::{Response, ResponseMeta, TEXT};
 use crate::feed::mailbox::{Control, ControlSender, OpenQuery, Scrape};
@@ -31,6 +31,7 @@ pub(crate) struct Routes {
     /// State is restored and both sockets listen.
     pub(crate) is_ready: Arc<AtomicBool>,
     pub(crate) server: Arc<ServerHandle>,
+    pub(crate) surroundings: Surroundings,
 }
 
 impl Routes {
@@ -52,17 +53,10 @@ impl Routes {
     }
 
     fn metrics(&self, request: &Request) -> Response {
-        let (reply, answer) = bounded(1);
-        let families = self.metrics.encode();
-        self.control.send(Control::Scrape(Scrape {
-            systems: request.query.systems.clone(),
-            families,
-            reply,
-        }));
-        let body = match answer.recv_timeout(limits::SCRAPE_WAIT_MAX) {
-            Ok(Ok(body)) => body,
-            Ok(Err(unknown)) => return Response::plain(400, &unknown),
-            Err(_) => return Response::plain(503, "the feed did not answer in time"),
+        let (systems, families) = (request.query.systems.clone(), self.metrics.encode());
+        let body = match self.ask(|reply| Control::Scrape(Scrape { systems, families, reply })) {
+            Ok(body) => body,
+            Err(refusal) => return refusal,
         };
         let mut meta =
             ResponseMeta { status: 200, content_type: METRICS_TYPE, headers: &[("Vary", "Accept-Encoding")] };
@@ -87,15 +81,26 @@ impl Routes {
             Some(Ok(max)) => usize::min(max, limits::OPEN_SHOWN_MAX),
             Some(Err(_)) => return Response::plain(400, "limit: expected a whole number"),
         };
-        let (reply, answer) = bounded(1);
         let (systems, entities) = (query.systems.clone(), query.entities.clone());
-        self.control.send(Control::Open(OpenQuery { systems, entities, max, reply }));
-        let body = match answer.recv_timeout(limits::SCRAPE_WAIT_MAX) {
-            Ok(Ok(body)) => body,
-            Ok(Err(unknown)) => return Response::plain(400, &unknown),
-            Err(_) => return Response::plain(503, "the feed did not answer in time"),
-        };
-        Response::new(&ResponseMeta { status: 200, content_type: JSON_TYPE, headers: &[] }, body)
+        match self.ask(|reply| Control::Open(OpenQuery { systems, entities, max, reply })) {
+            Ok(body) => {
+                Response::new(&ResponseMeta { status: 200, content_type: JSON_TYPE, headers: &[] }, body)
+            }
+            Err(refusal) => refusal,
+        }
+    }
+
+    /// What the feed answers, or the response that says why there is nothing.
+    fn ask(
+        &self,
+        control: impl FnOnce(Sender<Result<Vec<u8>, String>>) -> Control,
+    ) -> Result<Vec<u8>, Response> {
+        let (reply, answer) = bounded(1);
+        self.control.send(control(reply));
+        match answer.recv_timeout(limits::SCRAPE_WAIT_MAX) {
+            Ok(answer) => answer.map_err(|unknown| Response::plain(400, &unknown)),
+            Err(_) => Err(Response::plain(503, "the feed did not answer in time")),
+        }
     }
 
     fn page(&self, _: &Request) -> Response {
@@ -104,7 +109,9 @@ impl Routes {
         let status = answer.recv_timeout(limits::SCRAPE_WAIT_MAX).ok();
         let (allowed, proxies) = self.server.access().lists();
         let is_configured = self.metrics.reload_successful.get() == 1;
-        let known = page::ProcessStatus { allowed, proxies, is_configured, silent: self.silent() };
+        let (silent, denied) = (self.silent(), self.server.denials.latest());
+        let surroundings = &self.surroundings;
+        let known = page::ProcessStatus { allowed, proxies, is_configured, silent, denied, surroundings };
         let page = page::page(status.as_ref(), &known);
         let meta = ResponseMeta {
             status: if status.is_some() { 200 } else { 503 },

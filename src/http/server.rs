@@ -260,6 +260,10 @@ impl Server {
                     self.metrics.count_response(status);
                     None
                 }
+                Action::NoteDenied(client) => {
+                    self.handle.denials.note(client);
+                    None
+                }
                 Action::Close => {
                     self.handle.calls.withdraw(&token);
                     self.slots.remove(token);

@@ -381,7 +381,7 @@ pub(crate) fn observable(state: &mut State) -> String {
         .flat_map(|system| system.kinds.iter().map(|kind| (&system.catalog.name, kind)))
         .map(|(system, kind)| {
             // Of several that are equally old any may be the one.
-            let oldest = kind.oldest.as_ref().map(|oldest| oldest.age_seconds);
+            let oldest = kind.oldest_age_seconds;
             format!("{system} {} {} {} {oldest:?}\n", kind.entity, kind.open, kind.abandoned)
         })
         .collect();

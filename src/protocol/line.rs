@@ -53,6 +53,11 @@ impl Span {
         self.0 & UNESCAPED != 0
     }
 
+    /// Where it is in the line; `None` if it is there with escapes.
+    pub(crate) fn in_line(self) -> Option<std::ops::Range<usize>> {
+        (!self.is_unescaped()).then(|| self.range())
+    }
+
     fn range(self) -> std::ops::Range<usize> {
         ((self.0 & !UNESCAPED) >> 32) as usize..(self.0 & u64::from(u32::MAX)) as usize
     }

@@ -21,14 +21,20 @@ impl<'a> EventSpec<'a> {
     /// Takes words that are already split, so values may contain white space.
     pub(crate) fn from_words(words: impl IntoIterator<Item = &'a str>) -> Result<Self, String> {
         let mut words = words.into_iter();
-        let event = words.next().filter(|word| !word.contains('=')).ok_or("expected EVENT [KEY=VALUE…]")?;
+        let event = words
+            .next()
+            .filter(|word| !word.contains('='))
+            .ok_or("expected EVENT [KEY=VALUE…], the name of the event first")?;
         let mut fields: Vec<(&str, &str)> = Vec::new();
         let mut taken = HashSet::new();
         for word in words {
             let (key, value) = word
                 .split_once('=')
-                .filter(|(key, _)| !key.is_empty() && *key != "event")
+                .filter(|(key, _)| !key.is_empty())
                 .ok_or_else(|| format!("{word:?}: expected KEY=VALUE"))?;
+            if key == "event" {
+                return Err(format!("{word:?}: expected a field; the event is {event}, the first word"));
+            }
             if !taken.insert(key) {
                 return Err(format!("{key}: given twice, expected once"));
             }

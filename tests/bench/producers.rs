@@ -30,8 +30,14 @@ pub fn producers() {
         let language = emitter.language;
         let emit = report(&format!("{language} client: microseconds an emit"), all("emit_seconds", 1e6));
         let inc = all("inc_seconds", 1e6);
-        if !inc.is_empty() {
-            let library = if language == "Python" { "prometheus_client" } else { "prom-client" };
+        let library = match language {
+            "Python" => "prometheus_client",
+            "Node" => "prom-client",
+            _ => "",
+        };
+        if inc.is_empty() && !library.is_empty() {
+            skipped(&format!("  microseconds an inc() of {library}"), "the library is not installed");
+        } else if !inc.is_empty() {
             let inc = report(&format!("  microseconds an inc() of {library}"), inc);
             report(&format!("  times an inc() of {library}"), vec![emit / inc]);
         }

@@ -95,24 +95,41 @@ test("it shows what was fed, in the words of the operator", async (context) => {
   for (const expected of [
     "Attention: lines were rejected",
     "Nextcloud Talk recording server",
-    "unknown_event 1",
-    "not_open 1",
-    '{"event":"nothing.known"}',
+    "unknown_event 1 line",
+    "not_open 1 line",
     "talk-recording connected 5".replaceAll(" ", "\t"),
     "The journal takes what is written.",
     "127.0.0.1/32, 10.0.0.0/8",
   ]) {
     assert.ok(text.includes(expected), `${expected} in ${text}`);
   }
-  const recording = page.locator("tr", { hasText: "recording" }).first();
-  assert.match(await recording.innerText(), /recording\s+2\s+0\s+\d+ s\s+backend=/);
+  const recording = page.locator("#open-recording-recording");
+  assert.match(await recording.innerText(), /recording\s+2 open\s+oldest \d+ s\s+backend=/);
+  await recording.locator("summary").click();
+  const rows = await recording.locator("tbody tr").allInnerTexts();
+  assert.equal(rows.length, 2);
+  assert.match(rows[1], /^\d+ s\stalk-recording\sbackend=https:\/\/cloud.example.com\/ recording=r2$/);
+});
+
+test("rejections can be looked at by reason", async (context) => {
+  const page = await open(context);
+  const hidden = page.getByText('{"event":"nothing.known"}');
+  assert.ok(!(await hidden.isVisible()));
+  await page.click("#rejected-unknown_event summary");
+  assert.ok(await hidden.isVisible());
+});
+
+test("links are relative", async (context) => {
+  const page = await open(context);
+  const links = await page.locator("a").evaluateAll((all) => all.map((link) => link.getAttribute("href")));
+  assert.ok(links.includes("./api/v1/open") && links.every((link) => !link.startsWith("/")), links.join());
 });
 
 test("what is hostile is text", async (context) => {
   const page = await open(context);
   assert.equal(await page.evaluate("window.hurt"), undefined);
   assert.equal(await page.locator("img").count(), 0);
-  assert.ok((await page.innerText("main")).includes("<script>window.hurt = 1</script>"));
+  assert.ok((await page.textContent("main")).includes("<script>window.hurt = 1</script>"));
 });
 
 test("it refreshes itself, and a pause holds it", async (context) => {
@@ -155,6 +172,7 @@ test("a refresh leaves tables and the keyboard where they are", async (context) 
   const page = await open(context, { viewport: { width: 390, height: 844 } });
   await page.clock.install();
   await page.reload();
+  await page.click("#open-recording-recording summary");
   const region = page.locator("[role=region]").first();
   await region.focus();
   await region.evaluate((element) => (element.scrollLeft = 50));
@@ -175,6 +193,7 @@ for (const colorScheme of ["light", "dark"]) {
   for (const [name, width, height] of [["wide", 1200, 900], ["phone", 390, 844]]) {
     test(`it is accessible and fits: ${colorScheme}, ${name}`, async (context) => {
       const page = await open(context, { colorScheme, viewport: { width, height }, bypassCSP: true });
+      for (const summary of await page.locator("summary").all()) await summary.click();
       assert.ok((await page.evaluate("document.documentElement.scrollWidth")) <= width, "nothing is cut off to the right");
       await page.addScriptTag({ path: require.resolve("axe-core/axe.min.js") });
       const { violations } = await page.evaluate("axe.run()");

@@ -2,13 +2,12 @@
 
 use std::sync::LazyLock;
 
-use crate::day;
+use crate::day::{self, HOUR};
 use crate::has_program;
 use crate::servers::Server;
 
 /// 2026-01-20.
 pub const MIDNIGHT: f64 = 1_768_867_200.0;
-const HOUR: f64 = 3_600.0;
 
 /// The hour in which a recording fails, at 11:40.
 pub static SAMPLES: LazyLock<Vec<u8>> = LazyLock::new(|| {

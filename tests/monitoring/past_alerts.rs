@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
+use crate::day::HOUR;
 use crate::servers::Server;
 use crate::support::has_program;
 use crate::{files, history};
@@ -87,7 +88,7 @@ fn only_what_went_wrong_in_an_hour_of_the_day_fires() {
         return;
     }
     let mut samples = history::SAMPLES.clone();
-    let time = history::MIDNIGHT + 11.0 * 3_600.0..history::MIDNIGHT + 12.0 * 3_600.0;
+    let time = history::MIDNIGHT + 11.0 * HOUR..history::MIDNIGHT + 12.0 * HOUR;
     add(&mut samples, &files("packaging/prometheus/rules", ".yml"), time);
     let text = String::from_utf8(samples).unwrap();
     let fired = text.split("ALERTS{alertname=\"").skip(1).map(|rest| rest.split('"').next().unwrap());

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -41,7 +42,8 @@ impl Server {
             .env("PYTHONPATH", shipped("python"))
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .env("LIFECYCLE_EVENTS_SOCKET", &exporter.socket)
-            .stdout(Stdio::null());
+            .stdout(Stdio::null())
+            .process_group(0);
         let server = Server { child: command.spawn().unwrap(), socket };
         let reached = || get(&server.socket, "/pid").is_some();
         wait_for_as_long(3 * support::PATIENCE, reached, || "the server does not answer".to_owned());
@@ -62,6 +64,9 @@ impl Drop for Server {
             let _ = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
             let _ = self.child.wait();
         }
+        // uvicorn leaves a worker behind that it replaced while it ended.
+        let group = format!("-{}", self.child.id());
+        let _ = Command::new("kill").args(["-KILL", "--", &group]).stderr(Stdio::null()).status();
     }
 }
 

@@ -2,8 +2,10 @@
 
 from .edumeet import CAMERAS as EDUMEET_CAMERAS
 from .exporter import MISSING, UPTIME
-from .panels import FIRST, UP_DOWN, Dashboard, Panel, bars, bars_of, down, firing, lines, now, ranking, several, stat, states, total, up
+from .panels import FIRST, UP_DOWN, Dashboard, Panel, bars, bars_of, down, firing, increased, lines, now, ranking, several, stat, states, total, up
 
+UPLOADS_FAILED = 'vlog_video_uploads_total{result!="success", {}}'
+JOBS_FAILED = 'vlog_transcoding_jobs_total{status="failed", {}}'
 ALERTS = "(Recording|Signaling|Proxy|Edumeet|Vlog|Lifecycle).*"
 #: The same as on the dashboards of both systems, but for the variable of Nextcloud servers, which is not here.
 TALK = 'signaling_call_sessions{clienttype!="internal", {}}'
@@ -25,8 +27,8 @@ OVERVIEW = Dashboard(
             stat("Servers not connected", "Servers that [events] expect names, such as a recording server, and that are not connected: what happens there is not counted. See whether they run.", f"count({MISSING}) or 0 * count(lifecycle_exporter_producer_expected{{}}) or vector(-1)", limit="ANY", names=((-1, "none expected", "text"),), width=6),
             total("Recordings lost", "Recordings that failed in the time shown: nothing of them is there. The dashboard of recordings says on which server.", "recording_recordings_failed_total{}", limit="ANY", width=4),
             total("Not uploaded", "Recordings in the time shown whose files wait on the recording server. Upload them by hand.", "recording_recordings_uploads_failed_total{}", warning="ANY", width=4),
-            stat("Turned away", "Sessions over a limit, and publishing requests without a proxy, in the time shown. The dashboard of the signaling server says which.", "(round(sum(increase(signaling_backend_session_limit_exceeded_total{}[$__range]))) or vector(0)) + (round(sum(increase(signaling_mcu_no_backend_available_total{}[$__range]))) or vector(0))", limit="ANY", width=4),
-            stat("Videos failed", "Uploads and transcoding jobs of videos that failed in the time shown. The dashboard of vlog says which.", '(round(sum(increase(vlog_video_uploads_total{result!="success", {}}[$__range]))) or vector(0)) + (round(sum(increase(vlog_transcoding_jobs_total{status="failed", {}}[$__range]))) or vector(0))', warning="ANY", width=4),
+            stat("Turned away", "Sessions over a limit, and publishing requests without a proxy, in the time shown. The dashboard of the signaling server says which.", f"({increased('signaling_backend_session_limit_exceeded_total{}')}) + ({increased('signaling_mcu_no_backend_available_total{}')})", limit="ANY", width=4),
+            stat("Videos failed", "Uploads and transcoding jobs of videos that failed in the time shown. The dashboard of vlog says which.", f"({increased(UPLOADS_FAILED)}) + ({increased(JOBS_FAILED)})", warning="ANY", width=4),
             total("Server errors", "HTTP requests that vlog answered with a 5xx in the time shown. The dashboard of vlog says when and where.", 'vlog_http_requests_total{status_code=~"5..", {}}', warning="ANY", width=4),
             total("Lost with server", "What was open when its server ended, in the time shown: recordings, calls, jobs. The dashboard of the exporter says what.", "lifecycle_exporter_abandoned_total{}", warning="ANY", width=4),
             now("Calls", "Rooms with a call on signaling servers, and rooms of edumeet, now. Before maintenance, wait until it is 0.", CALLS),
@@ -50,8 +52,8 @@ OVERVIEW = Dashboard(
             bars_of("Lost and failed", "What went wrong, at the time it did. The dashboard of that system says more.", [
                 ("recording_recordings_failed_total{}", "", "recordings lost"),
                 ("recording_recordings_uploads_failed_total{}", "", "recordings not uploaded"),
-                ('vlog_video_uploads_total{result!="success", {}}', "", "videos not uploaded"),
-                ('vlog_transcoding_jobs_total{status="failed", {}}', "", "videos not transcoded"),
+                (UPLOADS_FAILED, "", "videos not uploaded"),
+                (JOBS_FAILED, "", "videos not transcoded"),
                 ("signaling_backend_session_limit_exceeded_total{}", "", "sessions over a limit"),
                 ("signaling_mcu_no_backend_available_total{}", "", "streams without a proxy"),
             ]),

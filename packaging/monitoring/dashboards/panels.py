@@ -114,9 +114,14 @@ def oldest(title: str, about: str, system: str, entity: str, limit: str, width: 
     return stat(title, about, query, "s", limit=limit, names=NONE, width=width)
 
 
-def total(title: str, about: str, counter: str, *, warning: str = "", limit: str = "", width: int = 4) -> Panel:
+def increased(counter: str) -> str:
     """How much a counter has grown in the time shown. 0 where the counter is not there yet."""
-    return stat(title, about, f"round(sum(increase({counter}[$__range]))) or vector(0)", warning=warning, limit=limit, width=width)
+    return f"round(sum(increase({counter}[$__range]))) or vector(0)"
+
+
+def total(title: str, about: str, counter: str, *, warning: str = "", limit: str = "", width: int = 4) -> Panel:
+    """How much a counter has grown in the time shown."""
+    return stat(title, about, increased(counter), warning=warning, limit=limit, width=width)
 
 
 def share(part: str, whole: str) -> str:

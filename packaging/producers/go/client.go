@@ -8,8 +8,8 @@
 // An event is put into a bounded buffer, and a goroutine brings it to the exporter by a reliable session: it counts exactly once, over
 // any number of restarts of the exporter. Nothing here blocks the caller or panics in it.
 //
-// $LIFECYCLE_EVENTS_SOCKET is the path of the exporter's socket; without it the client takes that of the exporter's package, DefaultSocket.
-// An exporter that an ordinary user runs prints its path when it starts: set the variable to it.
+// $LIFECYCLE_EVENTS_SOCKET is the path of the exporter's socket; without it the client takes that of the exporter's package, DefaultSocket,
+// else that of an exporter that this user runs.
 //
 // What a client opens is its own: when the client is closed or its process ends, the exporter abandons what is still open, and a recording
 // or a job becomes a failed one. A script that opens something and exits, such as a job of cron, says that it owns nothing:
@@ -61,7 +61,7 @@ const (
 
 // Options of a client. The zero value is a good one.
 type Options struct {
-	// Socket is the exporter's. Default: $LIFECYCLE_EVENTS_SOCKET, else DefaultSocket.
+	// Socket is the exporter's. Default: $LIFECYCLE_EVENTS_SOCKET, else DefaultSocket, else that of an exporter that this user runs.
 	Socket string
 	// Producer is the producer's name, stable over restarts. Processes of one program share it (an old and a new one during an update):
 	// each is a run of its own, and so is each client. A name belongs to one user of the machine. Default: the name of the program's file.
@@ -137,9 +137,6 @@ type Client struct {
 func New(ctx context.Context, options Options) *Client {
 	if options.Socket == "" {
 		options.Socket = os.Getenv("LIFECYCLE_EVENTS_SOCKET")
-	}
-	if options.Socket == "" {
-		options.Socket = DefaultSocket
 	}
 	if options.Producer == "" {
 		options.Producer = cut(filepath.Base(os.Args[0]), nameBytesMax)

@@ -58,7 +58,12 @@ func (c *Client) run(ctx context.Context) {
 			closing, delay = nil, c.options.ReconnectMin
 		}
 		began := time.Now()
-		err := c.connect(ctx)
+		// An exporter may start later than this program.
+		path := c.options.Socket
+		if path == "" {
+			path = findSocket()
+		}
+		err := c.connect(ctx, path)
 		c.outbox.disconnect()
 		if ctx.Err() != nil || (err == nil && c.isClosing()) {
 			return
@@ -67,7 +72,7 @@ func (c *Client) run(ctx context.Context) {
 			delay, told = c.options.ReconnectMin, false
 		}
 		if !told {
-			c.options.Logf("lifecycle: the exporter at %s cannot be reached, will try again: %v", c.options.Socket, err)
+			c.options.Logf("lifecycle: the exporter at %s cannot be reached, will try again: %v", path, err)
 			told = true
 		}
 		if !c.pause(ctx, closing, time.Duration((0.5+rand.Float64()/2)*float64(delay))) {
@@ -94,9 +99,9 @@ func (c *Client) pause(ctx context.Context, closing <-chan struct{}, delay time.
 }
 
 // connect holds one connection to its end. The error is nil after a goodbye.
-func (c *Client) connect(ctx context.Context) error {
+func (c *Client) connect(ctx context.Context, path string) error {
 	var dialer net.Dialer
-	connection, err := dialer.DialContext(ctx, "unix", c.options.Socket)
+	connection, err := dialer.DialContext(ctx, "unix", path)
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,7 @@
 // Reports lifecycle events to lifecycle-exporter.
 //
 // Where the exporter is: `$LIFECYCLE_EVENTS_SOCKET` is the path of its socket; without it the client takes that of the exporter's package,
-// `DEFAULT_SOCKET`. An exporter that an ordinary user runs prints its path when it starts: set the variable to it.
+// `DEFAULT_SOCKET`, else that of an exporter that this user runs.
 //
 // What a client opens is its own: when the client is closed or its process ends, the exporter abandons what is still open, and a recording
 // or a job becomes a failed one. A script that opens something and exits, such as a job of cron, says that it owns nothing:
@@ -49,7 +49,7 @@ export interface Stats {
 }
 
 export interface Options {
-  /** The exporter's socket. Default: `$LIFECYCLE_EVENTS_SOCKET`, else `DEFAULT_SOCKET`. */
+  /** The exporter's socket. Default: `$LIFECYCLE_EVENTS_SOCKET`, else `DEFAULT_SOCKET`, else that of an exporter that this user runs. */
   socketPath?: string;
   /**
    * The producer's name, stable over restarts. Processes of one program share it (the workers of a cluster, an old and a new process during

@@ -9,10 +9,9 @@ const net = require("node:net");
 const { basename } = require("node:path");
 const { cut, lineOf } = require("./encoding.js");
 const { Outbox } = require("./outbox.js");
+const { DEFAULT_SOCKET, findSocket } = require("./socket.js");
 const { systems } = require("./systems.js");
 
-/** Where the package of the exporter has its socket. */
-const DEFAULT_SOCKET = "/run/lifecycle-exporter/events.sock";
 /** The exporter takes no longer name of a producer. */
 const NAME_BYTES_MAX = 200;
 /** A connection that lasted as long was a good one: the next attempt comes soon. */
@@ -54,7 +53,7 @@ class Client {
 
   constructor(options = {}) {
     const {
-      socketPath = process.env.LIFECYCLE_EVENTS_SOCKET || DEFAULT_SOCKET,
+      socketPath = process.env.LIFECYCLE_EVENTS_SOCKET,
       producer = programName(),
       instance = randomBytes(8).toString("hex"),
       owner = true,
@@ -132,7 +131,9 @@ class Client {
     this.#began = Date.now();
     this.#incoming = "";
     let cause = "the exporter has closed the connection";
-    const socket = net.connect(this.#options.socketPath);
+    // An exporter may start later than this program.
+    const path = this.#options.socketPath || findSocket();
+    const socket = net.connect(path);
     this.#socket = socket;
     // What is reported keeps no program alive that has nothing else to do; its end gives what is left some time.
     if (!this.#closing) {
@@ -151,10 +152,10 @@ class Client {
         socket.destroy();
       }
     });
-    socket.on("close", () => this.#lost(cause));
+    socket.on("close", () => this.#lost(path, cause));
   }
 
-  #lost(cause) {
+  #lost(path, cause) {
     this.#socket = null;
     this.#connected = false;
     clearTimeout(this.#resting);
@@ -165,7 +166,7 @@ class Client {
       this.#delay = this.#options.reconnectMs[0];
       this.#told = false;
     }
-    if (!this.#told) this.#say(`the exporter at ${this.#options.socketPath} cannot be reached, will try again: ${cause}`);
+    if (!this.#told) this.#say(`the exporter at ${path} cannot be reached, will try again: ${cause}`);
     this.#told = true;
     this.#waiting = setTimeout(() => this.#connect(), this.#delay * (0.5 + Math.random() / 2));
     if (!this.#closing) this.#waiting.unref();

@@ -2,7 +2,7 @@
 
 pub(crate) mod script;
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::thread;
@@ -16,10 +16,13 @@ const SEED: u64 = 20_240;
 
 /// Serves, and plays until the process ends, `speed` times faster than real time.
 pub(crate) fn run(overrides: Overrides, speed: f64) -> Result<(), String> {
-    supervise::serve(overrides, move |socket| {
+    supervise::serve(Overrides { is_demo: true, ..overrides }, move |socket| {
         let player = thread::Builder::new().name("demo".to_owned());
         let played = player.spawn(move || {
-            if let Err(error) = play(&socket, speed) {
+            // At a stop the exporter closes the connection.
+            if let Err(error) = play(&socket, speed)
+                && error.kind() != ErrorKind::BrokenPipe
+            {
                 log::info!("the demo has stopped: {error}");
             }
         });

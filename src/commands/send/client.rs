@@ -10,7 +10,7 @@ use crossbeam_channel::{Receiver, never, select};
 use super::input::Input;
 use super::unacked::Unacked;
 use crate::limits;
-use crate::link::{Link, Phase, Reply, Retry};
+use crate::link::{Link, Phase, Reply, Retry, is_refusal, refused, unreachable};
 
 /// A session with the exporter.
 pub(super) struct Client {
@@ -21,6 +21,8 @@ pub(super) struct Client {
     /// Whether it was ever connected, and whether the exporter has ever answered.
     was_connected: bool,
     was_answered: bool,
+    /// Connections that the exporter has closed without an answer.
+    refusals: u32,
     said_bye: bool,
     retry: Retry,
     /// When the latest line was acknowledged, or a line arrived while none was waiting.
@@ -42,6 +44,7 @@ impl Client {
             link: None,
             was_connected: false,
             was_answered: false,
+            refusals: 0,
             said_bye: false,
             retry: Retry::new(),
             progress_at: now,
@@ -50,17 +53,19 @@ impl Client {
             progress: progress.then(|| Progress::new(now)),
             input: None,
         };
-        client.dial().map_err(|error| {
-            let path = client.path.display();
-            format!("{path}: {error}; is the exporter running? (--socket names another path)")
-        })?;
-        Ok(client)
+        match client.dial() {
+            // It may be one that is just ending.
+            Err(error) if !is_refusal(&error) => Err(unreachable(&client.path, &error)),
+            _ => Ok(client),
+        }
     }
 
     fn dial(&mut self) -> io::Result<()> {
         // A name belongs to one user.
         let producer = format!("send:{}", nix::unistd::geteuid());
-        let mut link = Link::dial(&self.path, &producer, &self.instance)?;
+        let dialed = Link::dial(&self.path, &producer, &self.instance);
+        self.refusals += u32::from(dialed.as_ref().is_err_and(is_refusal));
+        let mut link = dialed?;
         // The exporter cannot know an instance that was just created: its session starts at 0.
         if !std::mem::replace(&mut self.was_connected, true) {
             link.phase = Phase::Open;
@@ -93,13 +98,13 @@ impl Client {
                     Ok(Input::Failed(what)) => self.input = Some(what),
                     Err(_) => ended = true,
                 },
-                recv(replies) -> reply => match reply {
-                    Ok(reply) => {
-                        if let Err(error) = self.take(&reply) {
-                            break Err(error);
-                        }
+                recv(replies) -> reply => match reply.map(|reply| self.take(&reply)) {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => break Err(error),
+                    Err(_) => {
+                        self.link = None;
+                        self.refusals += u32::from(!self.was_answered);
                     }
-                    Err(_) => self.link = None,
                 },
                 default(wait) => {}
             }
@@ -189,6 +194,9 @@ impl Client {
     }
 
     fn check_patience(&self) -> Result<(), String> {
+        if self.refusals >= limits::SEND_REFUSALS_MAX {
+            return Err(refused(&self.path));
+        }
         let patience = if self.was_answered { limits::SEND_ACK_TIMEOUT } else { limits::SEND_REPLY_TIMEOUT };
         if (self.unacked.is_empty() && self.was_answered) || self.progress_at.elapsed() < patience {
             return Ok(());
@@ -202,8 +210,8 @@ impl Client {
             ))
         } else {
             Err(format!(
-                "{path}: no answer for {seconds} s (may this user write there, and can the exporter write \
-                 its state?)"
+                "{path}: no answer for {seconds} s; can the exporter write its state? (journalctl -u \
+                 lifecycle-exporter)"
             ))
         }
     }

@@ -54,15 +54,7 @@ fn read(
     let mut line = Vec::new();
     let mut block = Block { first: 1, lines: 0, bytes: Vec::new() };
     for number in 1_u64.. {
-        line.clear();
-        let read = (&mut input).take(limits::SEND_LINE_BYTES_MAX + 1).read_until(b'\n', &mut line);
-        let failed = match read {
-            Err(error) => Some(format!("standard input: {error}")),
-            Ok(count) if count as u64 > limits::SEND_LINE_BYTES_MAX => {
-                Some(format!("line {number}: expected at most {} bytes", limits::SEND_LINE_BYTES_MAX))
-            }
-            Ok(_) => None,
-        };
+        let failed = read_line(&mut input, "standard input", number, &mut line).err();
         let refused = if failed.is_some() { None } else { refusal(&line) };
         let sent = failed.is_none() && refused.is_none() && !is_blank(&line);
         if sent {
@@ -94,6 +86,24 @@ fn read(
         if line.is_empty() {
             break;
         }
+    }
+    Ok(())
+}
+
+/// Reads the line of this number with its end. It is empty where the input has ended.
+pub(in crate::commands) fn read_line(
+    input: &mut dyn BufRead,
+    name: &str,
+    number: u64,
+    line: &mut Vec<u8>,
+) -> Result<(), String> {
+    line.clear();
+    let count = input
+        .take(limits::SEND_LINE_BYTES_MAX + 1)
+        .read_until(b'\n', line)
+        .map_err(|error| format!("{name}: {error}"))?;
+    if count as u64 > limits::SEND_LINE_BYTES_MAX {
+        return Err(format!("line {number}: expected at most {} bytes", limits::SEND_LINE_BYTES_MAX));
     }
     Ok(())
 }

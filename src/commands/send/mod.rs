@@ -5,15 +5,13 @@
 //! keeps lines until they are acknowledged, and `client` runs the session.
 
 mod client;
-mod input;
+pub(super) mod input;
 mod unacked;
 pub(super) mod unknown;
 
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
 
 use crate::catalog;
-use crate::config::Settings;
 use crate::daemon::configuration::Overrides;
 use crate::daemon::configuration::load_settings;
 use crate::feed::listener;
@@ -28,7 +26,7 @@ use unknown::Unknown;
 /// terminal.
 pub(crate) fn run(overrides: &Overrides, words: &[String], progress: bool) -> Result<(), String> {
     let (settings, _) = load_settings(overrides)?;
-    let path = socket(overrides, &settings)?;
+    let path = listener::find_path(settings.socket.as_deref())?;
     let catalogs = catalog::load(settings.catalog_directory.as_deref()).unwrap_or_default();
     let mut unknown = Unknown::new(&catalogs);
     if words == ["-"] {
@@ -44,14 +42,6 @@ pub(crate) fn run(overrides: &Overrides, words: &[String], progress: bool) -> Re
         drop(sender);
         Client::connect(path, progress)?.send(&inputs)
     }
-}
-
-/// Where the exporter listens.
-pub(super) fn socket(overrides: &Overrides, settings: &Settings) -> Result<PathBuf, String> {
-    let from_environment =
-        std::env::var_os("LIFECYCLE_EVENTS_SOCKET").filter(|path| !path.is_empty()).map(PathBuf::from);
-    let configured = overrides.socket.clone().or(from_environment).or_else(|| settings.socket.clone());
-    listener::find_path(configured.as_deref())
 }
 
 pub(super) fn warn(what: &str) {

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use log::{Level, Log, Metadata, Record};
 
 use crate::config::Settings;
+use crate::engine::mask_addresses;
 use crate::limits;
 use limiter::Limiter;
 use output::Output;
@@ -110,7 +111,7 @@ impl Logger {
         let message = record.args().to_string();
         let is_own = OWN_ADDRESSES.iter().any(|module| record.target().starts_with(module));
         if self.hides_addresses.load(Ordering::Relaxed) && !is_own {
-            text::mask_addresses(&message)
+            mask_addresses(&message)
         } else {
             message
         }

@@ -25,6 +25,7 @@ struct Client {
     sent: Vec<u8>,
     statuses: Vec<u16>,
     requests: Vec<Request>,
+    denied: Vec<IpAddr>,
     write_half_is_open: bool,
     is_closed: bool,
 }
@@ -42,6 +43,7 @@ impl Client {
             sent: Vec::new(),
             statuses: Vec::new(),
             requests: Vec::new(),
+            denied: Vec::new(),
             write_half_is_open: true,
             is_closed: false,
         }
@@ -77,6 +79,7 @@ impl Client {
                     let is_refusal_of_head = status != 200 && request::is_head(&self.received);
                     assert!(!is_refusal_of_head || self.response.ends_with(b"\r\n\r\n"));
                 }
+                Action::NoteDenied(client) => self.denied.push(client),
                 Action::Close => self.is_closed = true,
             }
         }
@@ -345,6 +348,7 @@ fn a_403_names_the_address() {
     client.step(Input::Denied);
     let text = String::from_utf8_lossy(&client.response).into_owned();
     assert!(client.statuses == [403] && text.contains("198.51.100.1"), "{text}");
+    assert_eq!(client.denied, [client.peer]);
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! The status page: one HTML document that loads nothing else, rendered for each request.
 //!
 //! `maud` escapes all text. Script and style carry a nonce that is different each time, and the content
-//! security policy allows no other script or style, so text from an event cannot become either. `parts`
-//! renders the cards, `words` formats numbers for people.
+//! security policy allows no other script or style, so text from an event cannot become either. All links
+//! are relative, so that the page works behind a proxy under any path. `parts` renders the cards, `open` the
+//! card of what is open, `words` formats numbers for people.
 
+mod open;
 mod parts;
 mod words;
 
@@ -13,11 +15,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use crate::feed::status::Status;
+use super::denials::Denial;
+use crate::feed::status::{RejectionStatus, Status};
 use crate::metrics;
 
 /// What the page shows about the process; the feed knows the rest.
-pub(super) struct ProcessStatus {
+pub(super) struct ProcessStatus<'a> {
     /// `[stats] allowed_ips`.
     pub(super) allowed: String,
     /// `[app] trustedproxies`.
@@ -26,10 +29,27 @@ pub(super) struct ProcessStatus {
     pub(super) is_configured: bool,
     /// Roles without a recent heartbeat.
     pub(super) silent: Vec<&'static str>,
+    /// The latest first.
+    pub(super) denied: Vec<Denial>,
+    pub(super) surroundings: &'a Surroundings,
+}
+
+/// What the page says of the process that does not change while it runs.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Surroundings {
+    /// The path of the event socket, as far as it is known.
+    pub(crate) socket: String,
+    /// Whether the events are made up.
+    pub(crate) is_demo: bool,
 }
 
 /// How long a rejection is worth attention.
-const RECENT_SECONDS: f64 = 900.0;
+const RECENT_SECONDS: f64 = 3_600.0;
+
+/// Whether a line was rejected lately for this reason.
+fn is_recent(of: &RejectionStatus, now: f64) -> bool {
+    of.latest.first().is_some_and(|latest| now - latest.at < RECENT_SECONDS)
+}
 
 pub(super) struct Page {
     pub(super) html: String,
@@ -38,7 +58,7 @@ pub(super) struct Page {
 }
 
 /// Renders the page. `status` is `None` if the feed did not answer in time.
-pub(super) fn page(status: Option<&Status>, process: &ProcessStatus) -> Page {
+pub(super) fn page(status: Option<&Status>, process: &ProcessStatus<'_>) -> Page {
     let nonce = nonce();
     let policy = format!(
         "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'; \
@@ -60,11 +80,15 @@ pub(super) fn page(status: Option<&Status>, process: &ProcessStatus) -> Page {
                     h1 { "lifecycle-exporter" }
                     (verdict(status, process))
                     nav aria-label="Endpoints" {
-                        a href="/metrics" { "Metrics" }
-                        a href="/-/healthy" { "Healthy" }
-                        a href="/-/ready" { "Ready" }
+                        a href="./metrics" { "Metrics" }
+                        a href="./api/v1/open" { "Open" }
+                        a href="./-/healthy" { "Healthy" }
+                        a href="./-/ready" { "Ready" }
                         button id="pause" type="button" hidden { "Pause" }
                     }
+                }
+                @if process.surroundings.is_demo {
+                    p.demo { "This is a demo: it makes up all events and numbers." }
                 }
                 main id="status" {
                     @if let Some(status) = status { (parts::cards(status, process)) }
@@ -79,7 +103,7 @@ pub(super) fn page(status: Option<&Status>, process: &ProcessStatus) -> Page {
 }
 
 /// What needs attention, in a few words.
-fn verdict(status: Option<&Status>, process: &ProcessStatus) -> Markup {
+fn verdict(status: Option<&Status>, process: &ProcessStatus<'_>) -> Markup {
     let mut faults: Vec<String> =
         process.silent.iter().map(|role| format!("{role} makes no progress")).collect();
     if !process.is_configured {
@@ -91,15 +115,12 @@ fn verdict(status: Option<&Status>, process: &ProcessStatus) -> Markup {
             if status.journal.as_ref().is_some_and(|journal| !journal.healthy) {
                 faults.push("state cannot be written".to_owned());
             }
-            if status.producers_away > 0 {
-                faults.push(format!("{} producers are away", status.producers_away));
+            match status.producers_away {
+                0 => {}
+                1 => faults.push("1 producer is away".to_owned()),
+                away => faults.push(format!("{away} producers are away")),
             }
-            let is_recent = |at: f64| status.now - at < RECENT_SECONDS;
-            if status
-                .rejections
-                .iter()
-                .any(|of| of.latest.as_ref().is_some_and(|latest| is_recent(latest.at)))
-            {
+            if status.rejections.iter().any(|of| is_recent(of, status.now)) {
                 faults.push("lines were rejected".to_owned());
             }
             if status.scans.iter().any(|(_, scan)| parts::has_failed(scan)) {
@@ -108,7 +129,10 @@ fn verdict(status: Option<&Status>, process: &ProcessStatus) -> Markup {
         }
     }
     html! {
-        @if faults.is_empty() { span id="verdict" class="verdict good" { "All is well" } }
+        @if faults.is_empty() && status.is_some_and(parts::is_new) {
+            span id="verdict" class="verdict soft" { "Waiting for the first event" }
+        }
+        @else if faults.is_empty() { span id="verdict" class="verdict good" { "All is well" } }
         @else { span id="verdict" class="verdict bad" { "Attention: " (faults.join(", ")) } }
     }
 }

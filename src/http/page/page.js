@@ -30,12 +30,16 @@ async function refresh() {
     asking = false;
   }
 }
-// Tables keep their scroll position, and the focused one its focus.
+// Tables keep their scroll position, what is folded out stays so, and the focus stays where it is.
 function replace(parts) {
   const named = () => [...document.querySelectorAll("[role=region]")];
   const positions = new Map(named().map((region) => [region.ariaLabel, region.scrollLeft]));
   const focused = document.activeElement?.closest("[role=region]")?.ariaLabel;
+  const folded = document.activeElement?.closest("summary")?.parentElement.id;
+  const unfolded = [...document.querySelectorAll("details[open]")].map((details) => details.id);
   for (const part of parts) document.getElementById(part.id).replaceWith(part);
+  for (const id of unfolded) document.getElementById(id)?.setAttribute("open", "");
+  if (folded) document.getElementById(folded)?.querySelector("summary").focus({ preventScroll: true });
   for (const region of named()) {
     region.scrollLeft = positions.get(region.ariaLabel) ?? 0;
     if (region.ariaLabel === focused) region.focus({ preventScroll: true });

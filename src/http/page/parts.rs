@@ -2,29 +2,48 @@
 
 use maud::{Markup, html};
 
-use super::ProcessStatus;
 use super::words::{ago, bytes, count, duration, rate};
-use crate::feed::status::{
-    EntityStatus, JournalStatus, ProducerStatus, RejectionStatus, Status, SystemStatus,
-};
+use super::{ProcessStatus, is_recent, open};
+use crate::feed::status::{JournalStatus, ProducerStatus, RejectionStatus, Status};
 use crate::limits;
 use crate::scan::ScanState;
 
-pub(super) fn cards(status: &Status, process: &ProcessStatus) -> Markup {
+pub(super) fn cards(status: &Status, process: &ProcessStatus<'_>) -> Markup {
     html! {
+        @if is_new(status) { (first_event(status, &process.surroundings.socket)) }
         (feed(status))
-        (open(status))
+        (open::card(status))
         (rejections(&status.rejections, status.now))
         (producers(&status.producers, status.producers_more))
         (state(status.journal.as_ref(), status.now))
         (scans(status))
-        (access(process))
+        (access(process, status))
+    }
+}
+
+/// Whether no event has arrived yet.
+pub(super) fn is_new(status: &Status) -> bool {
+    status.applied == 0 && status.rejections.is_empty()
+}
+
+/// How is the first event sent?
+fn first_event(status: &Status, socket: &str) -> Markup {
+    html! {
+        section.wide {
+            h2 { "Send the first event" }
+            @if let Some(example) = &status.example {
+                pre { code { "lifecycle-exporter --socket " (socket) " send " (example) } }
+                p { "It appears below within five seconds. The fields are those of your own server later." }
+            }
+            p.soft { code { "lifecycle-exporter catalog" } " lists all events with their fields." }
+        }
     }
 }
 
 /// Do events arrive?
 fn feed(status: &Status) -> Markup {
     let rejected: u64 = status.rejections.iter().map(|of| of.count).sum();
+    let is_recent = status.rejections.iter().any(|of| is_recent(of, status.now));
     let now = status.rates.last().copied().unwrap_or_default();
     html! {
         section.wide {
@@ -32,7 +51,7 @@ fn feed(status: &Status) -> Markup {
             dl.figures {
                 div { dt { "lines a second now" } dd { (rate(now)) } }
                 div { dt { "applied" } dd { (count(status.applied)) } }
-                div { dt { "rejected" } dd.warn[rejected > 0] { (count(rejected)) } }
+                div { dt { "rejected" } dd.warn[is_recent] { (count(rejected)) } }
                 div { dt { "connections" } dd { (status.connections) } }
             }
             (curve(&status.rates))
@@ -68,73 +87,27 @@ fn curve(rates: &[f64]) -> Markup {
     }
 }
 
-/// What is open now, and for how long?
-fn open(status: &Status) -> Markup {
-    html! {
-        section.wide {
-            h2 { "Open now" }
-            @if status.systems.is_empty() {
-                p.soft { "No system has sent an event yet. A system appears here with its first event." }
-            }
-            @for system in &status.systems { (system_card(system)) }
-        }
-    }
-}
-
-fn system_card(system: &SystemStatus) -> Markup {
-    let (busy, idle): (Vec<&EntityStatus>, Vec<&EntityStatus>) =
-        system.entities.iter().partition(|entity| entity.open > 0 || entity.abandoned > 0);
-    let idle = idle.iter().map(|entity| entity.name.as_str()).collect::<Vec<&str>>().join(", ");
-    html! {
-        h3 { a href={ "/metrics?system=" (system.name) } { (system.name) } " " span.soft { (system.title) } }
-        @if !busy.is_empty() {
-            div.scroll tabindex="0" role="region" aria-label={ "Open in " (system.name) } {
-                table.open {
-                    thead {
-                        tr {
-                            th scope="col" { "entity" }
-                            th.number scope="col" { "open" }
-                            th.number scope="col" { "abandoned" }
-                            th.number scope="col" { "oldest" }
-                            th scope="col" { "which" }
-                        }
-                    }
-                    tbody { @for entity in busy { (entity_row(entity)) } }
-                }
-            }
-        }
-        @if !idle.is_empty() { p.soft { "None open: " (idle) } }
-    }
-}
-
-fn entity_row(entity: &EntityStatus) -> Markup {
-    html! {
-        tr {
-            th scope="row" { (entity.name) }
-            td.number { (count(entity.open as u64)) }
-            td.number { (count(entity.abandoned)) }
-            @if let Some((age, key)) = &entity.oldest {
-                td.number { (duration(*age)) }
-                td { @if let Some(key) = key { code { (key) } } @else { span.soft { "hidden" } } }
-            } @else { td.number.soft { "none" } td {} }
-        }
-    }
-}
-
-/// What was rejected, and why?
+/// What was rejected lately, and why?
 fn rejections(rejections: &[RejectionStatus], now: f64) -> Markup {
     html! {
         section {
             h2 { "Rejected" }
             @if rejections.is_empty() { p.good { "No lines were rejected." } }
             @for of in rejections {
-                p { strong { (of.reason) } " " span.soft { (count(of.count)) } }
-                @if let Some(latest) = &of.latest {
-                    p.soft {
-                        "latest " (ago(latest.at, now))
-                        @if let Some(told) = &latest.told { ": " (told.detail) }
+                details id={ "rejected-" (of.reason) } {
+                    summary.soft[!is_recent(of, now)] {
+                        strong { (of.reason) } " "
+                        (count(of.count)) @if of.count == 1 { " line, " } @else { " lines, " }
+                        @if let Some(latest) = of.latest.first() { "latest " (ago(latest.at, now)) }
+                        @else { "before the start" }
                     }
-                    @if let Some(told) = &latest.told { pre { code { (told.line) } } }
+                    @for example in &of.latest {
+                        p.soft {
+                            (ago(example.at, now))
+                            @if let Some(told) = &example.told { ": " (told.detail) }
+                        }
+                        @if let Some(told) = &example.told { pre { code { (told.line) } } }
+                    }
                 }
             }
         }
@@ -247,12 +220,23 @@ fn beginning(list: &str) -> String {
 }
 
 /// Who has access?
-fn access(process: &ProcessStatus) -> Markup {
+fn access(process: &ProcessStatus<'_>, status: &Status) -> Markup {
     html! {
         section {
             h2 { "Access" }
             p { "Allowed: " code { (beginning(&process.allowed)) } }
             p { "Trusted proxies: " code { (beginning(&process.proxies)) } }
+            @for denied in &process.denied {
+                p.soft {
+                    "Denied: "
+                    @if status.shows_text { code { (denied.client) } } @else { "an address" }
+                    ", " (count(denied.count)) @if denied.count == 1 { " time" } @else { " times" }
+                    ", latest " (ago(denied.at, status.now))
+                }
+            }
+            @if !process.denied.is_empty() {
+                p.soft { "To let an address in, add it to " code { "[stats] allowed_ips" } "." }
+            }
             @if !process.is_configured {
                 p.bad {
                     "The configuration on disk has errors. The exporter still uses the previous one; see the log."

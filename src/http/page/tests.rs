@@ -1,17 +1,24 @@
 use super::*;
+use std::net::IpAddr;
+
 use crate::feed::status::{
-    EntityStatus, JournalStatus, ProducerStatus, RejectionExample, RejectionStatus, SystemStatus, Told,
+    EntityStatus, JournalStatus, OpenStatus, ProducerStatus, RejectionExample, RejectionStatus, SystemStatus,
+    Told,
 };
 use crate::limits;
 use crate::protocol::rejection::Reason;
 use crate::scan::ScanState;
 
-fn process() -> ProcessStatus {
+fn process() -> ProcessStatus<'static> {
+    static SURROUNDINGS: Surroundings = Surroundings { socket: String::new(), is_demo: false };
+    let denied = |last: u8| Denial { client: IpAddr::from([192, 0, 2, last]), count: 2, at: 999_940.0 };
     ProcessStatus {
         allowed: "127.0.0.1/32, ::1/128".to_owned(),
         proxies: "none".to_owned(),
         is_configured: true,
         silent: Vec::new(),
+        denied: (0..10).map(denied).collect(),
+        surroundings: &SURROUNDINGS,
     }
 }
 
@@ -30,7 +37,13 @@ fn large(text: &str) -> Status {
                 name: "entity".to_owned(),
                 open: 1_000_000,
                 abandoned: 12,
-                oldest: Some((90_000.0, Some(value.clone()))),
+                oldest: (0..limits::STATUS_OPEN_MAX)
+                    .map(|_| OpenStatus {
+                        age_seconds: 90_000.0,
+                        key: Some(value.clone()),
+                        producer: Some(value.clone()),
+                    })
+                    .collect(),
             })
             .collect(),
     };
@@ -53,13 +66,15 @@ fn large(text: &str) -> Status {
             .map(|reason| RejectionStatus {
                 reason: reason.name(),
                 count: 3,
-                latest: Some(RejectionExample {
-                    at: 999_000.0,
-                    told: Some(Told {
-                        detail: long(limits::STATUS_LINE_CHARS_MAX),
-                        line: long(limits::STATUS_LINE_CHARS_MAX),
-                    }),
-                }),
+                latest: (0..limits::REJECTIONS_KEPT)
+                    .map(|_| RejectionExample {
+                        at: 996_000.0,
+                        told: Some(Told {
+                            detail: long(limits::STATUS_LINE_CHARS_MAX),
+                            line: long(limits::STATUS_LINE_CHARS_MAX),
+                        }),
+                    })
+                    .collect(),
             })
             .collect(),
         producers: (0..limits::STATUS_PRODUCERS_MAX)
@@ -68,6 +83,8 @@ fn large(text: &str) -> Status {
         producers_away: 0,
         producers_more: 7,
         scans: vec![("recordings".to_owned(), scan)],
+        example: None,
+        shows_text: true,
         journal: Some(JournalStatus { healthy: true, bytes: 1_536, errors: 0, snapshot_at: 999_940.0 }),
     }
 }
@@ -86,10 +103,48 @@ fn text_of_events_is_escaped_and_the_policy_lets_no_other_script_run() {
 #[test]
 fn the_page_is_small_and_asks_for_nothing_from_elsewhere() {
     let Page { html, .. } = page(Some(&large("\"")), &process());
-    assert!(html.len() <= 60_000, "{} bytes", html.len());
+    assert!(html.len() <= 500_000, "{} bytes", html.len());
     for address in ["http://", "https://", "src=", "url(", "@import"] {
         assert!(!html.contains(address), "{address}");
     }
+    assert!(!html.contains("href=\"/"), "a proxy may serve the page under any path");
+}
+
+#[test]
+fn a_new_exporter_shows_how_to_send_an_event() {
+    let surroundings = Surroundings { socket: "/run/x/events.sock".to_owned(), is_demo: true };
+    let process = ProcessStatus { surroundings: &surroundings, ..process() };
+    let example = Some("recording.started backend=example recording=example".to_owned());
+    let html = page(Some(&Status { example, ..Status::default() }), &process).html;
+    for expected in [
+        "Waiting for the first event",
+        "lifecycle-exporter --socket /run/x/events.sock send recording.started backend=example recording=example",
+        "This is a demo",
+    ] {
+        assert!(html.contains(expected), "{expected}");
+    }
+    let html = page(Some(&large("x")), &self::process()).html;
+    assert!(!html.contains("Send the first event") && !html.contains("This is a demo"));
+}
+
+#[test]
+fn denied_clients_are_named_unless_addresses_are_private() {
+    let html = |shows_text| page(Some(&Status { shows_text, ..large("x") }), &process()).html;
+    assert!(html(true).contains("Denied: <code>192.0.2.7</code>, 2 times, latest 1 min 0 s ago"));
+    assert!(html(false).contains("Denied: an address, 2 times") && !html(false).contains("192.0.2.7"));
+}
+
+#[test]
+fn a_rejection_fades_after_an_hour() {
+    let summary = |seconds| {
+        let mut status = large("x");
+        status.rejections.truncate(1);
+        status.rejections[0].latest[0].at = status.now - seconds;
+        let html = page(Some(&status), &process()).html;
+        (html.contains("<summary class=\"soft\">"), html.contains("<dd class=\"warn\">3</dd>"))
+    };
+    assert_eq!(summary(3_590.0), (false, true));
+    assert_eq!(summary(3_610.0), (true, false));
 }
 
 #[test]
@@ -112,9 +167,9 @@ fn what_needs_attention_comes_first() {
         "Attention: state cannot be written"
     );
     assert_eq!(said(|status, _| status.scans[0].1.status = -1.0), "Attention: a scan was not complete");
-    assert_eq!(said(|status, _| status.producers_away = 1), "Attention: 1 producers are away");
+    assert_eq!(said(|status, _| status.producers_away = 1), "Attention: 1 producer is away");
     assert_eq!(
-        said(|status, _| status.rejections[0].latest.as_mut().unwrap().at = status.now - 60.0),
+        said(|status, _| status.rejections[0].latest[0].at = status.now - 60.0),
         "Attention: lines were rejected"
     );
     assert!(page(None, &process()).html.contains("the feed does not answer"));

@@ -23,7 +23,7 @@ use samples::Samples;
 
 /// Seconds between two scrapes. All events in between happen just before the second one.
 const STEP: f64 = 15.0;
-const HOUR: f64 = 3_600.0;
+pub const HOUR: f64 = 3_600.0;
 /// The exporter has been running since so many seconds before midnight.
 const UPTIME: f64 = 9.0 * 24.0 * HOUR;
 

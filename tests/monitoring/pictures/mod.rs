@@ -8,7 +8,7 @@ use std::fmt::Write;
 use std::fs;
 
 use crate::dashboards::{Dashboard, Window, filled, queries};
-use crate::day;
+use crate::day::{self, HOUR};
 use crate::history::MIDNIGHT;
 use crate::past_alerts;
 use crate::servers::{Curve, Server};
@@ -16,7 +16,6 @@ use crate::support::{has_program, switches};
 use crate::{files, project};
 use panels::{COLUMN, Canvas, Mark, ROW, Series, Theme};
 
-const HOUR: f64 = 3_600.0;
 /// Seconds between two points, where a panel asks for no more, and between two points of a mark.
 const STEP: f64 = 300.0;
 const STEP_OF_MARKS: f64 = 60.0;

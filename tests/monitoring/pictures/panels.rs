@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use serde_json::Value;
 
+use super::HOUR;
 use super::values::{LETTER, cut, escaped, shown};
 
 /// Pixels of one of the 24 columns, and of one unit of height.
@@ -14,7 +15,6 @@ pub(super) const ROW: f64 = 26.0;
 /// Room between the edge of a panel and its curves.
 const RIGHT: f64 = 10.0;
 const TOP: f64 = 30.0;
-const HOUR: f64 = 3_600.0;
 const LEGEND_LINES_MAX: usize = 5;
 
 /// Colours of a page.

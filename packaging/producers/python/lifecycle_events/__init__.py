@@ -10,7 +10,7 @@ An event is put into a bounded buffer, and a thread in the background brings it 
 exactly once, over any number of restarts of the exporter. Nothing here blocks the caller or raises into it.
 
 **Where the exporter is.** `$LIFECYCLE_EVENTS_SOCKET` is the path of its socket; without it the client takes that of the exporter's package,
-`/run/lifecycle-exporter/events.sock`. An exporter that an ordinary user runs prints its path when it starts: set the variable to it.
+`/run/lifecycle-exporter/events.sock`, else that of an exporter that this user runs.
 
 **What a client opens is its own.** When the client is closed or its process ends, the exporter abandons what is still open: a recording or
 a job becomes a failed one. A script that opens something and exits, such as a job of cron, says that it owns nothing:
@@ -23,6 +23,7 @@ unless the program handles it, is no such end: call `close` in its handler.
 """
 
 from ._outbox import Overflow, Stats
-from .client import DEFAULT_SOCKET, Client, Rejection
+from ._socket import DEFAULT_SOCKET
+from .client import Client, Rejection
 
 __all__ = ["DEFAULT_SOCKET", "Client", "Overflow", "Rejection", "Stats"]

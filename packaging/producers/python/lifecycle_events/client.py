@@ -17,15 +17,13 @@ import time
 import weakref
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
-from . import _session
+from . import _session, _socket
 from ._complaints import Complaint
 from ._encoding import cut, line_of, well_formed
 from ._outbox import Event, Outbox, Overflow, Stats
 from ._session import Broken, Session
 from .systems import Systems
 
-#: Where the package of the exporter has its socket; ``$LIFECYCLE_EVENTS_SOCKET`` says otherwise.
-DEFAULT_SOCKET = "/run/lifecycle-exporter/events.sock"
 #: The exporter takes no longer name of a producer.
 NAME_BYTES_MAX = 200
 #: A connection that lasted as long was a good one: the next attempt comes soon.
@@ -54,7 +52,8 @@ class Rejection(NamedTuple):
 class Client(Systems):
     """Brings events to the exporter.
 
-    :param socket_path: the exporter's socket (default: ``$LIFECYCLE_EVENTS_SOCKET``, else ``DEFAULT_SOCKET``).
+    :param socket_path: the exporter's socket (default: ``$LIFECYCLE_EVENTS_SOCKET``, else that of the exporter's package, ``DEFAULT_SOCKET``, else
+        that of an exporter that this user runs).
     :param producer: the producer's name, stable over restarts. Processes of one program share it (the workers of a server, an old and a
         new process during an update): each is a run of its own, and so is each client. A name belongs to one user of the machine. By
         default the name of the program: of its file, or of its module after ``python -m``.
@@ -87,7 +86,7 @@ class Client(Systems):
         if overflow not in ("oldest", "newest"):
             raise ValueError(f"overflow is {overflow!r}, and has to be 'oldest' or 'newest'")
         super().__init__(self.emit)
-        self._path = socket_path or os.environ.get("LIFECYCLE_EVENTS_SOCKET") or DEFAULT_SOCKET
+        self._path = socket_path or os.environ.get("LIFECYCLE_EVENTS_SOCKET")
         self._owner = owner
         self._buffer = buffer
         self._overflow: Overflow = overflow
@@ -206,16 +205,18 @@ class Client(Systems):
             if was_closing:
                 # There is little time left: it is tried without long pauses.
                 delay = shortest
+            # An exporter may start later than this program.
+            path = self._path or _socket.find()
             try:
                 # Known before it connects: a child of a fork has to close it.
                 self._session = Session()
-                self._session.begin(self._path, self._hello)
+                self._session.begin(path, self._hello)
                 self._follow(self._session)
             except (OSError, Broken) as error:
                 if time.monotonic() - began > GOOD_CONNECTION_SECONDS:
                     delay, told = shortest, False
                 log = logger.debug if told else logger.warning
-                log("the exporter at %s cannot be reached, will try again: %s", self._path, error)
+                log("the exporter at %s cannot be reached, will try again: %s", path, error)
                 told = True
             except Exception:
                 logger.exception("the sender failed, will try again")
