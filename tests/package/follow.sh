@@ -143,11 +143,18 @@ follow_before_reboot() {
   more 20
 }
 
+# logged PATTERN OPTION…: how many lines of the doors the journal has. grep takes none for a failure.
+logged() {
+  local pattern=$1
+  shift
+  journalctl -u doors.service -o cat "$@" | grep -c "$pattern" || true
+}
+
 follow_after_reboot() {
   step "what was logged while the machine went down and came up counts once"
   until_true 60 systemctl is-active --quiet "$follower"
   journalctl --list-boots --no-pager
-  has_lines_of_both() { (($(journalctl -u doors.service -o cat | grep -c '^passed front 1$') >= 4)); }
+  has_lines_of_both() { (($(logged '^passed front 1$') >= 4)); }
   has_lines_of_both
   expect_all_counted
   not said "lost"
@@ -159,11 +166,11 @@ follow_after_reboot() {
   cursors() { journalctl -o json --output-fields=_PID "$@" | sed 's/.*"__CURSOR":"\([^"]*\)".*/\1/'; }
   systemctl stop "$follower"
   cursor=$(grep -ao 's=[0-9a-f]*;i=[0-9a-f;=bmtx]*' /var/lib/lifecycle-follow/doors/*.position | head -n 1)
-  new_lines() { (($(journalctl -u doors.service -o cat --after-cursor="$cursor" | grep -c '^passed front') > ${1:-20})); }
+  new_lines() { (($(logged '^passed front' --after-cursor="$cursor") > ${1:-20})); }
   systemctl start doors.service
   until_true 60 new_lines
   journalctl --rotate
-  count=$(journalctl -u doors.service -o cat --after-cursor="$cursor" | grep -c '^passed front')
+  count=$(logged '^passed front' --after-cursor="$cursor")
   until_true 60 new_lines $((count + 20))
   journalctl --sync
   cursors --after-cursor="$cursor" >/root/cursors

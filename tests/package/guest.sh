@@ -2,7 +2,8 @@
 # Runs inside a freshly booted Debian in which the package is to prove itself, and once more after a reboot. Whatever fails ends it.
 set -Eeuo pipefail
 export SYSTEMD_PAGER='' DEBIAN_FRONTEND=noninteractive
-trap 'echo "FAILED in line $LINENO: $BASH_COMMAND"' ERR
+# To standard error, since it is said within $(…), too, where the output is a value.
+trap 'echo "FAILED in line $LINENO: $BASH_COMMAND" >&2' ERR
 
 step() { printf '== %s\n' "$*"; }
 metrics() { curl -sS --fail http://127.0.0.1:10048/metrics; }
