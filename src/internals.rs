@@ -11,6 +11,7 @@ use crate::config::Settings;
 use crate::engine::EngineSettings;
 use crate::metrics::{self, FeedStats, Metrics};
 use crate::protocol::line::Fields;
+use crate::protocol::shape::Shapes;
 use crate::protocol::shorthand::EventSpec;
 use crate::scan::{ScanState, Scans};
 use crate::state::State;
@@ -106,12 +107,18 @@ pub fn line(words: &str) -> String {
 
 /// Splits lines into fields.
 #[derive(Default)]
-pub struct Splitter(Fields);
+pub struct Splitter {
+    fields: Fields,
+    shapes: Shapes<()>,
+}
 
 impl Splitter {
     /// Splits one line, which has to be good.
     pub fn split(&mut self, line: &str) {
-        self.0.scan(line).expect("the line is a flat JSON object");
+        if self.shapes.split(line).is_none() {
+            self.fields.scan(line).expect("the line is a flat JSON object");
+            self.shapes.learn(line, &self.fields, |_| ());
+        }
     }
 }
 

@@ -39,6 +39,7 @@ use crate::config::{Privacy, Settings};
 use crate::limits;
 use crate::protocol::line::{Fields, Head, Value};
 use crate::protocol::rejection::{Reason, Rejection};
+use crate::protocol::shape::Shapes;
 use crate::series;
 
 pub(crate) use counts::EntityCount;
@@ -49,7 +50,7 @@ pub(crate) use open::OpenEntity;
 pub(crate) use persist::Place;
 
 use abandon::Abandonment;
-use apply::{Context, Event, Scratch};
+use apply::{Context, Event, Scratch, Use};
 use exposition::ExposedFamily;
 use migrate::Migrated;
 use rdns_cache::RdnsCache;
@@ -112,10 +113,18 @@ pub(crate) struct Engine {
     rejected: [u64; Reason::ALL.len()],
     times_ignored: u64,
     fields: Fields,
+    shapes: Shapes<Known>,
     scratch: Scratch,
     /// Something is begun that takes longer: entities are being closed or abandoned.
     is_busy: bool,
     abandonment: Option<Box<Abandonment>>,
+}
+
+/// What is known of the lines of a shape: the indices of their system and event, and what their values are for.
+struct Known {
+    system: usize,
+    event: usize,
+    uses: Box<[Use]>,
 }
 
 /// The name of an event, and how often it was applied.
@@ -167,6 +176,7 @@ impl Default for Engine {
             rejected: [0; Reason::ALL.len()],
             times_ignored: 0,
             fields: Fields::default(),
+            shapes: Shapes::default(),
             scratch: Scratch::default(),
             is_busy: false,
             abandonment: None,
@@ -246,6 +256,7 @@ impl Engine {
     fn index_catalogs(&mut self) {
         self.catalogs = self.systems.iter().map(|system| Arc::clone(&system.catalog)).collect();
         self.events.clear();
+        self.shapes.clear();
         for (system_index, system) in self.systems.iter().enumerate() {
             for (event_index, event) in system.catalog.events.iter().enumerate() {
                 self.events.insert(event.name.as_str().into(), (system_index, event_index));
@@ -273,14 +284,26 @@ impl Engine {
     ) -> Result<(), Rejection> {
         let is_abandonment = source.origin == Origin::Abandonment;
         debug_assert!(!self.is_busy || is_abandonment, "what was begun comes first");
-        self.fields.scan(line)?;
-        let fields = &self.fields;
-        let (name, time) = read_head(line, fields)?;
-        let Some(&(system_index, event_index)) = self.events.get(name) else {
-            let what =
-                format!("{name:?}: expected an event of a catalog (lifecycle-exporter catalog lists them)");
-            return Err(Rejection::new(Reason::UnknownEvent, what));
+        let known = self.shapes.split(line);
+        let (system_index, event_index, time) = match known {
+            Some((known, values)) => {
+                let plan = &self.catalogs[known.system].events[known.event];
+                let time = self.scratch.bind_known(plan, &known.uses, values);
+                (known.system, known.event, time.map(|time| read_time(&line[time])))
+            }
+            None => {
+                self.fields.scan(line)?;
+                let (name, time) = read_head(line, &self.fields)?;
+                let Some(&(system, event)) = self.events.get(name) else {
+                    let what = format!(
+                        "{name:?}: expected an event of a catalog (lifecycle-exporter catalog lists them)"
+                    );
+                    return Err(Rejection::new(Reason::UnknownEvent, what));
+                };
+                (system, event, time)
+            }
         };
+        let (is_known, fields) = (known.is_some(), &self.fields);
         let system = &mut self.systems[system_index];
         let catalog = &self.catalogs[system_index];
         let plan = &catalog.events[event_index];
@@ -308,11 +331,19 @@ impl Engine {
             accepted.map_err(|rejection| Rejection { event: Some(name), ..rejection })?;
         } else {
             let event = Event { plan, line, fields, time, entity_owner: source.entity_owner };
+            if !is_known {
+                self.scratch.bind_fields(event).map_err(about)?;
+                self.shapes.learn(line, fields, |keys| Known {
+                    system: system_index,
+                    event: event_index,
+                    uses: keys.iter().map(|key| Use::of(key, plan)).collect(),
+                });
+            }
             let mut context = Context::new(&self.settings, &mut self.rdns, &self.hasher, &[]);
             if let Some(change) = apply::only_count(plan) {
                 self.scratch.count(event, change, system, &mut context).map_err(about)?;
             } else {
-                self.scratch.resolve(event, system, &mut context).map_err(about)?;
+                self.scratch.resolve_bound(event, system, &mut context).map_err(about)?;
                 if !system.exposed {
                     system.expose(&self.hasher);
                 }
@@ -467,6 +498,11 @@ fn event_time(time: Option<f64>, arrived: f64) -> (f64, bool) {
     }
 }
 
+/// Reads a number. One that no `f64` can hold is a time that is too far away.
+fn read_time(number: &str) -> f64 {
+    number.parse().unwrap_or(f64::INFINITY)
+}
+
 /// Reads an event's name and time.
 fn read_head<'a>(line: &'a str, fields: &'a Fields) -> Result<(&'a str, Option<f64>), Rejection> {
     let Head { event, time, twice } = fields.head();
@@ -487,10 +523,7 @@ fn read_head<'a>(line: &'a str, fields: &'a Fields) -> Result<(&'a str, Option<f
     };
     let time = match time {
         None | Some(Value::Null) => None,
-        Some(Value::Number(text)) => {
-            // A number that no f64 can hold is a time that is too far away.
-            Some(fields.text(line, text).parse::<f64>().unwrap_or(f64::INFINITY))
-        }
+        Some(Value::Number(text)) => Some(read_time(fields.text(line, text))),
         Some(_) => return Err(Rejection::new(Reason::BadValue, "time: expected a number, Unix seconds")),
     };
     Ok((name, time))

@@ -45,7 +45,7 @@ pub(crate) struct Span(u64);
 const UNESCAPED: u64 = 1 << 63;
 
 impl Span {
-    fn new(start: usize, end: usize) -> Self {
+    pub(super) fn new(start: usize, end: usize) -> Self {
         Span((start as u64) << 32 | end as u64)
     }
 
@@ -123,6 +123,12 @@ impl Fields {
         let source = if text.is_unescaped() { &self.unescaped } else { line };
         &source[text.range()]
     }
+}
+
+/// The end of the number that begins at a byte of the line.
+pub(super) fn number_end(line: &str, at: usize) -> Option<usize> {
+    let mut scanner = Scanner { bytes: line.as_bytes(), at, line };
+    scanner.number().ok().map(|_| scanner.at)
 }
 
 struct Scanner<'a> {

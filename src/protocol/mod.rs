@@ -1,8 +1,9 @@
-//! What producers write: a line of JSON (`line`), the control lines of a session (`control_line`), the
+//! What producers write: a line of JSON (`line`; `shape` is a fast way for lines like an earlier one), the control lines of a session (`control_line`), the
 //! reasons for a rejection (`rejection`), and events as words on a command line or in a setting
 //! (`shorthand`). `engine` decides what an event changes.
 
 pub(crate) mod control_line;
 pub(crate) mod line;
 pub(crate) mod rejection;
+pub(crate) mod shape;
 pub(crate) mod shorthand;

@@ -14,7 +14,7 @@ pub(in crate::engine) fn only_count(plan: &EventPlan) -> Option<&Change> {
 }
 
 impl Scratch {
-    /// Applies the event or rejects it.
+    /// Applies the event, whose fields are bound, or rejects it.
     pub(in crate::engine) fn count(
         &mut self,
         event: Event<'_>,
@@ -22,7 +22,6 @@ impl Scratch {
         system: &mut System,
         context: &mut Context<'_>,
     ) -> Result<(), Rejection> {
-        self.bind_fields(event)?;
         self.texts.clear();
         (self.cut_fields, self.cut_others) = (0, 0);
         let set = self.fill_set(event, change.set, system, context)?;

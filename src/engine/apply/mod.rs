@@ -22,7 +22,7 @@ use super::EngineSettings;
 use super::entities::{EntityId, EntityOwner, Key};
 use super::rdns_cache::RdnsCache;
 use super::system::System;
-use crate::catalog::model::{EntityIndex, EventPlan};
+use crate::catalog::model::{EntityIndex, EventPlan, FieldIndex};
 use crate::config::Privacy;
 use crate::protocol::line::{Fields, Value};
 
@@ -73,6 +73,26 @@ enum Handle {
     Existing(EntityId),
     /// The event opens it. An index into [`Scratch::openings`].
     New(usize),
+}
+
+/// What a value of a line is for.
+#[derive(Clone, Copy)]
+pub(super) enum Use {
+    Field(FieldIndex),
+    Time,
+    /// Nothing: the event has no such field.
+    Ignored,
+}
+
+impl Use {
+    pub(super) fn of(key: &[u8], plan: &EventPlan) -> Self {
+        let field = plan.fields.iter().position(|field| field.name.as_bytes() == key);
+        match field {
+            _ if key == b"time" => Use::Time,
+            Some(field) => Use::Field(field),
+            None => Use::Ignored,
+        }
+    }
 }
 
 /// A range of [`Scratch::keys`] or [`Scratch::texts`].

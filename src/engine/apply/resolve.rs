@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::{Context, Event, Handle, Opening, Range, Resolved, Scratch, Set, System};
+use super::{Context, Event, Handle, Opening, Range, Resolved, Scratch, Set, System, Use};
 use crate::catalog::model::{
     Amount, AmountRange, AmountSource, Change, EntityIndex, EventPlan, FieldDef, FieldIndex, FieldUse,
     MetricIndex, Step, Then, Verb,
@@ -14,8 +14,19 @@ use crate::protocol::line::Value;
 use crate::protocol::rejection::{Reason, Rejection};
 
 impl Scratch {
-    /// Resolves every step.
+    /// Binds the fields and resolves every step.
     pub(in crate::engine) fn resolve(
+        &mut self,
+        event: Event<'_>,
+        system: &System,
+        context: &mut Context<'_>,
+    ) -> Result<(), Rejection> {
+        self.bind_fields(event)?;
+        self.resolve_bound(event, system, context)
+    }
+
+    /// Resolves every step. The fields are bound.
+    pub(in crate::engine) fn resolve_bound(
         &mut self,
         event: Event<'_>,
         system: &System,
@@ -23,7 +34,6 @@ impl Scratch {
     ) -> Result<(), Rejection> {
         let plan = event.plan;
         self.clear_for(plan);
-        self.bind_fields(event)?;
         for (index, step) in plan.steps.iter().enumerate() {
             self.resolved[index] = match step {
                 Step::Open { .. } => self.resolve_open(event, step, system, context)?,
@@ -97,7 +107,7 @@ impl Scratch {
 
     /// Stores the value of each field of the plan. Rejects a line with a field twice or without a required
     /// one.
-    pub(super) fn bind_fields(&mut self, event: Event<'_>) -> Result<(), Rejection> {
+    pub(in crate::engine) fn bind_fields(&mut self, event: Event<'_>) -> Result<(), Rejection> {
         let plan = event.plan;
         self.values.clear();
         self.values.resize(plan.fields.len(), None);
@@ -122,6 +132,27 @@ impl Scratch {
             Some((field, _)) => Err(missing(&field.name)),
             None => Ok(()),
         }
+    }
+
+    /// Stores the values of a line like an earlier one, which had every field that is required, and none twice. Returns
+    /// where its time is.
+    pub(in crate::engine) fn bind_known(
+        &mut self,
+        plan: &EventPlan,
+        uses: &[Use],
+        values: &[Value],
+    ) -> Option<std::ops::Range<usize>> {
+        self.values.clear();
+        self.values.resize(plan.fields.len(), None);
+        let mut time = None;
+        for (used, value) in uses.iter().zip(values) {
+            match (used, value) {
+                (Use::Field(field), value) => self.values[*field] = Some(*value),
+                (Use::Time, Value::Number(text)) => time = text.in_line(),
+                _ => {}
+            }
+        }
+        time
     }
 
     /// Appends the parts of an entity's text to `keys`. The first `needed` parts are its key: if one is
