@@ -150,9 +150,12 @@ fn shape_of<'a>(line: &'a str, fields: &'a Fields) -> Option<Parts<'a>> {
 /// bytes. Names that share a place cost a comparison.
 #[inline]
 fn place_of(line: &[u8]) -> Option<usize> {
-    let rest = line.strip_prefix(b"{\"event\":")?;
-    let rest = rest.strip_prefix(b" ").unwrap_or(rest).strip_prefix(b"\"")?;
-    let name = &rest[..first_special(rest, 0)];
+    if line.first_chunk() != Some(b"{\"event\"") {
+        return None;
+    }
+    // Behind `:"` or `: "`. Whatever else is there is compared with the shapes of the place.
+    let start = if line.get(9) == Some(&b' ') { 11 } else { 10 };
+    let name = line.get(start..first_special(line, start))?;
     let (first, last) = (name.first_chunk()?, name.last_chunk()?);
     let mixed = u64::from_le_bytes(*first) ^ u64::from_le_bytes(*last).rotate_left(29);
     Some((mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58) as usize % PLACES)
