@@ -4,7 +4,7 @@
 use std::hash::BuildHasher;
 
 use super::{Context, Event, Handle, Range, Scratch, Set, System};
-use crate::catalog::model::{EntityPath, FieldIndex, LabelSource};
+use crate::catalog::model::{EntityPath, FieldIndex, LabelFill, LabelSource};
 use crate::engine::entities::PART_END;
 use crate::engine::transform;
 use crate::protocol::line::Value;
@@ -51,66 +51,87 @@ impl Scratch {
         context: &mut Context<'_>,
     ) -> Result<Set, Rejection> {
         let start = self.texts.len();
-        for label in &event.plan.sets[set].labels {
-            self.texts.extend_from_slice(label.opening.as_bytes());
-            let mut texts = std::mem::take(&mut self.texts);
-            let mut value = std::mem::take(&mut self.value);
-            let mut cut = None;
-            let filled = self.fill_label(event, &label.sources, system, |field, text| {
-                let text = match &label.transform {
-                    None => text,
-                    Some(transform) => {
-                        value.clear();
-                        let text = std::str::from_utf8(text).unwrap_or_default();
-                        transform::apply(transform, text, context.privacy, context.rdns, &mut value);
-                        &value
-                    }
-                };
-                if transform::is_too_long(text) {
-                    cut = Some(field);
-                    let mut short = Vec::new();
-                    transform::push_cut(&mut short, text);
-                    series::text::push_escaped(&mut texts, &short);
-                } else {
-                    series::text::push_escaped(&mut texts, text);
-                }
-            });
-            self.texts = texts;
-            self.value = value;
-            match cut {
-                None => {}
-                Some(Some(field)) => self.cut_fields |= 1 << field,
-                Some(None) => self.cut_others += 1,
-            }
-            if !filled? {
-                return Ok(Set::Incomplete);
-            }
-            self.texts.push(b'"');
+        // Taken, since the labels of entities that the event opens lie beside them.
+        let (mut texts, mut value) = (std::mem::take(&mut self.texts), std::mem::take(&mut self.value));
+        let labels = &event.plan.sets[set].labels;
+        let filled = self.push_labels(event, labels, system, context, &mut texts, &mut value);
+        (self.texts, self.value) = (texts, value);
+        if !filled? {
+            return Ok(Set::Incomplete);
         }
         let range = start..self.texts.len();
         let hash = context.hasher.hash_one(&self.texts[range.clone()]);
         Ok(Set::Ready(range, hash))
     }
 
-    /// Passes the first source that has a value to `write_value`, with its field if it is a field. Returns
-    /// `false` if no source has a value.
-    fn fill_label(
-        &self,
+    /// Returns `false` if a label has no value.
+    fn push_labels(
+        &mut self,
         event: Event<'_>,
-        sources: &[LabelSource],
+        labels: &[LabelFill],
         system: &System,
-        write_value: impl FnOnce(Option<FieldIndex>, &[u8]),
+        context: &mut Context<'_>,
+        texts: &mut Vec<u8>,
+        value: &mut Vec<u8>,
     ) -> Result<bool, Rejection> {
+        for label in labels {
+            texts.extend_from_slice(label.opening.as_bytes());
+            let Some((field, text)) = self.label_text(event, &label.sources, system)? else {
+                return Ok(false);
+            };
+            let mut is_plain = field.is_some_and(|field| self.is_in_line(field));
+            let text = match &label.transform {
+                None => text,
+                Some(transform) => {
+                    is_plain = false;
+                    value.clear();
+                    let text = std::str::from_utf8(text).unwrap_or_default();
+                    transform::apply(transform, text, context.privacy, context.rdns, value);
+                    value.as_slice()
+                }
+            };
+            if transform::is_too_long(text) {
+                let mut short = Vec::new();
+                transform::push_cut(&mut short, text);
+                series::text::push_escaped(texts, &short);
+                match field {
+                    Some(field) => self.cut_fields |= 1 << field,
+                    None => self.cut_others += 1,
+                }
+            } else if is_plain {
+                texts.extend_from_slice(text);
+            } else {
+                series::text::push_escaped(texts, text);
+            }
+            texts.push(b'"');
+        }
+        Ok(true)
+    }
+
+    /// Whether a value stands in the line as it is, without escapes: the exposition needs none for it either.
+    fn is_in_line(&self, field: FieldIndex) -> bool {
+        match self.values[field] {
+            Some(Value::String(text) | Value::Number(text) | Value::Boolean(text)) => {
+                text.in_line().is_some()
+            }
+            _ => false,
+        }
+    }
+
+    /// The first source that has a value, with its field if it is a field.
+    #[inline]
+    fn label_text<'a>(
+        &'a self,
+        event: Event<'a>,
+        sources: &'a [LabelSource],
+        system: &'a System,
+    ) -> Result<Option<(Option<FieldIndex>, &'a [u8])>, Rejection> {
         for source in sources {
-            let mut field_used = None;
             let text = match source {
                 LabelSource::Text(text) => text.as_bytes(),
                 LabelSource::Empty => b"",
                 LabelSource::Field(field) => match self.field_text(event, *field)? {
-                    Some(text) => {
-                        field_used = Some(*field);
-                        text
-                    }
+                    Some(text) => return Ok(Some((Some(*field), text))),
                     None => continue,
                 },
                 LabelSource::Entity(path, part) => match self.follow_path(path, system) {
@@ -122,10 +143,9 @@ impl Scratch {
                     None => continue,
                 },
             };
-            write_value(field_used, text);
-            return Ok(true);
+            return Ok(Some((None, text)));
         }
-        Ok(false)
+        Ok(None)
     }
 
     /// Appends the labels of a series before any transform to `texts`. They identify a running total, so that
@@ -139,11 +159,13 @@ impl Scratch {
         let start = self.texts.len();
         for label in &event.plan.sets[set].labels {
             let mut texts = std::mem::take(&mut self.texts);
-            let filled = self.fill_label(event, &label.sources, system, |_, text| {
+            let text = self.label_text(event, &label.sources, system);
+            if let Ok(Some((_, text))) = text {
                 transform::push_cut(&mut texts, text);
-            });
+            }
+            let found = text.map(|_| ());
             self.texts = texts;
-            filled?;
+            found?;
             self.texts.push(PART_END);
         }
         Ok(start..self.texts.len())
