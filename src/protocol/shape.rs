@@ -161,16 +161,23 @@ fn place_of(line: &[u8]) -> Option<usize> {
     Some((mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58) as usize % PLACES)
 }
 
-/// Whether `bytes` begins with `literal`. Literals are short, so eight bytes at a time, in place, are faster than a
-/// call of `memcmp`.
+/// Whether `bytes` begins with `literal`. Literals are short, so that words in place are faster than a call of
+/// `memcmp`; the last word overlaps the one before.
 #[inline]
 fn begins_with(bytes: &[u8], literal: &[u8]) -> bool {
     let Some(head) = bytes.get(..literal.len()) else { return false };
-    let (Some(last), Some(wanted_last)) = (head.last_chunk::<8>(), literal.last_chunk::<8>()) else {
-        return head.iter().zip(literal).all(|(byte, wanted)| byte == wanted);
-    };
-    let words = head.as_chunks::<8>().0.iter().zip(literal.as_chunks::<8>().0);
-    last == wanted_last && words.into_iter().all(|(word, wanted)| word == wanted)
+    match literal.len() {
+        0..8 => head.iter().zip(literal).all(|(byte, wanted)| byte == wanted),
+        8..16 => {
+            head.first_chunk::<8>() == literal.first_chunk::<8>()
+                && head.last_chunk::<8>() == literal.last_chunk::<8>()
+        }
+        _ => {
+            let chunks = head.as_chunks::<16>().0.iter().zip(literal.as_chunks::<16>().0);
+            head.last_chunk::<16>() == literal.last_chunk::<16>()
+                && chunks.into_iter().all(|(chunk, wanted)| chunk == wanted)
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
-//! The hot path by itself, for a profiler: `hot_path PART COUNT` does one part so many times, in this
-//! process. Instructions are counted from outside, as differences of runs; `make` is what making the lines
-//! takes.
+//! The hot path by itself, for a profiler: `hot_path PART COUNT [SYSTEM]` does one part so many times, in this
+//! process, with the busy mix or that of a system. Instructions are counted from outside, as differences of runs;
+//! `make` is what making the lines takes.
 
 #![allow(clippy::unwrap_used, clippy::format_collect, reason = "a program for a terminal")]
 
@@ -20,10 +20,10 @@ fn main() {
         return;
     };
     match part.as_str() {
-        "make" => drop(black_box(mix::lines(count, 1_000).concat())),
-        "parse" => parse(count),
-        "parse-serde" => parse_serde(count),
-        "apply" => apply(count),
+        "make" => drop(black_box(text(count, args.next()))),
+        "parse" => parse(&text(count, args.next())),
+        "parse-serde" => parse_serde(&text(count, args.next())),
+        "apply" => apply(&text(count, args.next())),
         "render" => render(count),
         "churn" => churn(count),
         other => panic!("{other}: expected make, parse, parse-serde, apply, render or churn"),
@@ -40,21 +40,27 @@ fn lines_of(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Splits lines of the mix into fields.
-fn parse(events: usize) {
-    let text = mix::lines(events, 1_000).concat();
+/// So many events of a system, or of the busy mix.
+fn text(events: usize, system: Option<String>) -> String {
+    match system {
+        None => mix::lines(events, 1_000).concat(),
+        Some(system) => mix::lines_of(&system, events).concat(),
+    }
+}
+
+/// Splits lines into fields.
+fn parse(text: &str) {
     let mut splitter = Splitter::default();
-    for line in lines_of(&text) {
+    for line in lines_of(text) {
         splitter.split(line);
         black_box(&splitter);
     }
 }
 
 /// Splits the same lines with `serde_json`.
-fn parse_serde(events: usize) {
-    let text = mix::lines(events, 1_000).concat();
+fn parse_serde(text: &str) {
     let mut splitter = serde_split::SerdeSplitter::default();
-    for line in lines_of(&text) {
+    for line in lines_of(text) {
         splitter.split(line);
         black_box(&splitter);
     }
@@ -66,10 +72,9 @@ fn opened() -> Bench {
     bench
 }
 
-/// Applies the mix block by block.
-fn apply(events: usize) {
+/// Applies lines block by block.
+fn apply(text: &str) {
     let mut bench = opened();
-    let text = mix::lines(events, 1_000).concat();
     let mut rest = text.as_bytes();
     while !rest.is_empty() {
         let most = rest.len().min(BLOCK_BYTES);

@@ -1,4 +1,5 @@
-//! The mix of events that is measured: a fifth opens sessions, a fifth closes them, the rest are counted messages.
+//! The mixes of events that are measured. The busy one: a fifth opens sessions, a fifth closes them, the rest are
+//! counted messages. And one for each system: its lifecycles as the clients write them.
 
 #![allow(dead_code, unreachable_pub, reason = "each program uses its part")]
 
@@ -7,6 +8,26 @@ pub const NOW: f64 = 1e9;
 
 /// Sessions that are open all the time.
 pub const SESSIONS: usize = 10_000;
+
+/// One lifecycle of each system, line by line; `{number}` is that of the lifecycle.
+const LIFECYCLES: [(&str, &str); 5] = [
+    ("recording", include_str!("recording.ndjson")),
+    ("signaling", include_str!("signaling.ndjson")),
+    ("proxy", include_str!("proxy.ndjson")),
+    ("edumeet", include_str!("edumeet.ndjson")),
+    ("vlog", include_str!("vlog.ndjson")),
+];
+
+/// Lines of a system, lifecycle after lifecycle.
+pub fn lines_of(system: &str, events: usize) -> Vec<String> {
+    let (_, lifecycle) =
+        LIFECYCLES.iter().find(|(name, _)| *name == system).expect("one of the five systems");
+    let numbered = |number: usize| {
+        let number = format!("{number:012}");
+        lifecycle.lines().map(move |line| line.replace("{number}", &number) + "\n")
+    };
+    (0..).flat_map(numbered).take(events).collect()
+}
 
 /// Opens the sessions, so that what follows is the steady state.
 pub fn opening() -> String {
