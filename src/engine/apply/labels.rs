@@ -5,7 +5,7 @@ use std::hash::BuildHasher;
 
 use super::{Context, Event, Handle, Range, Scratch, Set, System};
 use crate::catalog::model::{EntityPath, FieldIndex, LabelFill, LabelSource};
-use crate::engine::entities::PART_END;
+use crate::engine::entities::{PART_END, part_of};
 use crate::engine::transform;
 use crate::protocol::line::Value;
 use crate::protocol::rejection::{Reason, Rejection};
@@ -137,8 +137,7 @@ impl Scratch {
                 LabelSource::Entity(path, part) => match self.follow_path(path, system) {
                     Some(Handle::Existing(id)) => system.entities.get(id).part(*part),
                     Some(Handle::New(opening)) => {
-                        let text = self.openings[opening].text.clone();
-                        self.keys[text].split(|&byte| byte == PART_END).nth(*part).unwrap_or_default()
+                        part_of(&self.keys[self.openings[opening].text.clone()], *part)
                     }
                     None => continue,
                 },
