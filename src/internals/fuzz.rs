@@ -19,6 +19,7 @@ use crate::journal::Journal;
 use crate::journal::disk::RealDisk;
 use crate::protocol::control_line::{self, ControlLine};
 use crate::protocol::line::{self, Fields};
+use crate::protocol::shape::Shapes;
 use crate::state::boot::Boot;
 use crate::state::record::{Position, Record};
 use crate::state::{Diagnostic, State};
@@ -51,17 +52,42 @@ pub struct Line {
     pub fields: Vec<(String, Value)>,
 }
 
-/// Splits a line.
-pub fn split(line: &str) -> Result<Line, String> {
-    let mut fields = Fields::default();
-    fields.scan(line).map_err(|rejection| rejection.to_string())?;
-    let value = |value| match value {
+fn value_of(value: line::Value, line: &str, fields: &Fields) -> Value {
+    match value {
         line::Value::String(text) => Value::String(fields.text(line, text).to_owned()),
         line::Value::Number(text) => Value::Number(fields.text(line, text).to_owned()),
         line::Value::Boolean(text) => Value::Boolean(fields.text(line, text) == "true"),
         line::Value::Null => Value::Null,
         line::Value::Unsupported => Value::Unsupported,
+    }
+}
+
+/// Splits lines by the shapes of those before: the keys and values of each but for its event, `time` among them;
+/// `None` where no shape fits.
+pub fn split_by_shape(lines: &[&str]) -> Vec<Option<Vec<(String, Value)>>> {
+    let (mut shapes, mut fields) = (Shapes::<Vec<String>>::default(), Fields::default());
+    let mut split = |line: &&str| {
+        let nothing = Fields::default();
+        if let Some((keys, values)) = shapes.split(line) {
+            let values = values.iter().map(|&value| value_of(value, line, &nothing));
+            return Some(keys.iter().cloned().zip(values).collect());
+        }
+        // The engine takes no line with one of these twice.
+        if fields.scan(line).is_ok() && fields.head().twice.is_none() {
+            shapes.learn(line, &fields, |keys| {
+                keys.iter().map(|key| String::from_utf8_lossy(key).into_owned()).collect()
+            });
+        }
+        None
     };
+    lines.iter().map(&mut split).collect()
+}
+
+/// Splits a line.
+pub fn split(line: &str) -> Result<Line, String> {
+    let mut fields = Fields::default();
+    fields.scan(line).map_err(|rejection| rejection.to_string())?;
+    let value = |value| value_of(value, line, &fields);
     let named = |(key, of): (&[u8], _)| (String::from_utf8_lossy(key).into_owned(), value(of));
     Ok(Line {
         event: fields.head().event.map(value),

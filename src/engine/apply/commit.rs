@@ -1,5 +1,7 @@
 //! The second half of applying an event: executes the resolved steps. Nothing here can fail.
 
+use smallvec::SmallVec;
+
 use super::{DefaultHashBuilder, Event, Handle, Resolved, Scratch, Set, System};
 use crate::catalog::model::{Change, FieldIndex, HandleIndex, MetricKind, Step, Then, Verb};
 use crate::engine::entities::{EntityId, PART_END, SeriesRef, UNOWNED};
@@ -59,7 +61,7 @@ impl Scratch {
 
     fn commit_open(&mut self, event: Event<'_>, system: &mut System) {
         let opening = &self.openings[self.opened.len()];
-        let parents: Vec<EntityId> = self.parents[opening.parents.clone()]
+        let parents: SmallVec<[EntityId; 2]> = self.parents[opening.parents.clone()]
             .iter()
             .filter_map(|&parent| self.open_id(parent, system))
             .collect();

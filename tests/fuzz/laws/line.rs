@@ -1,11 +1,34 @@
-//! The scanner of lines accepts what `serde_json` accepts, and finds the same fields and texts.
+//! The scanner of lines accepts what `serde_json` accepts, and finds the same fields and texts. A line that is split
+//! by the shape of one before has the fields that the scanner finds.
 
-use lifecycle_exporter::internals::fuzz::{Line, split};
+use lifecycle_exporter::internals::fuzz::{Line, Value, split, split_by_shape};
 
 use super::json;
 
 pub(crate) fn check(bytes: &[u8]) {
     let Ok(line) = std::str::from_utf8(bytes) else { return };
+    check_scan(line);
+    // Each line twice, so that it meets its own shape, too.
+    let lines: Vec<&str> = line.lines().flat_map(|line| [line, line]).collect();
+    for (line, found) in lines.iter().zip(split_by_shape(&lines)) {
+        if let Some(found) = found {
+            check_shape(line, found);
+        }
+    }
+}
+
+fn check_shape(line: &str, mut found: Vec<(String, Value)>) {
+    let Ok(Line { time, twice: false, fields: mut expected, .. }) = split(line) else {
+        panic!("a shape fits what the scanner does not take: {line}");
+    };
+    expected.extend(time.map(|time| ("time".to_owned(), time)));
+    // The same key may be there twice, if no event uses it; the order of equal keys is that of the line.
+    expected.sort_by(|a, b| a.0.cmp(&b.0));
+    found.sort_by(|a, b| a.0.cmp(&b.0));
+    assert_eq!(found, expected, "{line}");
+}
+
+fn check_scan(line: &str) {
     let expected = json::fields(line).map(|fields| {
         let mut expected = Line::default();
         for (key, value) in fields {
