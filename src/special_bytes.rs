@@ -18,14 +18,13 @@ pub(crate) fn first_special(bytes: &[u8], from: usize) -> usize {
         }
         at += chunk.len();
     }
-    let found = match bytes.last_chunk::<16>() {
+    let found = if let Some(chunk) = bytes.last_chunk::<16>() {
         // The last bytes, with those already searched shifted out.
-        Some(chunk) => special(*chunk) >> (chunk.len() - rest.len()),
-        None => {
-            let mut chunk = [b' '; 16];
-            chunk[..rest.len()].copy_from_slice(rest);
-            special(chunk)
-        }
+        special(*chunk) >> (chunk.len() - rest.len())
+    } else {
+        let mut chunk = [b' '; 16];
+        chunk[..rest.len()].copy_from_slice(rest);
+        special(chunk)
     };
     if found == 0 { bytes.len() } else { at + found.trailing_zeros() as usize }
 }

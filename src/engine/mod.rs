@@ -127,6 +127,15 @@ struct Known {
     uses: Box<[Use]>,
 }
 
+/// What a line reports: the indices of its system and event, and its time.
+struct Reported {
+    system: usize,
+    event: usize,
+    time: Option<f64>,
+    /// Its values are bound, since its shape is known.
+    is_bound: bool,
+}
+
 /// The name of an event, and how often it was applied.
 pub(crate) type Applied<'a> = (&'a str, u64);
 
@@ -284,26 +293,8 @@ impl Engine {
     ) -> Result<(), Rejection> {
         let is_abandonment = source.origin == Origin::Abandonment;
         debug_assert!(!self.is_busy || is_abandonment, "what was begun comes first");
-        let known = self.shapes.split(line);
-        let (system_index, event_index, time) = match known {
-            Some((known, values)) => {
-                let plan = &self.catalogs[known.system].events[known.event];
-                let time = self.scratch.bind_known(plan, &known.uses, values);
-                (known.system, known.event, time.map(|time| read_time(&line[time])))
-            }
-            None => {
-                self.fields.scan(line)?;
-                let (name, time) = read_head(line, &self.fields)?;
-                let Some(&(system, event)) = self.events.get(name) else {
-                    let what = format!(
-                        "{name:?}: expected an event of a catalog (lifecycle-exporter catalog lists them)"
-                    );
-                    return Err(Rejection::new(Reason::UnknownEvent, what));
-                };
-                (system, event, time)
-            }
-        };
-        let (is_known, fields) = (known.is_some(), &self.fields);
+        let Reported { system: system_index, event: event_index, time, is_bound } = self.read(line)?;
+        let fields = &self.fields;
         let system = &mut self.systems[system_index];
         let catalog = &self.catalogs[system_index];
         let plan = &catalog.events[event_index];
@@ -331,7 +322,7 @@ impl Engine {
             accepted.map_err(|rejection| Rejection { event: Some(name), ..rejection })?;
         } else {
             let event = Event { plan, line, fields, time, entity_owner: source.entity_owner };
-            if !is_known {
+            if !is_bound {
                 self.scratch.bind_fields(event).map_err(about)?;
                 self.shapes.learn(line, fields, |keys| Known {
                     system: system_index,
@@ -354,6 +345,28 @@ impl Engine {
         }
         self.times_ignored += u64::from(!is_trusted);
         Ok(())
+    }
+
+    /// Finds the event of a line by its shape, or by its name.
+    #[inline]
+    fn read(&mut self, line: &str) -> Result<Reported, Rejection> {
+        if let Some((&Known { system, event, ref uses }, values)) = self.shapes.split(line) {
+            let time = self.scratch.bind_known(&self.catalogs[system].events[event], uses, values);
+            return Ok(Reported {
+                system,
+                event,
+                time: time.map(|time| read_time(&line[time])),
+                is_bound: true,
+            });
+        }
+        self.fields.scan(line)?;
+        let (name, time) = read_head(line, &self.fields)?;
+        let Some(&(system, event)) = self.events.get(name) else {
+            let what =
+                format!("{name:?}: expected an event of a catalog (lifecycle-exporter catalog lists them)");
+            return Err(Rejection::new(Reason::UnknownEvent, what));
+        };
+        Ok(Reported { system, event, time, is_bound: false })
     }
 
     /// Whether something is begun that takes longer. No line may be applied meanwhile.

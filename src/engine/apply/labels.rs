@@ -11,6 +11,9 @@ use crate::protocol::line::Value;
 use crate::protocol::rejection::{Reason, Rejection};
 use crate::series;
 
+/// The text of a label, with its field if it is that of a field.
+type LabelText<'a> = (Option<FieldIndex>, &'a [u8]);
+
 impl Scratch {
     /// The text of a field; `None` if it is missing or null.
     pub(super) fn field_text<'a>(
@@ -118,14 +121,14 @@ impl Scratch {
         }
     }
 
-    /// The first source that has a value, with its field if it is a field.
+    /// The text of the first source that has one.
     #[inline]
     fn label_text<'a>(
         &'a self,
         event: Event<'a>,
         sources: &'a [LabelSource],
         system: &'a System,
-    ) -> Result<Option<(Option<FieldIndex>, &'a [u8])>, Rejection> {
+    ) -> Result<Option<LabelText<'a>>, Rejection> {
         for source in sources {
             let text = match source {
                 LabelSource::Text(text) => text.as_bytes(),
