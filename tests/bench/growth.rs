@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::os::unix::net::UnixStream;
 
+use crate::RUNS;
 use crate::mix;
 use crate::plot::{Line, plot};
 use crate::report::report;
@@ -16,14 +17,8 @@ const EVENTS: usize = 1_000_000;
 pub fn growth() -> Vec<(&'static str, String)> {
     let (mut costs, mut scrapes) = (Vec::new(), Vec::new());
     for series in [10, 1_000, 100_000, 1_000_000] {
-        let exporter = exporter();
-        let idle = resident_mib(&exporter);
-        let all: String = (0..series).map(|kind| mix::message(kind, 0)).collect();
-        apply(&exporter, &[all]);
-        let bytes = (resident_mib(&exporter) - idle) * 1_048_576.0 / series as f64;
-        let mut random = fastrand::Rng::with_seed(3);
-        let lines: String = (0..EVENTS).map(|_| mix::message(random.usize(0..series), 0)).collect();
-        let cost = apply(&exporter, &[lines]) * 1_000.0;
+        let (exporter, bytes) = filled(series);
+        let cost = cost_of_an_event(&exporter, series);
         report(&format!("growth, {series} series: CPU-ns an event"), vec![cost]);
         let took = scrape(&exporter);
         report("  a scrape: ms", vec![took]);
@@ -66,6 +61,29 @@ pub fn growth() -> Vec<(&'static str, String)> {
             plot("milliseconds a scrape", "series", &[Line { name: "GET /metrics", points: scrapes }]),
         ),
     ]
+}
+
+/// What an event costs more with many series.
+pub fn million() {
+    let cost_at = |series| cost_of_an_event(&filled(series).0, series);
+    let ratio = (0..RUNS).map(|_| cost_at(1_000_000) / cost_at(1_000)).collect();
+    report("an event at 1,000,000 series, times one at 1,000", ratio);
+}
+
+/// An exporter with so many series, and the bytes that each has taken.
+fn filled(series: usize) -> (Exporter, f64) {
+    let exporter = exporter();
+    let idle = resident_mib(&exporter);
+    apply(&exporter, &[(0..series).map(|kind| mix::message(kind, 0)).collect()]);
+    let bytes = (resident_mib(&exporter) - idle) * 1_048_576.0 / series as f64;
+    (exporter, bytes)
+}
+
+/// CPU-nanoseconds, over events of series in no order.
+fn cost_of_an_event(exporter: &Exporter, series: usize) -> f64 {
+    let mut random = fastrand::Rng::with_seed(3);
+    let lines: String = (0..EVENTS).map(|_| mix::message(random.usize(0..series), 0)).collect();
+    apply(exporter, &[lines]) * 1_000.0
 }
 
 /// Writes each text on a connection of its own, all at once. CPU-microseconds an event.

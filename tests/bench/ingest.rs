@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::mix;
 use crate::report::report;
-use crate::tools::{ROOM, blocks, cpu_seconds, feed, feed_counter, opened};
+use crate::tools::{Meter, ROOM, blocks, cpu_of_counter, feed, feed_counter, opened};
 use crate::{EVENTS, RUNS};
 
 pub fn ingest() {
@@ -45,20 +45,27 @@ pub fn one_write_an_event() {
 
 pub fn paced() {
     for rate in [1_000_u32, 10_000] {
-        let exporter = opened(ROOM);
-        let lines = mix::lines(rate as usize * 10, 1_000);
-        let before = cpu_seconds(exporter.child.id());
-        let mut stream = UnixStream::connect(&exporter.socket).unwrap();
-        let started = Instant::now();
-        for (index, line) in lines.iter().enumerate() {
-            let due = Duration::from_secs(1) * index as u32 / rate;
-            std::thread::sleep(due.saturating_sub(started.elapsed()));
-            stream.write_all(line.as_bytes()).unwrap();
+        let lines = mix::lines(rate as usize * 5, 1_000);
+        let (mut ratio, mut cpu) = (Vec::new(), Vec::new());
+        for _ in 0..RUNS {
+            let exporter = opened(ROOM);
+            let meter = Meter::start(&exporter);
+            pace(UnixStream::connect(&exporter.socket).unwrap(), &lines, rate);
+            let ours = meter.cpu_of(lines.len());
+            ratio.push(ours / cpu_of_counter(|stream| pace(stream, &lines, rate)));
+            cpu.push(ours * 1e6 / lines.len() as f64);
         }
-        let cpu = cpu_seconds(exporter.child.id()) - before;
-        report(
-            &format!("paced at {rate} events a second: CPU-s per million"),
-            vec![cpu * 1e6 / lines.len() as f64],
-        );
+        report(&format!("paced at {rate} events a second: CPU-s per million"), cpu);
+        report("  times the CPU of the newline counter, paced alike", ratio);
+    }
+}
+
+/// Writes lines one by one, each when it is due.
+fn pace(mut stream: UnixStream, lines: &[String], rate: u32) {
+    let started = Instant::now();
+    for (index, line) in lines.iter().enumerate() {
+        let due = Duration::from_secs(1) * index as u32 / rate;
+        std::thread::sleep(due.saturating_sub(started.elapsed()));
+        stream.write_all(line.as_bytes()).unwrap();
     }
 }

@@ -35,7 +35,7 @@ use std::path::Path;
 /// Events of one run.
 const EVENTS: usize = 2_000_000;
 /// Runs of each comparison.
-const RUNS: usize = 3;
+const RUNS: usize = 7;
 
 fn main() {
     let mut args = std::env::args().skip(1);
@@ -45,13 +45,14 @@ fn main() {
     println!("{:<66} {:>9} {:>9} {:>9}", "", "min", "median", "max");
     let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
     let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|other| other == name);
-    let parts: [(&str, fn()); 13] = [
+    let parts: [(&str, fn()); 14] = [
         ("ingest", ingest::ingest),
         ("peers", peers::peers),
         ("session", session::session),
         ("snapshot", session::snapshot),
         ("writes", ingest::one_write_an_event),
         ("paced", ingest::paced),
+        ("million", growth::million),
         ("scrape", scrape::scrape),
         ("crowd", scrape::crowd),
         ("fairness", fairness::fairness),

@@ -1,20 +1,21 @@
-//! Starting what is measured, feeding it, and reading from `/proc` what that has cost.
+//! Starting what is measured, feeding it, and reading what that has cost.
 
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{Child, Command};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use nix::time::clock_getcpuclockid;
+use nix::unistd::Pid;
 
 use crate::mix::{self, SESSIONS};
 use crate::support::{self, Exporter, wait_until};
 
-/// CPU-seconds of a process so far, its ended threads included.
+/// CPU-seconds of a process so far, its ended threads included. To the nanosecond: `/proc` counts in hundredths.
 pub fn cpu_seconds(pid: u32) -> f64 {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-    let ticks: f64 = fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap();
-    ticks / 100.0
+    let clock = clock_getcpuclockid(Pid::from_raw(pid.cast_signed())).unwrap();
+    Duration::from(clock.now().unwrap()).as_secs_f64()
 }
 
 pub fn resident_mib(exporter: &Exporter) -> f64 {
@@ -104,19 +105,26 @@ pub fn count_newlines(path: &str) {
     std::thread::park();
 }
 
+/// CPU-seconds per million events of the newline counter for these blocks.
 pub fn feed_counter(blocks: &[Vec<u8>], events: usize) -> f64 {
+    let cpu = cpu_of_counter(|mut stream| {
+        for block in blocks {
+            stream.write_all(block).unwrap();
+        }
+    });
+    cpu * 1e6 / events as f64
+}
+
+/// CPU-seconds of the newline counter for what is written to it.
+pub fn cpu_of_counter(write: impl FnOnce(UnixStream)) -> f64 {
     let (mut child, path, _directory) = start_counter();
-    let mut stream = UnixStream::connect(&path).unwrap();
-    for block in blocks {
-        stream.write_all(block).unwrap();
-    }
-    drop(stream);
+    write(UnixStream::connect(&path).unwrap());
     let done = std::path::PathBuf::from(format!("{}.done", path.display()));
     wait_until(|| done.exists(), || "the counter does not end".to_owned());
     let cpu = cpu_seconds(child.id());
     child.kill().unwrap();
     child.wait().unwrap();
-    cpu * 1e6 / events as f64
+    cpu
 }
 
 /// One with this configuration and the sessions of the mix open.
