@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 kept=tests/bench/counts.txt
 events=20000
-scrapes=5
+scrapes=20
 
 program=$(cargo bench --locked --no-run --bench hot_path --message-format=json 2>/dev/null |
   sed -n 's/.*"name":"hot_path".*"executable":"\([^"]*\)".*/\1/p')
