@@ -165,6 +165,11 @@ impl EventPlan {
         self.steps.first() == Some(&Step::Abandon)
     }
 
+    /// The field of a key.
+    pub(crate) fn field(&self, key: &[u8]) -> Option<FieldIndex> {
+        self.fields.iter().position(|field| field.name.as_bytes() == key)
+    }
+
     /// Returns the names that no effect of the event uses, each with a warning. Every event has `event` and
     /// `time`.
     pub(crate) fn unknown_fields<'a>(

@@ -153,7 +153,7 @@ impl Planner<'_> {
     }
 
     fn field_used(&mut self, name: &str, used: FieldUse) -> FieldIndex {
-        if let Some(index) = self.plan.fields.iter().position(|field| field.name == name) {
+        if let Some(index) = self.plan.field(name.as_bytes()) {
             let field = &mut self.plan.fields[index];
             if used == FieldUse::Required || field.used == FieldUse::Override {
                 field.used = used;
@@ -278,8 +278,7 @@ impl Planner<'_> {
         for (index, label) in context.metrics[metric].labels.iter().enumerate() {
             let (path, part) = self.supplier(label, &[handle]).ok_or_else(|| label.clone())?;
             let own = path.parents.is_empty();
-            let own_field =
-                own.then(|| self.plan.fields.iter().position(|field| field.name == *label)).flatten();
+            let own_field = own.then(|| self.plan.field(label.as_bytes())).flatten();
             let mut sources: Vec<LabelSource> = own_field.map(LabelSource::Field).into_iter().collect();
             sources.push(if own && self.handles[handle].opened {
                 LabelSource::Empty

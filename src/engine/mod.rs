@@ -6,7 +6,7 @@
 //! replay and in a test.
 //!
 //! - `system` is the state of one system, `entities` its open entities.
-//! - `apply` applies one event; `abandon` abandons what a producer that has gone had open, and `restart` handles
+//! - `read` finds the event of a line. `apply` applies one event; `abandon` abandons what a producer that has gone had open, and `restart` handles
 //!   the restart of a server.
 //! - `migrate` carries state over to changed catalogs, `persist` to and from the format on disk.
 //! - `transform` and `rdns_cache` prepare the values of labels.
@@ -22,6 +22,7 @@ mod migrate;
 mod open;
 mod persist;
 mod rdns_cache;
+mod read;
 mod restart;
 mod system;
 mod transform;
@@ -36,8 +37,7 @@ use crate::budget::Budget;
 use crate::catalog::Catalog;
 use crate::catalog::model::{MetricIndex, Transform};
 use crate::config::{Privacy, Settings};
-use crate::limits;
-use crate::protocol::line::{Fields, Head, Value};
+use crate::protocol::line::Fields;
 use crate::protocol::rejection::{Reason, Rejection};
 use crate::protocol::shape::Shapes;
 use crate::series;
@@ -50,10 +50,11 @@ pub(crate) use open::OpenEntity;
 pub(crate) use persist::Place;
 
 use abandon::Abandonment;
-use apply::{Context, Event, Scratch, Use};
+use apply::{Context, Event, Scratch};
 use exposition::ExposedFamily;
 use migrate::Migrated;
 use rdns_cache::RdnsCache;
+use read::{Known, Reported, event_time};
 use restart::{Restart, StartupEvent};
 use system::System;
 
@@ -118,22 +119,6 @@ pub(crate) struct Engine {
     /// Something is begun that takes longer: entities are being closed or abandoned.
     is_busy: bool,
     abandonment: Option<Box<Abandonment>>,
-}
-
-/// What is known of the lines of a shape: the indices of their system and event, and what their values are for.
-struct Known {
-    system: usize,
-    event: usize,
-    uses: Box<[Use]>,
-}
-
-/// What a line reports: the indices of its system and event, and its time.
-struct Reported {
-    system: usize,
-    event: usize,
-    time: Option<f64>,
-    /// Its values are bound, since its shape is known.
-    is_bound: bool,
 }
 
 /// The name of an event, and how often it was applied.
@@ -324,11 +309,7 @@ impl Engine {
             let event = Event { plan, line, fields, time, entity_owner: source.entity_owner };
             if !is_bound {
                 self.scratch.bind_fields(event).map_err(about)?;
-                self.shapes.learn(line, fields, |keys| Known {
-                    system: system_index,
-                    event: event_index,
-                    uses: keys.iter().map(|key| Use::of(key, plan)).collect(),
-                });
+                self.shapes.learn(line, fields, |keys| Known::new(system_index, event_index, plan, keys));
             }
             let mut context = Context::new(&self.settings, &mut self.rdns, &self.hasher, &[]);
             if let Some(change) = apply::only_count(plan) {
@@ -345,28 +326,6 @@ impl Engine {
         }
         self.times_ignored += u64::from(!is_trusted);
         Ok(())
-    }
-
-    /// Finds the event of a line by its shape, or by its name.
-    #[inline]
-    fn read(&mut self, line: &str) -> Result<Reported, Rejection> {
-        if let Some((&Known { system, event, ref uses }, values)) = self.shapes.split(line) {
-            let time = self.scratch.bind_known(&self.catalogs[system].events[event], uses, values);
-            return Ok(Reported {
-                system,
-                event,
-                time: time.map(|time| read_time(&line[time])),
-                is_bound: true,
-            });
-        }
-        self.fields.scan(line)?;
-        let (name, time) = read_head(line, &self.fields)?;
-        let Some(&(system, event)) = self.events.get(name) else {
-            let what =
-                format!("{name:?}: expected an event of a catalog (lifecycle-exporter catalog lists them)");
-            return Err(Rejection::new(Reason::UnknownEvent, what));
-        };
-        Ok(Reported { system, event, time, is_bound: false })
     }
 
     /// Whether something is begun that takes longer. No line may be applied meanwhile.
@@ -497,49 +456,6 @@ impl System {
             }
         }
     }
-}
-
-/// Returns when an event happened, and whether its own time is trusted. A time in the future counts as the
-/// time of arrival. A time that is too far from it is a fault and is ignored.
-fn event_time(time: Option<f64>, arrived: f64) -> (f64, bool) {
-    match time {
-        None => (arrived, true),
-        Some(time) if (time - arrived).abs() <= limits::EVENT_TIME_SKEW_SECONDS_MAX => {
-            (time.min(arrived), true)
-        }
-        Some(_) => (arrived, false),
-    }
-}
-
-/// Reads a number. One that no `f64` can hold is a time that is too far away.
-fn read_time(number: &str) -> f64 {
-    number.parse().unwrap_or(f64::INFINITY)
-}
-
-/// Reads an event's name and time.
-fn read_head<'a>(line: &'a str, fields: &'a Fields) -> Result<(&'a str, Option<f64>), Rejection> {
-    let Head { event, time, twice } = fields.head();
-    if let Some(key) = twice {
-        return Err(Rejection::new(Reason::Malformed, format!("{key}: occurs twice, expected once")));
-    }
-    let name = match event {
-        Some(Value::String(text)) => fields.text(line, text),
-        None | Some(Value::Null) => {
-            return Err(Rejection::new(
-                Reason::MissingField,
-                "event: missing, expected the name of an event",
-            ));
-        }
-        Some(_) => {
-            return Err(Rejection::new(Reason::BadValue, "event: expected a string, the name of an event"));
-        }
-    };
-    let time = match time {
-        None | Some(Value::Null) => None,
-        Some(Value::Number(text)) => Some(read_time(fields.text(line, text))),
-        Some(_) => return Err(Rejection::new(Reason::BadValue, "time: expected a number, Unix seconds")),
-    };
-    Ok((name, time))
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::apply::{Context, Event, Scratch};
 use super::entities::{EntityOwner, UNOWNED};
-use super::{Engine, LineSource, Origin, read_head};
+use super::read::read_head;
+use super::{Engine, LineSource, Origin};
 use crate::catalog::model::{EventPlan, Step};
 use crate::limits;
 use crate::protocol::line::Fields;

@@ -66,8 +66,8 @@ fn value_of(value: line::Value, line: &str, fields: &Fields) -> Value {
 /// `None` where no shape fits.
 pub fn split_by_shape(lines: &[&str]) -> Vec<Option<Vec<(String, Value)>>> {
     let (mut shapes, mut fields) = (Shapes::<Vec<String>>::default(), Fields::default());
+    let nothing = Fields::default();
     let mut split = |line: &&str| {
-        let nothing = Fields::default();
         if let Some((keys, values)) = shapes.split(line) {
             let values = values.iter().map(|&value| value_of(value, line, &nothing));
             return Some(keys.iter().cloned().zip(values).collect());

@@ -77,6 +77,16 @@ pub(crate) enum Value {
     Unsupported,
 }
 
+impl Value {
+    /// The text of a string, a number or a boolean.
+    pub(crate) fn text(self) -> Option<Span> {
+        match self {
+            Value::String(text) | Value::Number(text) | Value::Boolean(text) => Some(text),
+            Value::Null | Value::Unsupported => None,
+        }
+    }
+}
+
 impl Fields {
     /// Splits a line. The error says at which byte the line stops being a JSON object.
     pub(crate) fn scan(&mut self, line: &str) -> Result<(), Rejection> {

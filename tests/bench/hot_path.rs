@@ -44,7 +44,7 @@ fn lines_of(text: &str) -> impl Iterator<Item = &str> {
 fn text(events: usize, system: Option<String>) -> String {
     match system {
         None => mix::lines(events, 1_000).concat(),
-        Some(system) => mix::lines_of(&system, events).concat(),
+        Some(system) => mix::lifecycles(&system, events).concat(),
     }
 }
 

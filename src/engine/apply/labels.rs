@@ -97,10 +97,7 @@ impl Scratch {
                 let mut short = Vec::new();
                 transform::push_cut(&mut short, text);
                 series::text::push_escaped(texts, &short);
-                match field {
-                    Some(field) => self.cut_fields |= 1 << field,
-                    None => self.cut_others += 1,
-                }
+                self.note_cut(field);
             } else if is_plain {
                 texts.extend_from_slice(text);
             } else {
@@ -113,12 +110,7 @@ impl Scratch {
 
     /// Whether a value stands in the line as it is, without escapes: the exposition needs none for it either.
     fn is_in_line(&self, field: FieldIndex) -> bool {
-        match self.values[field] {
-            Some(Value::String(text) | Value::Number(text) | Value::Boolean(text)) => {
-                text.in_line().is_some()
-            }
-            _ => false,
-        }
+        self.values[field].and_then(Value::text).is_some_and(|text| text.in_line().is_some())
     }
 
     /// The text of the first source that has one.
@@ -183,10 +175,14 @@ impl Scratch {
     #[inline]
     pub(super) fn count_cut(&mut self, field: Option<FieldIndex>, text: &[u8]) {
         if transform::is_too_long(text) {
-            match field {
-                Some(field) => self.cut_fields |= 1 << field,
-                None => self.cut_others += 1,
-            }
+            self.note_cut(field);
+        }
+    }
+
+    fn note_cut(&mut self, field: Option<FieldIndex>) {
+        match field {
+            Some(field) => self.cut_fields |= 1 << field,
+            None => self.cut_others += 1,
         }
     }
 }

@@ -86,8 +86,7 @@ pub(super) enum Use {
 
 impl Use {
     pub(super) fn of(key: &[u8], plan: &EventPlan) -> Self {
-        let field = plan.fields.iter().position(|field| field.name.as_bytes() == key);
-        match field {
+        match plan.field(key) {
             _ if key == b"time" => Use::Time,
             Some(field) => Use::Field(field),
             None => Use::Ignored,

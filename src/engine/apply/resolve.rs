@@ -113,8 +113,7 @@ impl Scratch {
         self.values.resize(plan.fields.len(), None);
         let mut seen = 0_u64;
         for (key, value) in event.fields.iter(event.line) {
-            let position = plan.fields.iter().position(|field| field.name.as_bytes() == key);
-            let Some(index) = position else { continue };
+            let Some(index) = plan.field(key) else { continue };
             if seen & (1 << index) != 0 {
                 let name = &plan.fields[index].name;
                 return Err(Rejection::new(

@@ -19,7 +19,7 @@ const LIFECYCLES: [(&str, &str); 5] = [
 ];
 
 /// Lines of a system, lifecycle after lifecycle.
-pub fn lines_of(system: &str, events: usize) -> Vec<String> {
+pub fn lifecycles(system: &str, events: usize) -> Vec<String> {
     let (_, lifecycle) =
         LIFECYCLES.iter().find(|(name, _)| *name == system).expect("one of the five systems");
     let numbered = |number: usize| {
