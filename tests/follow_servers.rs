@@ -15,8 +15,9 @@ mod talk;
 #[path = "follow_servers/websocket.rs"]
 mod websocket;
 
+use std::fs::{self, File};
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::Child;
 use std::time::Duration;
 
 use serde_json::json;
@@ -31,7 +32,8 @@ impl Follower {
         command.args(["follow", system, "--from-start", "--file"]).arg(log);
         command.arg("--position").arg(exporter.directory.path().join("position"));
         command.arg("--config").arg(exporter.directory.path().join("exporter.conf"));
-        command.arg("--socket").arg(&exporter.socket).stderr(Stdio::null());
+        let says = File::create(exporter.directory.path().join("follower.log")).unwrap();
+        command.arg("--socket").arg(&exporter.socket).stderr(says);
         Follower(command.spawn().unwrap())
     }
 }
@@ -109,7 +111,15 @@ fn the_log_of_the_signaling_server_makes_its_own_metrics() {
     guest.wait_for("bye");
     bob.drop_connection();
     let both_are_over = || exporter.value(SESSIONS) == Some(1.0);
-    wait_for_as_long(Duration::from_secs(60), both_are_over, || exporter.log());
+    let why = || {
+        let read = |path| fs::read_to_string(path).unwrap();
+        let (logged, followed) =
+            (directory.path().join("server.log"), exporter.directory.path().join("follower.log"));
+        let logs = [read(logged), read(followed), exporter.log()].join("\n");
+        format!("{:?} sessions are left, not 1\n{logs}", exporter.value(SESSIONS))
+    };
+    // It takes 36 s; a machine that stands still takes more.
+    wait_for_as_long(Duration::from_secs(240), both_are_over, why);
     assert_same(&exporter, &server, &[SESSIONS], 0.0);
 
     // With the server all of its sessions have ended. It counts from 0 again.
