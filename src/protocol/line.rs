@@ -8,6 +8,7 @@
 
 use serde::de::IgnoredAny;
 
+use super::number;
 use super::rejection::{Reason, Rejection};
 use crate::special_bytes::first_special;
 
@@ -134,12 +135,6 @@ impl Fields {
     }
 }
 
-/// The end of the number that begins at a byte of the line.
-pub(super) fn number_end(line: &str, at: usize) -> Option<usize> {
-    let mut scanner = Scanner { bytes: line.as_bytes(), at, line };
-    scanner.number().ok().map(|_| scanner.at)
-}
-
 struct Scanner<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -234,33 +229,9 @@ impl Scanner<'_> {
 
     fn number(&mut self) -> Result<Value, Expected> {
         let start = self.at;
-        if self.peek() == Some(b'-') {
-            self.at += 1;
-        }
-        if self.peek() == Some(b'0') {
-            self.at += 1;
-        } else {
-            self.digits()?;
-        }
-        if self.peek() == Some(b'.') {
-            self.at += 1;
-            self.digits()?;
-        }
-        if let Some(b'e' | b'E') = self.peek() {
-            self.at += 1;
-            if let Some(b'+' | b'-') = self.peek() {
-                self.at += 1;
-            }
-            self.digits()?;
-        }
-        Ok(Value::Number(self.text(start)))
-    }
-
-    fn digits(&mut self) -> Result<(), Expected> {
-        let rest = &self.bytes[self.at..];
-        let digits = rest.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(rest.len());
-        self.at += digits;
-        if digits > 0 { Ok(()) } else { Err("a digit") }
+        let end = number::end(self.bytes, start);
+        self.at = end.unwrap_or_else(|at| at);
+        end.map(|_| Value::Number(self.text(start))).map_err(|_| "a digit")
     }
 
     fn word(&mut self, word: &str) -> Result<Span, Expected> {

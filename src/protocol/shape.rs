@@ -5,7 +5,8 @@
 //! was scanned, and a line that does not fit is left to the scanner. Strings with escapes, `null`, objects and
 //! arrays fit no shape. Whoever deletes this file loses speed only; a property test plays lines through both ways.
 
-use super::line::{Fields, Span, Value, number_end};
+use super::line::{Fields, Span, Value};
+use super::number;
 use crate::special_bytes::first_special;
 
 /// Shapes are looked up by the name of the event: so many places for names, each with room for a few shapes, since
@@ -98,9 +99,9 @@ impl<T> Shape<T> {
             let start = at + literal.len();
             at = match piece.kind {
                 Kind::String => first_special(bytes, start),
-                Kind::Number => match number_end(line, start) {
-                    Some(end) => end,
-                    None => return false,
+                Kind::Number => match number::end(bytes, start) {
+                    Ok(end) => end,
+                    Err(_) => return false,
                 },
                 Kind::Boolean if bytes[start..].starts_with(b"true") => start + 4,
                 Kind::Boolean if bytes[start..].starts_with(b"false") => start + 5,
