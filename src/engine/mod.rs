@@ -283,10 +283,7 @@ impl Engine {
         let system = &mut self.systems[system_index];
         let catalog = &self.catalogs[system_index];
         let plan = &catalog.events[event_index];
-        let about = |mut rejection: Rejection| {
-            rejection.event = Some(plan.name.clone());
-            rejection
-        };
+        let about = |rejection: Rejection| rejection.about(&plan.name);
         let enabled = &self.settings.enabled;
         if !enabled.is_empty() && !enabled.contains(&catalog.name) && !is_abandonment {
             let what = format!(
@@ -304,7 +301,7 @@ impl Engine {
             let (name, fields) = (plan.name.clone(), std::mem::take(&mut self.fields));
             let accepted = self.apply_restart(restart, source, &fields);
             self.fields = fields;
-            accepted.map_err(|rejection| Rejection { event: Some(name), ..rejection })?;
+            accepted.map_err(|rejection| rejection.about(&name))?;
         } else {
             let event = Event { plan, line, fields, time, entity_owner: source.entity_owner };
             if !is_bound {

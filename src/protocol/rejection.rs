@@ -1,6 +1,7 @@
 //! Rejections: why a line was not applied. Each line is either applied or rejected for one of these reasons.
 
 use std::fmt;
+use std::ops::Deref;
 
 /// The `reason` label of `lifecycle_exporter_events_rejected_total`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -72,9 +73,13 @@ impl Reason {
     }
 }
 
-/// A line that was not applied.
+/// A line that was not applied. A pointer, so that whatever may be rejected is returned in a register.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Rejection {
+pub(crate) struct Rejection(Box<Told>);
+
+/// What a rejection tells.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Told {
     pub(crate) reason: Reason,
     /// What is wrong and what was expected.
     pub(crate) detail: String,
@@ -85,7 +90,22 @@ pub(crate) struct Rejection {
 impl Rejection {
     /// A rejection without an event.
     pub(crate) fn new(reason: Reason, detail: impl Into<String>) -> Self {
-        Rejection { reason, detail: detail.into(), event: None }
+        Rejection(Box::new(Told { reason, detail: detail.into(), event: None }))
+    }
+
+    /// The same, about an event of a catalog.
+    #[cold]
+    pub(crate) fn about(mut self, event: &str) -> Self {
+        self.0.event = Some(event.to_owned());
+        self
+    }
+}
+
+impl Deref for Rejection {
+    type Target = Told;
+
+    fn deref(&self) -> &Told {
+        &self.0
     }
 }
 

@@ -16,6 +16,7 @@ type LabelText<'a> = (Option<FieldIndex>, &'a [u8]);
 
 impl Scratch {
     /// The text of a field; `None` if it is missing or null.
+    #[inline]
     pub(super) fn field_text<'a>(
         &self,
         event: Event<'a>,
@@ -26,13 +27,7 @@ impl Scratch {
             Some(Value::String(text) | Value::Number(text) | Value::Boolean(text)) => {
                 Ok(Some(event.fields.bytes(event.line, text)))
             }
-            Some(Value::Unsupported) => {
-                let name = &event.plan.fields[field].name;
-                Err(Rejection::new(
-                    Reason::BadValue,
-                    format!("{name}: expected a string, a number or a boolean"),
-                ))
-            }
+            Some(Value::Unsupported) => Err(no_text(&event.plan.fields[field].name)),
         }
     }
 
@@ -79,14 +74,17 @@ impl Scratch {
     ) -> Result<bool, Rejection> {
         for label in labels {
             texts.extend_from_slice(label.opening.as_bytes());
+            if let Some(text) = self.plain_text(event.line, label) {
+                texts.extend_from_slice(text);
+                texts.push(b'"');
+                continue;
+            }
             let Some((field, text)) = self.label_text(event, &label.sources, system)? else {
                 return Ok(false);
             };
-            let mut is_plain = field.is_some_and(|field| self.is_in_line(field));
             let text = match &label.transform {
                 None => text,
                 Some(transform) => {
-                    is_plain = false;
                     value.clear();
                     let text = std::str::from_utf8(text).unwrap_or_default();
                     transform::apply(transform, text, context.privacy, context.rdns, value);
@@ -98,8 +96,6 @@ impl Scratch {
                 transform::push_cut(&mut short, text);
                 series::text::push_escaped(texts, &short);
                 self.note_cut(field);
-            } else if is_plain {
-                texts.extend_from_slice(text);
             } else {
                 series::text::push_escaped(texts, text);
             }
@@ -108,9 +104,15 @@ impl Scratch {
         Ok(true)
     }
 
-    /// Whether a value stands in the line as it is, without escapes: the exposition needs none for it either.
-    fn is_in_line(&self, field: FieldIndex) -> bool {
-        self.values[field].and_then(Value::text).is_some_and(|text| text.in_line().is_some())
+    /// The text of a label that is a field's as it stands in the line: what JSON does not escape needs no escape in the
+    /// exposition either.
+    #[inline]
+    fn plain_text<'a>(&self, line: &'a str, label: &LabelFill) -> Option<&'a [u8]> {
+        let (Some(LabelSource::Field(field)), None) = (label.sources.first(), &label.transform) else {
+            return None;
+        };
+        let text = &line.as_bytes()[self.values[*field].and_then(Value::text)?.in_line()?];
+        (!transform::is_too_long(text)).then_some(text)
     }
 
     /// The text of the first source that has one.
@@ -185,4 +187,9 @@ impl Scratch {
             None => self.cut_others += 1,
         }
     }
+}
+
+#[cold]
+fn no_text(field: &str) -> Rejection {
+    Rejection::new(Reason::BadValue, format!("{field}: expected a string, a number or a boolean"))
 }
