@@ -14,6 +14,7 @@ mod fairness;
 mod follow;
 mod growth;
 mod ingest;
+mod middleware;
 mod mix;
 mod peers;
 mod plot;
@@ -45,7 +46,7 @@ fn main() {
     println!("{:<66} {:>9} {:>9} {:>9}", "", "min", "median", "max");
     let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
     let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|other| other == name);
-    let parts: [(&str, fn()); 14] = [
+    let parts: [(&str, fn()); 15] = [
         ("ingest", ingest::ingest),
         ("peers", peers::peers),
         ("session", session::session),
@@ -60,6 +61,7 @@ fn main() {
         ("size", size::size),
         ("stalls", stalls::stalls),
         ("producers", producers::producers),
+        ("middleware", middleware::middleware),
     ];
     for (_, part) in parts.iter().filter(|(name, _)| is_wanted(name)) {
         part();

@@ -45,9 +45,5 @@ pub fn producers() {
             &format!("{language} client: thousand events a second, acknowledged"),
             all("events_per_second", 1e-3),
         );
-        let request = all("request_seconds", 1e6);
-        if !request.is_empty() {
-            report("  microseconds the ASGI middleware adds to a request", request);
-        }
     }
 }

@@ -34,27 +34,4 @@ if sys.argv[2:] == ["compare"]:
             messages.labels("offer").inc()
         result["inc_seconds"] = (time.perf_counter() - began) / count
 
-    import asyncio
-
-    from lifecycle_events.asgi import LifecycleMiddleware
-
-    async def app(scope, receive, send):
-        await send({"type": "http.response.start", "status": 200})
-
-    async def send(_):
-        pass
-
-    async def serve(handler):
-        scope = {"type": "http", "method": "GET", "path": "/api/videos/1", "raw_path": b"/api/videos/1"}
-        began = time.perf_counter()
-        for _ in range(requests):
-            await handler(scope, None, send)
-        return (time.perf_counter() - began) / requests
-
-    requests = 20_000
-    client = Client(producer="asgi", buffer=3 * requests)
-    bare = asyncio.run(serve(app))
-    result["request_seconds"] = asyncio.run(serve(LifecycleMiddleware(app, client))) - bare
-    client.close(None)
-
 print(json.dumps(result))
