@@ -94,7 +94,7 @@ pub(super) fn migrated_text(entity: &Entity, from: &v1::Kind<'_>, to: &EntityDef
     let mut text = Vec::new();
     for name in to.key.iter().chain(&to.labels) {
         let part = from.key.iter().chain(&from.labels).position(|former| former == name);
-        text.extend_from_slice(part.map_or(b"", |part| entity.part(part)));
+        text.extend_from_slice(part.and_then(|part| entity.parts().nth(part)).unwrap_or_default());
         text.push(PART_END);
     }
     text.into()

@@ -2,7 +2,7 @@
 //! effect of `resolve` and `commit`, but stores nothing in between. Without it, an applied event of the
 //! benchmark's mix takes 11 % more instructions; see tests/bench/README.md.
 
-use super::{Context, Event, Scratch, Set, System};
+use super::{Context, Cuts, Event, Scratch, Set, System};
 use crate::catalog::model::{Change, EventPlan, Step, Verb};
 use crate::protocol::rejection::Rejection;
 
@@ -23,7 +23,7 @@ impl Scratch {
         context: &mut Context<'_>,
     ) -> Result<(), Rejection> {
         self.texts.clear();
-        (self.cut_fields, self.cut_others) = (0, 0);
+        self.cuts = Cuts::default();
         let set = self.fill_set(event, change.set, system, context)?;
         if !system.exposed {
             system.expose(context.hasher);

@@ -3,9 +3,9 @@
 
 use std::hash::BuildHasher;
 
-use super::{Context, Event, Handle, Range, Scratch, Set, System};
+use super::{Context, Cuts, Event, Handle, Range, Scratch, Set, System};
 use crate::catalog::model::{EntityPath, FieldIndex, LabelFill, LabelSource};
-use crate::engine::entities::{PART_END, part_of};
+use crate::engine::entities::PART_END;
 use crate::engine::transform;
 use crate::protocol::line::Value;
 use crate::protocol::rejection::{Reason, Rejection};
@@ -13,6 +13,42 @@ use crate::series;
 
 /// The text of a label, with its field if it is that of a field.
 type LabelText<'a> = (Option<FieldIndex>, &'a [u8]);
+
+/// What filling the labels of a series writes to, taken out of the scratch memory.
+struct Out<'a> {
+    texts: &'a mut Vec<u8>,
+    /// One label after its transform.
+    value: &'a mut Vec<u8>,
+    cuts: &'a mut Cuts,
+}
+
+/// A place between the parts of an entity's text. Most labels of a series come from the same entity, in its own order.
+#[derive(Default)]
+struct Cursor<'a> {
+    path: Option<&'a EntityPath>,
+    /// The part that comes next.
+    next: usize,
+    rest: &'a [u8],
+}
+
+impl<'a> Cursor<'a> {
+    fn is_before(&self, path: &EntityPath, part: usize) -> bool {
+        self.next <= part && self.path == Some(path)
+    }
+
+    /// A part from here on; empty if there are fewer.
+    fn part(&mut self, part: usize) -> &'a [u8] {
+        loop {
+            let end = memchr::memchr(PART_END, self.rest).unwrap_or(self.rest.len());
+            let (text, rest) = self.rest.split_at(end);
+            self.rest = rest.get(1..).unwrap_or_default();
+            self.next += 1;
+            if self.next > part {
+                return text;
+            }
+        }
+    }
+}
 
 impl Scratch {
     /// The text of a field; `None` if it is missing or null.
@@ -52,8 +88,10 @@ impl Scratch {
         // Taken, since the labels of entities that the event opens lie beside them.
         let (mut texts, mut value) = (std::mem::take(&mut self.texts), std::mem::take(&mut self.value));
         let labels = &event.plan.sets[set].labels;
-        let filled = self.push_labels(event, labels, system, context, &mut texts, &mut value);
-        (self.texts, self.value) = (texts, value);
+        let mut cuts = self.cuts;
+        let out = Out { texts: &mut texts, value: &mut value, cuts: &mut cuts };
+        let filled = self.push_labels(event, labels, system, context, out);
+        (self.texts, self.value, self.cuts) = (texts, value, cuts);
         if !filled? {
             return Ok(Set::Incomplete);
         }
@@ -64,14 +102,15 @@ impl Scratch {
 
     /// Returns `false` if a label has no value.
     fn push_labels(
-        &mut self,
+        &self,
         event: Event<'_>,
         labels: &[LabelFill],
         system: &System,
         context: &mut Context<'_>,
-        texts: &mut Vec<u8>,
-        value: &mut Vec<u8>,
+        out: Out<'_>,
     ) -> Result<bool, Rejection> {
+        let Out { texts, value, cuts } = out;
+        let mut at = Cursor::default();
         for label in labels {
             texts.extend_from_slice(label.opening.as_bytes());
             if let Some(text) = self.plain_text(event.line, label) {
@@ -79,7 +118,7 @@ impl Scratch {
                 texts.push(b'"');
                 continue;
             }
-            let Some((field, text)) = self.label_text(event, &label.sources, system)? else {
+            let Some((field, text)) = self.label_text(event, &label.sources, &mut at, system)? else {
                 return Ok(false);
             };
             let text = match &label.transform {
@@ -95,7 +134,7 @@ impl Scratch {
                 let mut short = Vec::new();
                 transform::push_cut(&mut short, text);
                 series::text::push_escaped(texts, &short);
-                self.note_cut(field);
+                cuts.note(field);
             } else {
                 series::text::push_escaped(texts, text);
             }
@@ -121,6 +160,7 @@ impl Scratch {
         &'a self,
         event: Event<'a>,
         sources: &'a [LabelSource],
+        at: &mut Cursor<'a>,
         system: &'a System,
     ) -> Result<Option<LabelText<'a>>, Rejection> {
         for source in sources {
@@ -131,13 +171,17 @@ impl Scratch {
                     Some(text) => return Ok(Some((Some(*field), text))),
                     None => continue,
                 },
-                LabelSource::Entity(path, part) => match self.follow_path(path, system) {
-                    Some(Handle::Existing(id)) => system.entities.get(id).part(*part),
-                    Some(Handle::New(opening)) => {
-                        part_of(&self.keys[self.openings[opening].text.clone()], *part)
+                LabelSource::Entity(path, part) => {
+                    if !at.is_before(path, *part) {
+                        let text = match self.follow_path(path, system) {
+                            Some(Handle::Existing(id)) => system.entities.get(id).text(),
+                            Some(Handle::New(opening)) => &self.keys[self.openings[opening].text.clone()],
+                            None => continue,
+                        };
+                        *at = Cursor { path: Some(path), next: 0, rest: text };
                     }
-                    None => continue,
-                },
+                    at.part(*part)
+                }
             };
             return Ok(Some((None, text)));
         }
@@ -155,7 +199,7 @@ impl Scratch {
         let start = self.texts.len();
         for label in &event.plan.sets[set].labels {
             let mut texts = std::mem::take(&mut self.texts);
-            let text = self.label_text(event, &label.sources, system);
+            let text = self.label_text(event, &label.sources, &mut Cursor::default(), system);
             if let Ok(Some((_, text))) = text {
                 transform::push_cut(&mut texts, text);
             }
@@ -173,18 +217,11 @@ impl Scratch {
         Some(&self.texts[range.clone()])
     }
 
-    /// Counts a label that will be cut. A field counts once, however many labels it fills.
+    /// Counts a label that will be cut.
     #[inline]
-    pub(super) fn count_cut(&mut self, field: Option<FieldIndex>, text: &[u8]) {
+    pub(super) fn count_cut(&mut self, field: FieldIndex, text: &[u8]) {
         if transform::is_too_long(text) {
-            self.note_cut(field);
-        }
-    }
-
-    fn note_cut(&mut self, field: Option<FieldIndex>) {
-        match field {
-            Some(field) => self.cut_fields |= 1 << field,
-            None => self.cut_others += 1,
+            self.cuts.note(Some(field));
         }
     }
 }

@@ -153,10 +153,7 @@ pub(super) struct Scratch {
     abandons: bool,
     resolved: Vec<Resolved>,
     opened: Vec<EntityId>,
-    /// A bit for each field that fills a label that was cut.
-    cut_fields: u64,
-    /// How many labels from other sources were cut.
-    cut_others: u64,
+    cuts: Cuts,
     /// For steps on totals without an owner: the index of the step, and a range of `texts` with its labels
     /// before any transform.
     raw_tuples: Vec<(usize, Range)>,
@@ -165,6 +162,24 @@ pub(super) struct Scratch {
 impl Scratch {
     /// How many labels the event has cut.
     pub(super) fn cuts(&self) -> u64 {
-        u64::from(self.cut_fields.count_ones()) + self.cut_others
+        u64::from(self.cuts.fields.count_ones()) + self.cuts.others
+    }
+}
+
+/// The labels that an event has cut.
+#[derive(Default, Clone, Copy)]
+struct Cuts {
+    /// A bit for each field that fills one: a field counts once, however many labels it fills.
+    fields: u64,
+    /// How many came from other sources.
+    others: u64,
+}
+
+impl Cuts {
+    fn note(&mut self, field: Option<FieldIndex>) {
+        match field {
+            Some(field) => self.fields |= 1 << field,
+            None => self.others += 1,
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::{Context, Event, Handle, Opening, Range, Resolved, Scratch, Set, System, Use};
+use super::{Context, Cuts, Event, Handle, Opening, Range, Resolved, Scratch, Set, System, Use};
 use crate::catalog::model::{
     Amount, AmountRange, AmountSource, Change, EntityIndex, EventPlan, FieldDef, FieldIndex, FieldUse,
     MetricIndex, Step, Then, Verb,
@@ -69,7 +69,7 @@ impl Scratch {
         self.resolved.clear();
         self.resolved.resize(plan.steps.len(), Resolved::Skip);
         self.opened.clear();
-        (self.cut_fields, self.cut_others) = (0, 0);
+        self.cuts = Cuts::default();
         self.raw_tuples.clear();
     }
 
@@ -171,7 +171,7 @@ impl Scratch {
                     self.keys.extend_from_slice(text);
                 }
                 Some(text) => {
-                    self.count_cut(Some(field), text);
+                    self.count_cut(field, text);
                     transform::push_cut(&mut self.keys, text);
                 }
                 None if index < needed => return Ok(None),
@@ -319,7 +319,7 @@ impl Scratch {
             Then::Update(parts) => {
                 for &(_, field) in parts {
                     if let Some(text) = self.field_text(event, field)? {
-                        self.count_cut(Some(field), text);
+                        self.count_cut(field, text);
                     }
                 }
             }

@@ -54,13 +54,6 @@ pub(super) struct Link {
 
 static NO_EXTRA: Extra = Extra { children: Vec::new(), owned: Vec::new(), totals: Vec::new() };
 
-/// One of the parts of a text, of which each is followed by [`PART_END`]; empty if it has fewer.
-pub(in crate::engine) fn part_of(text: &[u8], part: usize) -> &[u8] {
-    let mut ends = memchr::memchr_iter(PART_END, text);
-    let start = if part == 0 { Some(0) } else { ends.nth(part - 1).map(|end| end + 1) };
-    start.zip(ends.next()).map_or(&[], |(start, end)| &text[start..end])
-}
-
 impl Entity {
     pub(in crate::engine) fn extra(&self) -> &Extra {
         self.extra.as_deref().unwrap_or(&NO_EXTRA)
@@ -85,9 +78,9 @@ impl Entity {
         EventSpec { event, fields: fields.map(|(_, field)| field).collect() }.to_line()
     }
 
-    /// One part of the key or one label. The parts of the key come first.
-    pub(in crate::engine) fn part(&self, part: usize) -> &[u8] {
-        part_of(&self.text, part)
+    /// The parts of the key, then the labels, each followed by [`PART_END`].
+    pub(in crate::engine) fn text(&self) -> &[u8] {
+        &self.text
     }
 
     /// All parts of the key, then all labels.

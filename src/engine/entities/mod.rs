@@ -22,7 +22,7 @@ use crate::budget::{Budget, Claim};
 use crate::catalog::model::EntityIndex;
 use crate::limits;
 
-pub(super) use entity::{Entity, SeriesRef, part_of};
+pub(super) use entity::{Entity, SeriesRef};
 use entity::{Link, Total};
 use index::Index;
 
