@@ -47,7 +47,7 @@ impl BodyBytes {
 impl Drop for Body {
     fn drop(&mut self) {
         if let Some(counter) = &self.counter {
-            counter.0.fetch_sub(self.bytes.len(), Ordering::Relaxed);
+            counter.0.fetch_sub(self.bytes.capacity(), Ordering::Relaxed);
         }
     }
 }
@@ -108,7 +108,11 @@ impl Refusal {
 
 impl Response {
     pub(super) fn new(meta: &ResponseMeta<'_>, mut body: Vec<u8>) -> Self {
-        body.shrink_to_fit();
+        // A little room stays. Whoever gives a block back smaller than the next one that he asks for gets each of them
+        // from the kernel, page by page.
+        if body.capacity() > body.len() + body.len() / 8 {
+            body.shrink_to_fit();
+        }
         let fixed = [
             ("Server", "lifecycle-exporter"),
             ("Content-Type", meta.content_type),
@@ -167,7 +171,7 @@ impl Response {
     /// Counts the body until nobody holds it any more. No other connection shares the response yet.
     pub(super) fn counted(mut self, counter: &Arc<BodyBytes>) -> Self {
         if let Some(body) = Arc::get_mut(&mut self.body) {
-            counter.0.fetch_add(body.bytes.len(), Ordering::Relaxed);
+            counter.0.fetch_add(body.bytes.capacity(), Ordering::Relaxed);
             body.counter = Some(Arc::clone(counter));
         }
         self
@@ -231,6 +235,17 @@ mod tests {
         assert_eq!(counter.get(), "200: x\n".len());
         drop(shared.without_body());
         assert_eq!(counter.get(), 0);
+    }
+
+    #[test]
+    fn a_body_keeps_a_little_room_and_no_more() {
+        let meta = ResponseMeta { status: 200, content_type: TEXT, headers: &[] };
+        let room_of = |capacity| {
+            let mut body = Vec::with_capacity(capacity);
+            body.resize(16_000, b'x');
+            Response::new(&meta, body).body.bytes.capacity()
+        };
+        assert_eq!((room_of(17_000), room_of(32_000)), (17_000, 16_000));
     }
 
     #[test]
