@@ -54,9 +54,9 @@ def series(text):
     return {name: float(value) for name, _, value in lines}
 
 
-def wait_for(condition, why=lambda: "in vain"):
+def wait_for(condition, why=lambda: "in vain", seconds=PATIENCE_SECONDS):
     """Waits until a condition holds, and returns its value."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < deadline, why()
         time.sleep(0.002)

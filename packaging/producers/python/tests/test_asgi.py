@@ -330,6 +330,8 @@ class WorkersTest(ServerCase):
     """A real server of several worker processes: runs of one producer, connected at once."""
 
     WORKERS = 4
+    #: How long uvicorn waits for a worker's answer. It waits that long for one that is killed before it has answered.
+    ANSWER_SECONDS = 60
 
     def setUp(self):
         directory = tempfile.TemporaryDirectory()
@@ -337,7 +339,7 @@ class WorkersTest(ServerCase):
         self.listener = Listener(os.path.join(directory.name, "events.sock"))
         self.addCleanup(self.listener.close)
         # A busy machine is no reason to replace a worker.
-        arguments = ["--workers", str(self.WORKERS), "--timeout-worker-healthcheck", "60", "app:app"]
+        arguments = ["--workers", str(self.WORKERS), "--timeout-worker-healthcheck", str(self.ANSWER_SECONDS), "app:app"]
         self.server = self.serve(os.path.join(directory.name, "events.sock"), *arguments)
 
     def load(self):
@@ -375,7 +377,7 @@ class WorkersTest(ServerCase):
         wait_for(lambda: len(self.workers()) == self.WORKERS, self.server.said)
         killed, *others = self.workers()
         os.kill(killed, signal.SIGKILL)
-        wait_for(lambda: len(self.workers()) == self.WORKERS + 1, self.server.said)
+        wait_for(lambda: len(self.workers()) == self.WORKERS + 1, self.server.said, 2 * self.ANSWER_SECONDS)
         before = {worker: len(self.workers()[worker][0]) for worker in others}
         wait_for(lambda: all(len(self.workers()[worker][0]) > before[worker] for worker in others), self.server.said)
         end_load()
