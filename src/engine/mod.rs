@@ -6,8 +6,8 @@
 //! replay and in a test.
 //!
 //! - `system` is the state of one system, `entities` its open entities.
-//! - `read` finds the event of a line. `apply` applies one event; `abandon` abandons what a producer that has gone had open, and `restart` handles
-//!   the restart of a server.
+//! - `read` finds the event of a line. `apply` applies one event; `abandon` abandons what a producer that has gone
+//!   had open, and `restart` handles the restart of a server.
 //! - `migrate` carries state over to changed catalogs, `persist` to and from the format on disk.
 //! - `transform` and `rdns_cache` prepare the values of labels.
 //! - `exposition` renders what a scrape gets, `counts` counts open entities, `open` lists them.

@@ -15,11 +15,10 @@ use crate::series;
 type LabelText<'a> = (Option<FieldIndex>, &'a [u8]);
 
 /// What filling the labels of a series writes to, taken out of the scratch memory.
-struct Out<'a> {
-    texts: &'a mut Vec<u8>,
-    /// One label after its transform.
-    value: &'a mut Vec<u8>,
-    cuts: &'a mut Cuts,
+struct Out {
+    texts: Vec<u8>,
+    value: Vec<u8>,
+    cuts: Cuts,
 }
 
 /// A place between the parts of an entity's text. Most labels of a series come from the same entity, in its own order.
@@ -86,12 +85,11 @@ impl Scratch {
     ) -> Result<Set, Rejection> {
         let start = self.texts.len();
         // Taken, since the labels of entities that the event opens lie beside them.
-        let (mut texts, mut value) = (std::mem::take(&mut self.texts), std::mem::take(&mut self.value));
+        let (texts, value) = (std::mem::take(&mut self.texts), std::mem::take(&mut self.value));
+        let mut out = Out { texts, value, cuts: self.cuts };
         let labels = &event.plan.sets[set].labels;
-        let mut cuts = self.cuts;
-        let out = Out { texts: &mut texts, value: &mut value, cuts: &mut cuts };
-        let filled = self.push_labels(event, labels, system, context, out);
-        (self.texts, self.value, self.cuts) = (texts, value, cuts);
+        let filled = self.push_labels(event, labels, system, context, &mut out);
+        (self.texts, self.value, self.cuts) = (out.texts, out.value, out.cuts);
         if !filled? {
             return Ok(Set::Incomplete);
         }
@@ -107,7 +105,7 @@ impl Scratch {
         labels: &[LabelFill],
         system: &System,
         context: &mut Context<'_>,
-        out: Out<'_>,
+        out: &mut Out,
     ) -> Result<bool, Rejection> {
         let Out { texts, value, cuts } = out;
         let mut at = Cursor::default();
@@ -197,18 +195,17 @@ impl Scratch {
         system: &System,
     ) -> Result<Range, Rejection> {
         let start = self.texts.len();
-        for label in &event.plan.sets[set].labels {
-            let mut texts = std::mem::take(&mut self.texts);
-            let text = self.label_text(event, &label.sources, &mut Cursor::default(), system);
-            if let Ok(Some((_, text))) = text {
+        let mut texts = std::mem::take(&mut self.texts);
+        let mut at = Cursor::default();
+        let pushed = event.plan.sets[set].labels.iter().try_for_each(|label| {
+            if let Some((_, text)) = self.label_text(event, &label.sources, &mut at, system)? {
                 transform::push_cut(&mut texts, text);
             }
-            let found = text.map(|_| ());
-            self.texts = texts;
-            found?;
-            self.texts.push(PART_END);
-        }
-        Ok(start..self.texts.len())
+            texts.push(PART_END);
+            Ok(())
+        });
+        self.texts = texts;
+        pushed.map(|()| start..self.texts.len())
     }
 
     /// The labels that [`Self::raw_tuple`] has stored for a step.
