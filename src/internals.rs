@@ -10,7 +10,7 @@ use crate::commands::demo::script::Script;
 use crate::config::Settings;
 use crate::engine::EngineSettings;
 use crate::metrics::{self, FeedStats, Metrics};
-use crate::protocol::line::Fields;
+use crate::protocol::line::{Fields, Value};
 use crate::protocol::shape::Shapes;
 use crate::protocol::shorthand::EventSpec;
 use crate::scan::{ScanState, Scans};
@@ -110,15 +110,21 @@ pub fn line(words: &str) -> String {
 pub struct Splitter {
     fields: Fields,
     shapes: Shapes<()>,
+    values: Vec<Option<Value>>,
 }
 
 impl Splitter {
-    /// Splits one line, which has to be good.
-    pub fn split(&mut self, line: &str) {
-        if self.shapes.split(line).is_none() {
-            self.fields.scan(line).expect("the line is a flat JSON object");
-            self.shapes.learn(line, &self.fields, |_| ());
+    /// Splits the first line of a text, which has to be good. Returns its bytes, with its newline.
+    pub fn split(&mut self, text: &str) -> usize {
+        if let Some(((), length)) = self.shapes.split(text, &mut self.values) {
+            return length + 1;
         }
+        let length = memchr::memchr(b'\n', text.as_bytes()).expect("a whole line");
+        let line = &text[..length];
+        self.fields.scan(line).expect("the line is a flat JSON object");
+        let values = self.fields.iter(line).count() + 1;
+        self.shapes.learn(line, &self.fields, values, |keys| ((), (0..keys.len()).collect()));
+        length + 1
     }
 }
 

@@ -54,7 +54,7 @@ use apply::{Context, Event, Scratch};
 use exposition::ExposedFamily;
 use migrate::Migrated;
 use rdns_cache::RdnsCache;
-use read::{Known, Reported, event_time};
+use read::{EventIndices, Reported, event_time};
 use restart::{Restart, StartupEvent};
 use system::System;
 
@@ -114,7 +114,7 @@ pub(crate) struct Engine {
     rejected: [u64; Reason::ALL.len()],
     times_ignored: u64,
     fields: Fields,
-    shapes: Shapes<Known>,
+    shapes: Shapes<EventIndices>,
     scratch: Scratch,
     /// Something is begun that takes longer: entities are being closed or abandoned.
     is_busy: bool,
@@ -268,6 +268,20 @@ impl Engine {
         applied.inspect_err(|rejection| self.count_rejection(rejection.reason))
     }
 
+    /// Applies the first line of a text, if it is like an earlier one and not too long. Returns its length, and what
+    /// [`Self::apply_for`] does.
+    #[inline]
+    pub(crate) fn apply_known(
+        &mut self,
+        text: &str,
+        arrived: f64,
+        source: LineSource<'_>,
+    ) -> Option<(usize, Result<(), Rejection>)> {
+        let (reported, length) = self.read_known(text)?;
+        let is_short = length <= self.settings.line_max;
+        is_short.then(|| (length, self.apply_reported(&text[..length], reported, arrived, source)))
+    }
+
     /// Applies one line of this source. The caller counts a rejection. What takes longer is left to
     /// [`Self::go_on`].
     pub(crate) fn apply_for(
@@ -276,9 +290,20 @@ impl Engine {
         arrived: f64,
         source: LineSource<'_>,
     ) -> Result<(), Rejection> {
+        let reported = self.read(line)?;
+        self.apply_reported(line, reported, arrived, source)
+    }
+
+    fn apply_reported(
+        &mut self,
+        line: &str,
+        reported: Reported,
+        arrived: f64,
+        source: LineSource<'_>,
+    ) -> Result<(), Rejection> {
         let is_abandonment = source.origin == Origin::Abandonment;
         debug_assert!(!self.is_busy || is_abandonment, "what was begun comes first");
-        let Reported { system: system_index, event: event_index, time, is_bound } = self.read(line)?;
+        let Reported { event: (system_index, event_index), time, is_bound } = reported;
         let fields = &self.fields;
         let system = &mut self.systems[system_index];
         let catalog = &self.catalogs[system_index];
@@ -306,7 +331,7 @@ impl Engine {
             let event = Event { plan, line, fields, time, entity_owner: source.entity_owner };
             if !is_bound {
                 self.scratch.bind_fields(event).map_err(about)?;
-                self.shapes.learn(line, fields, |keys| Known::new(system_index, event_index, plan, keys));
+                read::learn(&mut self.shapes, line, fields, reported.event, plan);
             }
             let mut context = Context::new(&self.settings, &mut self.rdns, &self.hasher, &[]);
             if let Some(change) = apply::only_count(plan) {

@@ -1,57 +1,63 @@
 //! Finds what a line reports: its event by its shape or by its name, and its time.
 
 use super::Engine;
-use super::apply::Use;
 use crate::catalog::model::EventPlan;
 use crate::limits;
 use crate::protocol::line::{Fields, Head, Value};
 use crate::protocol::rejection::{Reason, Rejection};
+use crate::protocol::shape::Shapes;
 
-/// What is known of the lines of a shape: the indices of their system and event, and what their values are for.
-pub(super) struct Known {
-    system: usize,
-    event: usize,
-    uses: Box<[Use]>,
-}
+/// The indices of a system and of one of its events.
+pub(super) type EventIndices = (usize, usize);
 
-impl Known {
-    /// `keys` are those of the values, in their order.
-    pub(super) fn new(system: usize, event: usize, plan: &EventPlan, keys: &[&[u8]]) -> Self {
-        Known { system, event, uses: keys.iter().map(|key| Use::of(key, plan)).collect() }
-    }
-}
-
-/// What a line reports: the indices of its system and event, and its time.
+/// What a line reports.
+#[derive(Clone, Copy)]
 pub(super) struct Reported {
-    pub(super) system: usize,
-    pub(super) event: usize,
+    pub(super) event: EventIndices,
     pub(super) time: Option<f64>,
     /// Its values are bound, since its shape is known.
     pub(super) is_bound: bool,
 }
 
 impl Engine {
-    /// Finds the event of a line by its shape, or by its name.
+    /// Finds the event of a text's first line by the line's shape, if that is known. Returns the line's length, too.
     #[inline]
+    pub(super) fn read_known(&mut self, text: &str) -> Option<(Reported, usize)> {
+        let values = self.scratch.values();
+        let (&event, length) = self.shapes.split(text, values)?;
+        // The last slot is that of the time, as `learn` has it.
+        let time = match values.last() {
+            Some(Some(Value::Number(time))) => time.in_line().map(|time| read_time(&text[time])),
+            _ => None,
+        };
+        Some((Reported { event, time, is_bound: true }, length))
+    }
+
+    /// Finds the event of a line by its name.
     pub(super) fn read(&mut self, line: &str) -> Result<Reported, Rejection> {
-        if let Some((&Known { system, event, ref uses }, values)) = self.shapes.split(line) {
-            let time = self.scratch.bind_known(&self.catalogs[system].events[event], uses, values);
-            return Ok(Reported {
-                system,
-                event,
-                time: time.map(|time| read_time(&line[time])),
-                is_bound: true,
-            });
-        }
         self.fields.scan(line)?;
         let (name, time) = read_head(line, &self.fields)?;
-        let Some(&(system, event)) = self.events.get(name) else {
+        let Some(&event) = self.events.get(name) else {
             let what =
                 format!("{name:?}: expected an event of a catalog (lifecycle-exporter catalog lists them)");
             return Err(Rejection::new(Reason::UnknownEvent, what));
         };
-        Ok(Reported { system, event, time, is_bound: false })
+        Ok(Reported { event, time, is_bound: false })
     }
+}
+
+/// Remembers the shape of a line that was scanned and has all that its event needs. The values go to the slots of the
+/// plan's fields; those that the event does not use and the time go to two behind them.
+pub(super) fn learn(
+    shapes: &mut Shapes<EventIndices>,
+    line: &str,
+    fields: &Fields,
+    event: EventIndices,
+    plan: &EventPlan,
+) {
+    let (ignored, time) = (plan.fields.len(), plan.fields.len() + 1);
+    let slot = |key: &&[u8]| if *key == b"time" { time } else { plan.field(key).unwrap_or(ignored) };
+    shapes.learn(line, fields, time + 1, |keys| (event, keys.iter().map(slot).collect()));
 }
 
 /// Returns when an event happened, and whether its own time is trusted. A time in the future counts as the

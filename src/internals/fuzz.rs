@@ -62,25 +62,37 @@ fn value_of(value: line::Value, line: &str, fields: &Fields) -> Value {
     }
 }
 
-/// Splits lines by the shapes of those before: the keys and values of each but for its event, `time` among them;
-/// `None` where no shape fits.
-pub fn split_by_shape(lines: &[&str]) -> Vec<Option<Vec<(String, Value)>>> {
+/// A line that has met the shapes of those before.
+pub struct Shaped<'a> {
+    /// Without what ends it.
+    pub line: &'a str,
+    /// Keys and values but for its event, `time` among them; `None` if no shape fits.
+    pub fields: Option<Vec<(String, Value)>>,
+}
+
+/// Splits the lines of a text by the shapes of those before, as the feed does.
+pub fn split_by_shape(text: &str) -> Vec<Shaped<'_>> {
     let (mut shapes, mut fields) = (Shapes::<Vec<String>>::default(), Fields::default());
-    let nothing = Fields::default();
-    let mut split = |line: &&str| {
-        if let Some((keys, values)) = shapes.split(line) {
-            let values = values.iter().map(|&value| value_of(value, line, &nothing));
-            return Some(keys.iter().cloned().zip(values).collect());
+    let (nothing, mut values, mut shaped, mut rest) = (Fields::default(), Vec::new(), Vec::new(), text);
+    while !rest.is_empty() {
+        let (line, next) = rest.split_once('\n').unwrap_or((rest, ""));
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        if let Some((keys, length)) = shapes.split(rest, &mut values) {
+            let values = values.iter().flatten().map(|&value| value_of(value, rest, &nothing));
+            let fields = Some(keys.iter().cloned().zip(values).collect());
+            shaped.push(Shaped { line: &rest[..length], fields });
+        } else {
+            // The engine takes no line with one of these twice.
+            if fields.scan(line).is_ok() && fields.head().twice.is_none() {
+                let named = |key: &&[u8]| String::from_utf8_lossy(key).into_owned();
+                let about = |keys: &[&[u8]]| (keys.iter().map(named).collect(), (0..keys.len()).collect());
+                shapes.learn(line, &fields, fields.iter(line).count() + 1, about);
+            }
+            shaped.push(Shaped { line, fields: None });
         }
-        // The engine takes no line with one of these twice.
-        if fields.scan(line).is_ok() && fields.head().twice.is_none() {
-            shapes.learn(line, &fields, |keys| {
-                keys.iter().map(|key| String::from_utf8_lossy(key).into_owned()).collect()
-            });
-        }
-        None
-    };
-    lines.iter().map(&mut split).collect()
+        rest = next;
+    }
+    shaped
 }
 
 /// Splits a line.

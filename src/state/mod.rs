@@ -272,27 +272,21 @@ impl State {
             origin,
         };
         let mut lines = LineApplier { engine: &mut self.engine, at, source, number, said_bye: false, report };
-        let mut bytes = block.len();
+        let mut bytes = 0;
         if let Ok(text) = std::str::from_utf8(block) {
-            let mut start = 0;
-            for end in memchr::memchr_iter(b'\n', block) {
-                lines.apply(&text[start..end]);
-                start = end + 1;
-                if lines.engine.is_busy() {
-                    bytes = start;
-                    break;
-                }
+            while bytes < text.len() && !lines.engine.is_busy() {
+                bytes += lines.apply_first(&text[bytes..]);
             }
         } else {
-            let mut start = 0;
             for line in block.split_inclusive(|&byte| byte == b'\n') {
                 match std::str::from_utf8(line) {
-                    Ok(line) => lines.apply(line.trim_end_matches('\n')),
+                    Ok(line) => {
+                        lines.apply_first(line);
+                    }
                     Err(_) => lines.reject(&Rejection::new(Reason::Malformed, "expected UTF-8"), line),
                 }
-                start += line.len();
+                bytes += line.len();
                 if lines.engine.is_busy() {
-                    bytes = start;
                     break;
                 }
             }
@@ -323,6 +317,23 @@ struct LineApplier<'a> {
 }
 
 impl LineApplier<'_> {
+    /// Applies the first line of a text. Returns its bytes, with what ends it.
+    fn apply_first(&mut self, text: &str) -> usize {
+        if !self.said_bye
+            && let Some((length, applied)) = self.engine.apply_known(text, self.at, self.source)
+        {
+            match applied {
+                Ok(()) => self.count_line(),
+                Err(rejection) => self.reject(&rejection, &text.as_bytes()[..length]),
+            }
+            let ending = text.as_bytes()[length..].iter().take(2).position(|&byte| byte == b'\n');
+            return ending.map_or(text.len(), |ending| length + ending + 1);
+        }
+        let end = memchr::memchr(b'\n', text.as_bytes());
+        self.apply(&text[..end.unwrap_or(text.len())]);
+        end.map_or(text.len(), |end| end + 1)
+    }
+
     fn apply(&mut self, line: &str) {
         let line = line.strip_suffix('\r').unwrap_or(line);
         let line_max = self.engine.settings().line_max;

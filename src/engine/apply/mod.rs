@@ -75,25 +75,6 @@ enum Handle {
     New(usize),
 }
 
-/// What a value of a line is for.
-#[derive(Clone, Copy)]
-pub(super) enum Use {
-    Field(FieldIndex),
-    Time,
-    /// Nothing: the event has no such field.
-    Ignored,
-}
-
-impl Use {
-    pub(super) fn of(key: &[u8], plan: &EventPlan) -> Self {
-        match plan.field(key) {
-            _ if key == b"time" => Use::Time,
-            Some(field) => Use::Field(field),
-            None => Use::Ignored,
-        }
-    }
-}
-
 /// A range of [`Scratch::keys`] or [`Scratch::texts`].
 type Range = std::ops::Range<usize>;
 
@@ -135,6 +116,7 @@ enum Resolved {
 /// Working memory for one event, reused for the next.
 #[derive(Default)]
 pub(super) struct Scratch {
+    /// Those of the plan's fields, and perhaps others behind them.
     values: Vec<Option<Value>>,
     /// Keys and labels of entities.
     keys: Vec<u8>,
@@ -160,6 +142,11 @@ pub(super) struct Scratch {
 }
 
 impl Scratch {
+    /// Where the values of the fields are put, if not by [`Self::bind_fields`].
+    pub(super) fn values(&mut self) -> &mut Vec<Option<Value>> {
+        &mut self.values
+    }
+
     /// How many labels the event has cut.
     pub(super) fn cuts(&self) -> u64 {
         u64::from(self.cuts.fields.count_ones()) + self.cuts.others

@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::{Context, Cuts, Event, Handle, Opening, Range, Resolved, Scratch, Set, System, Use};
+use super::{Context, Cuts, Event, Handle, Opening, Range, Resolved, Scratch, Set, System};
 use crate::catalog::model::{
     Amount, AmountRange, AmountSource, Change, EntityIndex, EventPlan, FieldDef, FieldIndex, FieldUse,
     MetricIndex, Step, Then, Verb,
@@ -131,27 +131,6 @@ impl Scratch {
             Some((field, _)) => Err(missing(&field.name)),
             None => Ok(()),
         }
-    }
-
-    /// Stores the values of a line like an earlier one, which had every field that is required, and none twice. Returns
-    /// where its time is.
-    pub(in crate::engine) fn bind_known(
-        &mut self,
-        plan: &EventPlan,
-        uses: &[Use],
-        values: &[Value],
-    ) -> Option<std::ops::Range<usize>> {
-        self.values.clear();
-        self.values.resize(plan.fields.len(), None);
-        let mut time = None;
-        for (used, value) in uses.iter().zip(values) {
-            match (used, value) {
-                (Use::Field(field), value) => self.values[*field] = Some(*value),
-                (Use::Time, Value::Number(text)) => time = text.in_line(),
-                _ => {}
-            }
-        }
-        time
     }
 
     /// Appends the parts of an entity's text to `keys`. The first `needed` parts are its key: if one is

@@ -1,7 +1,7 @@
 //! The scanner of lines accepts what `serde_json` accepts, and finds the same fields and texts. A line that is split
 //! by the shape of one before has the fields that the scanner finds.
 
-use lifecycle_exporter::internals::fuzz::{Line, Value, split, split_by_shape};
+use lifecycle_exporter::internals::fuzz::{Line, Shaped, Value, split, split_by_shape};
 
 use super::json;
 
@@ -9,10 +9,11 @@ pub(crate) fn check(bytes: &[u8]) {
     let Ok(line) = std::str::from_utf8(bytes) else { return };
     check_scan(line);
     // Each line twice, so that it meets its own shape, too.
-    let lines: Vec<&str> = line.lines().flat_map(|line| [line, line]).collect();
-    for (line, found) in lines.iter().zip(split_by_shape(&lines)) {
-        if let Some(found) = found {
-            check_shape(line, found);
+    let twice: String = line.split('\n').flat_map(|line| [line, "\n", line, "\n"]).collect();
+    for (Shaped { line, fields }, whole) in split_by_shape(&twice).into_iter().zip(twice.split('\n')) {
+        assert_eq!(line, whole.strip_suffix('\r').unwrap_or(whole));
+        if let Some(fields) = fields {
+            check_shape(line, fields);
         }
     }
 }
