@@ -383,6 +383,12 @@ impl System {
             self.entities.link(id, &found);
         }
         self.close_empty_groups();
+        let exists = |series: &SeriesRef| self.families[series.metric as usize].is_alive(series.slot);
+        let keeps_its_series = |id| {
+            let entity = self.entities.get(id);
+            entity.counted_by.iter().chain(&entity.extra().owned).all(exists)
+        };
+        ensure(self.entities.all().all(keeps_its_series), "series that no empty group takes along")?;
         for (kind, count) in written.kinds.iter().zip(lost).filter(|(_, count)| *count > 0) {
             dropped.push(format!(
                 "{}: entity {} has changed; its {count} open entities are dropped",

@@ -19,6 +19,11 @@ impl Family {
         }
     }
 
+    /// Whether a slot holds a series.
+    pub(crate) fn is_alive(&self, slot: u32) -> bool {
+        self.slots[slot as usize].alive
+    }
+
     /// The slots that may hold a series.
     pub(crate) fn slots(&self) -> usize {
         self.slots.len()
