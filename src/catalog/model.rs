@@ -103,6 +103,14 @@ pub(crate) struct MetricDef {
     pub(crate) zero: bool,
 }
 
+impl MetricDef {
+    /// The positions of the labels that show addresses.
+    pub(crate) fn addresses(&self) -> Vec<usize> {
+        let is_address = |position: &usize| self.transforms[*position] == Some(Transform::Address);
+        (0..self.transforms.len()).filter(is_address).collect()
+    }
+}
+
 /// What a metric counts or measures.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub(crate) enum MetricKind {

@@ -19,6 +19,7 @@ mod deidentify;
 mod entities;
 mod exposition;
 mod migrate;
+mod naming;
 mod open;
 mod persist;
 mod rdns_cache;
@@ -35,7 +36,7 @@ use hashbrown::DefaultHashBuilder;
 
 use crate::budget::Budget;
 use crate::catalog::Catalog;
-use crate::catalog::model::{MetricIndex, Transform};
+use crate::catalog::model::MetricIndex;
 use crate::config::{Privacy, Settings};
 use crate::protocol::line::Fields;
 use crate::protocol::rejection::{Reason, Rejection};
@@ -53,6 +54,7 @@ use abandon::Abandonment;
 use apply::{Context, Event, Scratch};
 use exposition::ExposedFamily;
 use migrate::Migrated;
+use naming::Naming;
 use rdns_cache::RdnsCache;
 use read::{EventIndices, Reported, event_time};
 use restart::{Restart, StartupEvent};
@@ -116,9 +118,10 @@ pub(crate) struct Engine {
     fields: Fields,
     shapes: Shapes<EventIndices>,
     scratch: Scratch,
-    /// Something is begun that takes longer: entities are being closed or abandoned.
+    /// Something is begun that takes longer: entities are being closed or abandoned, or series get a name.
     is_busy: bool,
     abandonment: Option<Box<Abandonment>>,
+    naming: Option<Box<Naming>>,
 }
 
 /// The name of an event, and how often it was applied.
@@ -174,6 +177,7 @@ impl Default for Engine {
             scratch: Scratch::default(),
             is_busy: false,
             abandonment: None,
+            naming: None,
         }
     }
 }
@@ -355,15 +359,15 @@ impl Engine {
         self.is_busy
     }
 
-    /// Does a piece of what is begun: entities are closed or abandoned. Returns whether there is more. `log` gets
-    /// messages for the log.
+    /// Does a piece of what is begun: entities are closed or abandoned, or series get a name. Returns whether there is
+    /// more. `log` gets messages for the log.
     pub(crate) fn go_on(&mut self, log: &mut dyn FnMut(String)) -> bool {
         if !self.is_busy {
             return false;
         }
         if let Some(system) = self.systems.iter_mut().find(|system| system.is_closing()) {
             system.close_piece();
-        } else if !self.abandon_piece(log) {
+        } else if !self.abandon_piece(log) && !self.name_piece() {
             self.is_busy = false;
         }
         self.is_busy
@@ -400,17 +404,6 @@ impl Engine {
     /// Forgets the request for a name, so that a later event makes it again.
     pub(crate) fn forget_name(&mut self, ip: IpAddr) {
         self.rdns.forget(ip);
-    }
-
-    /// Stores the name of an address and replaces the address by it in all series.
-    pub(crate) fn learn_name(&mut self, ip: IpAddr, name: &str) {
-        self.rdns.learn(ip, name);
-        if self.settings.privacy.deidentify || self.settings.privacy.numeric {
-            return;
-        }
-        for system in &mut self.systems {
-            system.rename_address(ip, name);
-        }
     }
 
     fn exposed_systems(&self) -> impl Iterator<Item = &System> {
@@ -454,29 +447,6 @@ impl Engine {
             let metrics = system.catalog.metrics.iter().map(|metric| metric.name.as_str());
             metrics.zip(system.families.iter().map(series::Family::overflowed))
         })
-    }
-}
-
-impl System {
-    fn rename_address(&mut self, ip: IpAddr, name: &str) {
-        let catalog = Arc::clone(&self.catalog);
-        for (metric, def) in catalog.metrics.iter().enumerate() {
-            let labels = def.transforms.iter().enumerate();
-            let labels: Vec<usize> = labels
-                .filter(|(_, transform)| **transform == Some(Transform::Address))
-                .map(|(label, _)| label)
-                .collect();
-            if labels.is_empty() {
-                continue;
-            }
-            let merged = self.families[metric].rename_address(&labels, ip, name);
-            for new_owned in self.entities.redirect(metric as u16, &merged) {
-                self.families[metric].own(new_owned);
-            }
-            for (from, _) in merged {
-                self.families[metric].remove(from);
-            }
-        }
     }
 }
 

@@ -387,12 +387,52 @@ fn an_update_moves_the_live_gauge() {
     );
 }
 
-#[test]
-fn names_of_addresses_merge_series_that_become_one() {
+/// An engine with the built-in catalogs that has applied these lines, and looks for the names of addresses.
+fn naming(lines: &[&str]) -> Engine {
     let privacy = Privacy { numeric: false, quiet: true, ..Privacy::default() };
     let settings = EngineSettings { privacy, ..EngineSettings::from(&Settings::default()) };
     let mut engine = engine_with(&catalog::load(None).unwrap().all, settings);
-    let lines = [
+    for line in lines {
+        assert_eq!(engine.apply(line, 1.0), Ok(()), "{line}");
+    }
+    engine
+}
+
+#[test]
+fn a_name_comes_piece_by_piece_and_each_series_is_shown_once_meanwhile() {
+    let mut engine = naming(&[
+        r#"{"event":"edumeet.room.opened","room_id":"r"}"#,
+        r#"{"event":"edumeet.peer.joined","room_id":"r","peer_id":"p"}"#,
+        r#"{"event":"edumeet.transport.connected","peer_id":"p","transport_id":"1","pid":1,"proto":"udp","local_addr":"l","remote_addr":"10.0.0.1:5"}"#,
+    ]);
+    for id in ["a", "b", "c", "d", "e"] {
+        let of = format!("\"id\":\"{id}\"");
+        let created = format!(
+            "{{\"event\":\"edumeet.producer.created\",\"transport_id\":\"1\",{of},\"kind\":\"k\",\"codec\":\"{id}\"}}"
+        );
+        let stats = format!(
+            "{{\"event\":\"edumeet.producer.stats\",{of},\"type\":\"t\",\"byte_count\":10,\"score\":1}}"
+        );
+        for line in [created, stats] {
+            assert_eq!(engine.apply(&line, 1.0), Ok(()), "{line}");
+        }
+    }
+    engine.begin_naming(IpAddr::from([10, 0, 0, 1]), "host");
+    let mut named = Vec::new();
+    while engine.is_busy() {
+        let text = exposition(&mut engine);
+        let scores = text.lines().filter(|line| line.starts_with("mediasoup_producer_score{"));
+        assert_eq!(scores.clone().count(), 5, "{text}");
+        named.push(scores.filter(|line| line.contains("\"host:5\"")).count());
+        engine.go_on(&mut |_| {});
+    }
+    named.dedup();
+    assert_eq!(named, [0, 2, 4, 5]);
+}
+
+#[test]
+fn names_of_addresses_merge_series_that_become_one() {
+    let mut engine = naming(&[
         r#"{"event":"edumeet.room.opened","room_id":"r"}"#,
         r#"{"event":"edumeet.peer.joined","room_id":"r","peer_id":"p"}"#,
         r#"{"event":"edumeet.transport.connected","peer_id":"p","transport_id":"1","pid":1,"proto":"udp","local_addr":"l","remote_addr":"10.0.0.1:5"}"#,
@@ -401,12 +441,10 @@ fn names_of_addresses_merge_series_that_become_one() {
         r#"{"event":"edumeet.producer.created","transport_id":"2","id":"b","kind":"k","codec":"c"}"#,
         r#"{"event":"edumeet.producer.stats","id":"a","type":"t","byte_count":10,"score":1}"#,
         r#"{"event":"edumeet.producer.stats","id":"b","type":"t","byte_count":100,"score":1}"#,
-    ];
-    for line in lines {
-        assert_eq!(engine.apply(line, 1.0), Ok(()), "{line}");
-    }
+    ]);
     for ip in engine.take_wanted_names() {
-        engine.learn_name(ip, "host");
+        engine.begin_naming(ip, "host");
+        engine.finish(&mut |_| {});
     }
     let stats = r#"{"event":"edumeet.producer.stats","id":"a","type":"t","byte_count":15,"score":1}"#;
     assert_eq!(engine.apply(stats, 1.0), Ok(()));

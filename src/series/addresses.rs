@@ -39,9 +39,10 @@ impl AddressIndex {
 }
 
 impl Family {
-    /// Replaces an address by its name in these labels. Series that have the same labels then are merged. Returns
-    /// the merged slots as pairs (old, new).
-    pub(crate) fn rename_address(&mut self, labels: &[usize], ip: IpAddr, name: &str) -> Vec<(u32, u32)> {
+    /// The series that have an address in these labels, in the order in which they are to get its name: that of their
+    /// texts, since floating-point sums must not depend on the slots that series happen to have. The index forgets
+    /// them.
+    pub(crate) fn take_address(&mut self, labels: &[usize], ip: IpAddr) -> Vec<u32> {
         let former = self.addresses.take().filter(|index| index.labels == labels);
         let index = self.addresses.insert(former.unwrap_or_else(|| {
             let mut index = AddressIndex { labels: labels.to_vec(), slots: HashMap::new() };
@@ -49,7 +50,21 @@ impl Family {
             alive.for_each(|(slot, series)| index.add(slot, &series.text));
             index
         }));
-        let slots = index.slots.remove(&ip).unwrap_or_default();
+        let mut slots: Vec<u32> = index.slots.remove(&ip).into_iter().flatten().collect();
+        let text = |slot: &u32| &self.slots[*slot as usize].text;
+        slots.sort_unstable_by(|a, b| text(a).cmp(text(b)));
+        slots
+    }
+
+    /// Replaces an address by its name in these labels of these series. Series that have the same labels then are
+    /// merged. Returns the merged slots as pairs (old, new).
+    pub(crate) fn rename_address(
+        &mut self,
+        slots: Vec<u32>,
+        labels: &[usize],
+        ip: IpAddr,
+        name: &str,
+    ) -> Vec<(u32, u32)> {
         let renamed = slots.into_iter().map(|slot| {
             let mut text = self.slots[slot as usize].text.to_vec();
             for &label in labels {
@@ -65,9 +80,7 @@ impl Family {
     }
 
     /// Gives series other texts, and merges those that another series has already.
-    fn relabel(&mut self, mut renamed: Vec<(u32, Vec<u8>)>) -> Vec<(u32, u32)> {
-        // Sorted by text: floating-point sums must not depend on the slots that series happen to have.
-        renamed.sort_by(|(a, _), (b, _)| self.slots[*a as usize].text.cmp(&self.slots[*b as usize].text));
+    fn relabel(&mut self, renamed: Vec<(u32, Vec<u8>)>) -> Vec<(u32, u32)> {
         // The order depends on the text.
         let changing: HashSet<u32> = renamed.iter().map(|(slot, _)| *slot).collect();
         if !changing.is_empty() {
@@ -138,6 +151,11 @@ mod tests {
         slot
     }
 
+    fn rename(family: &mut Family, ip: IpAddr) -> Vec<(u32, u32)> {
+        let slots = family.take_address(&LABELS, ip);
+        family.rename_address(slots, &LABELS, ip, "host")
+    }
+
     fn shown(family: &mut Family) -> String {
         let mut out = Vec::new();
         family.render("m", 0.0, &mut out);
@@ -153,13 +171,13 @@ mod tests {
         place(&mut family, ("10.0.0.9:5", "10.0.0.1:80"), 1.0);
         place(&mut family, ("x", "10.0.0.2:80"), 2.0);
         let gone = place(&mut family, ("10.0.0.1", "z"), 4.0);
-        assert_eq!(family.rename_address(&LABELS, one, "host"), []);
+        assert_eq!(rename(&mut family, one), []);
         // What comes and goes after the first name is looked up as well.
         family.remove(gone);
         place(&mut family, ("10.0.0.1", "[::ffff:10.0.0.2]:7"), 8.0);
         let late = place(&mut family, ("x", "10.0.0.1:80"), 16.0);
-        assert_eq!(family.rename_address(&LABELS, one, "host"), []);
-        let merged = family.rename_address(&LABELS, two, "host");
+        assert_eq!(rename(&mut family, one), []);
+        let merged = rename(&mut family, two);
         assert_eq!(merged, [(1, late)]);
         family.remove(1);
         assert_eq!(

@@ -183,7 +183,7 @@ impl State {
                     self.sessions.remove(id);
                 }
             }
-            Record::Named { ip, name } => self.engine.learn_name(ip, name),
+            Record::Named { ip, name } => self.engine.begin_naming(ip, name),
             Record::Started { at, ref boot } => {
                 let former = self.boot.replace(boot.clone().into_owned());
                 if former.is_some_and(|former| !former.is_same(boot)) {
