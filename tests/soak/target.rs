@@ -62,10 +62,8 @@ impl World {
         self.directory.path().join(name)
     }
 
-    /// The file takes the former one's place, so that nobody reads half of it.
     fn set_clock(&self, offset_seconds: i64) {
-        fs::write(self.file("clock.new"), format!("{offset_seconds:+}\n")).unwrap();
-        fs::rename(self.file("clock.new"), self.file("clock")).unwrap();
+        preload::set_clock(&self.file("clock"), offset_seconds);
     }
 
     fn config(&self) -> String {
@@ -79,12 +77,7 @@ impl World {
         command.env("LD_PRELOAD", libraries.collect::<Vec<_>>().join(":"));
         command.env("DISK_DIRECTORY", self.file("state"));
         command.env("DISK_HANGS_WHILE", self.file("hangs")).env("DISK_FULL_WHILE", self.file("full"));
-        command.env("FAKETIME_TIMESTAMP_FILE", self.file("clock"));
-        command.envs([
-            ("FAKETIME_NO_CACHE", "1"),
-            ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
-            ("NO_FAKE_STAT", "1"),
-        ]);
+        preload::take_clock(&mut command, &self.file("clock"));
         command
     }
 }

@@ -43,6 +43,20 @@ pub fn faketime() -> Option<PathBuf> {
     found
 }
 
+/// Lets a process with the clock's library take this file for its clock.
+pub fn take_clock(command: &mut Command, file: &Path) {
+    command.env("FAKETIME_TIMESTAMP_FILE", file);
+    command.envs([("FAKETIME_NO_CACHE", "1"), ("FAKETIME_DONT_FAKE_MONOTONIC", "1"), ("NO_FAKE_STAT", "1")]);
+}
+
+/// Sets the clock that is this file, from the true time on. The new file takes the former one's place, so that nobody
+/// reads half of it.
+pub fn set_clock(file: &Path, offset_seconds: i64) {
+    let new = file.with_extension("new");
+    fs::write(&new, format!("{offset_seconds:+}\n")).unwrap();
+    fs::rename(new, file).unwrap();
+}
+
 /// Removes what the clock's library shares with children of a process, which stays behind when that is killed.
 pub fn clean_up_after(process: u32) {
     for left in [format!("faketime_shm_{process}"), format!("sem.faketime_sem_{process}")] {
