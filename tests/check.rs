@@ -209,6 +209,35 @@ fn a_catalog_takes_time_by_its_length() {
     assert!(stderr(&check(&config)).contains("holds more than 1000 files"));
 }
 
+/// Forty layers of two kinds, each within both of the layer above: 2^40 ways lead from the lowest to the highest.
+#[test]
+fn ways_between_entities_are_not_tried_one_by_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = directory.path().join("c.conf");
+    fs::write(&config, format!("[systems]\ncatalog_directory = {}\n", directory.path().display())).unwrap();
+    let mut catalog = "[system]\nname = x\ntitle = x\n[metric m]\ntype = gauge\nhelp = h\nlabels = k\nlive = a39\n\
+                       [entity a0]\nkey = k\n[entity b0]\nkey = k\n"
+        .to_owned();
+    for layer in 1..40 {
+        for kind in ["a", "b"] {
+            let above = layer - 1;
+            catalog += &format!("[entity {kind}{layer}]\nkey = k\nwithin = a{above}, b{above}\n");
+        }
+    }
+    for layer in 0..40 {
+        for kind in ["a", "b"] {
+            catalog += &format!("[event x.{kind}{layer}]\nopen = {kind}{layer}\n");
+        }
+    }
+    fs::write(directory.path().join("x.ini"), catalog).unwrap();
+    let checked = Command::new("sh")
+        .args(["-c", "ulimit -v 400000; exec \"$0\" check --config \"$1\""])
+        .args([binary().get_program(), config.as_os_str()])
+        .output()
+        .unwrap();
+    assert!(checked.status.success(), "{}", stderr(&checked));
+}
+
 #[test]
 fn a_grace_time_shorter_than_the_pauses_of_clients_is_a_warning() {
     let directory = tempfile::tempdir().unwrap();
