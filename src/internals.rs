@@ -131,14 +131,14 @@ impl Splitter {
 /// The fields of a built-in event that hold numbers.
 pub fn number_fields(event: &str) -> BTreeSet<String> {
     let catalogs = catalog::load(None).expect("built-in catalogs have no faults").all;
-    let plans = catalogs.iter().flat_map(|catalog| &catalog.events).filter(|plan| plan.name == event);
+    let plans = catalogs.iter().flat_map(|catalog| &catalog.events).filter(|plan| *plan.name == *event);
     let fields = plans.flat_map(|plan| {
         let amounts = plan.steps.iter().filter_map(|step| match step {
             Step::Change(change) => change.amount.as_ref(),
             _ => None,
         });
         amounts.flat_map(|amount| &amount.alternatives).filter_map(|source| match source {
-            AmountSource::Field(field) => Some(plan.fields[*field].name.clone()),
+            AmountSource::Field(field) => Some(plan.fields[*field].name.to_string()),
             _ => None,
         })
     });

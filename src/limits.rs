@@ -139,6 +139,9 @@ pub(crate) const STATUS_ROWS_MAX: usize = 40;
 pub(crate) const STATUS_OPEN_MAX: usize = 10;
 /// Lines kept of each reason for which lines are rejected, for the status page.
 pub(crate) const REJECTIONS_KEPT: usize = 5;
+/// So many lines of a reason are kept for it within this time; further ones are only counted.
+pub(crate) const REJECTIONS_KEPT_WITHIN_MAX: u32 = 100;
+pub(crate) const REJECTIONS_KEPT_WITHIN: Duration = Duration::from_secs(1);
 /// Addresses that were denied, on the status page.
 pub(crate) const DENIALS_KEPT: usize = 10;
 /// Characters of a name or a key on the status page.

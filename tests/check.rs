@@ -215,9 +215,10 @@ fn ways_between_entities_are_not_tried_one_by_one() {
     let directory = tempfile::tempdir().unwrap();
     let config = directory.path().join("c.conf");
     fs::write(&config, format!("[systems]\ncatalog_directory = {}\n", directory.path().display())).unwrap();
-    let mut catalog = "[system]\nname = x\ntitle = x\n[metric m]\ntype = gauge\nhelp = h\nlabels = k\nlive = a39\n\
+    let mut catalog =
+        "[system]\nname = x\ntitle = x\n[metric m]\ntype = gauge\nhelp = h\nlabels = k\nlive = a39\n\
                        [entity a0]\nkey = k\n[entity b0]\nkey = k\n"
-        .to_owned();
+            .to_owned();
     for layer in 1..40 {
         for kind in ["a", "b"] {
             let above = layer - 1;

@@ -57,7 +57,7 @@ pub(super) fn read_line(name: &str, section: &Section, events: &[EventPlan]) -> 
         }
         Some(entry) if entry.value.is_empty() => None,
         Some(entry) => {
-            let known = events.iter().position(|event| event.name == entry.value);
+            let known = events.iter().position(|event| *event.name == *entry.value);
             let unknown = || format!("{}: unknown event, expected one of this catalog", entry.value);
             Some(known.ok_or_else(|| fault("event", unknown()))?)
         }
@@ -130,10 +130,10 @@ fn constants(section: &Section, event: Option<&EventPlan>) -> Result<Vec<(String
 }
 
 fn check_known(event: &EventPlan, field: &str) -> Result<(), String> {
-    if event.fields.iter().any(|known| known.name == field) {
+    if event.fields.iter().any(|known| *known.name == *field) {
         return Ok(());
     }
-    let known: Vec<&str> = event.fields.iter().map(|field| field.name.as_str()).collect();
+    let known: Vec<&str> = event.fields.iter().map(|field| &*field.name).collect();
     Err(format!("{field}: {} has no such field, expected one of {}", event.name, known.join(", ")))
 }
 

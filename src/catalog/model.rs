@@ -3,6 +3,7 @@
 //! Names are resolved to indices, the source of each label is known, and every event is a plan of steps.
 //! `read` and `plan` build these types, and `engine` executes them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::faults::{listed, meant};
@@ -155,7 +156,7 @@ pub(crate) enum Transform {
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct EventPlan {
     /// With the system's prefix: `recording.started`.
-    pub(crate) name: String,
+    pub(crate) name: Arc<str>,
     pub(crate) fields: Vec<FieldDef>,
     /// In the order written; an abandon comes first.
     pub(crate) steps: Vec<Step>,
@@ -185,10 +186,10 @@ impl EventPlan {
         names: impl IntoIterator<Item = &'a str>,
     ) -> impl Iterator<Item = (&'a str, String)> {
         let is_used = |name: &str| {
-            matches!(name, "event" | "time") || self.fields.iter().any(|field| field.name == name)
+            matches!(name, "event" | "time") || self.fields.iter().any(|field| *field.name == *name)
         };
         names.into_iter().filter(move |name| !is_used(name)).map(|name| {
-            let fields: Vec<&str> = self.fields.iter().map(|field| field.name.as_str()).collect();
+            let fields: Vec<&str> = self.fields.iter().map(|field| &*field.name).collect();
             let known = listed(fields.iter().copied());
             let known = if known.is_empty() { "none".to_owned() } else { known };
             let meant = meant(name, &fields);
@@ -198,7 +199,7 @@ impl EventPlan {
 
     /// The names of the fields with this use, in the order of their first use.
     pub(crate) fn fields_used_as(&self, used: FieldUse) -> impl Iterator<Item = &str> {
-        self.fields.iter().filter(move |field| field.used == used).map(|field| field.name.as_str())
+        self.fields.iter().filter(move |field| field.used == used).map(|field| &*field.name)
     }
 }
 
@@ -206,7 +207,7 @@ impl EventPlan {
 #[derive(Debug, PartialEq)]
 pub(crate) struct FieldDef {
     /// The JSON key.
-    pub(crate) name: String,
+    pub(crate) name: Arc<str>,
     /// What its absence means.
     pub(crate) used: FieldUse,
 }

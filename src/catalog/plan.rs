@@ -55,7 +55,7 @@ struct Planner<'a> {
 
 /// Compiles one event.
 pub(super) fn plan_event(name: &str, section: &Section, context: &Context<'_>) -> Result<EventPlan, Fault> {
-    let plan = EventPlan { name: name.to_owned(), ..EventPlan::default() };
+    let plan = EventPlan { name: name.into(), ..EventPlan::default() };
     let field_list = |key| single(section, key)?.map_or(Ok(Vec::new()), names);
     let optional = field_list("optional")?;
     let mut planner = Planner { context, optional, plan, handles: Vec::new() };
@@ -102,7 +102,8 @@ pub(super) fn plan_event(name: &str, section: &Section, context: &Context<'_>) -
     }
     planner.begin_step("")?;
     let Planner { mut plan, handles, optional, .. } = planner;
-    if let Some(unused) = optional.iter().find(|name| !plan.fields.iter().any(|field| field.name == **name)) {
+    if let Some(unused) = optional.iter().find(|name| !plan.fields.iter().any(|field| *field.name == ***name))
+    {
         return Err(fault("optional", format!("{unused}: no effect uses it, expected fields of this event")));
     }
     plan.handles = handles.len();
@@ -160,7 +161,7 @@ impl Planner<'_> {
             }
             index
         } else {
-            self.plan.fields.push(FieldDef { name: name.to_owned(), used });
+            self.plan.fields.push(FieldDef { name: name.into(), used });
             self.plan.fields.len() - 1
         }
     }

@@ -233,7 +233,7 @@ impl Reader<'_> {
     fn abandoned(&mut self, parts: &Parts<'_>, catalog: &mut Catalog) {
         let written: HashSet<&str> = parts.events.iter().map(|(name, _)| *name).collect();
         let events: HashMap<&str, usize> =
-            catalog.events.iter().enumerate().map(|(index, event)| (event.name.as_str(), index)).collect();
+            catalog.events.iter().enumerate().map(|(index, event)| (&*event.name, index)).collect();
         let mut abandoned = Vec::new();
         for (index, (_, section)) in parts.entities.iter().enumerate() {
             let Ok(Some(entry)) = single(section, ABANDONED) else { continue };
@@ -346,7 +346,7 @@ fn check_abandoned(
 }
 
 fn read_scan(section: &Section, events: &[EventPlan]) -> Result<ScanEvents, Fault> {
-    let events: HashMap<&str, &EventPlan> = events.iter().map(|event| (event.name.as_str(), event)).collect();
+    let events: HashMap<&str, &EventPlan> = events.iter().map(|event| (&*event.name, event)).collect();
     let list = |key: &str| -> Result<Vec<String>, Fault> {
         let mut list = Vec::new();
         for entry in section.repeated(key) {

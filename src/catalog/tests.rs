@@ -30,7 +30,7 @@ fn the_fields_of_an_event_follow_from_its_effects() {
     ];
     for (name, fields, optional) in cases {
         let event =
-            catalogs.iter().flat_map(|catalog| &catalog.events).find(|event| event.name == name).unwrap();
+            catalogs.iter().flat_map(|catalog| &catalog.events).find(|event| *event.name == *name).unwrap();
         let list = |used| event.fields_used_as(used).collect::<Vec<_>>().join(" ");
         assert_eq!(
             (list(FieldUse::Required).as_str(), list(FieldUse::Optional).as_str()),

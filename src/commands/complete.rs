@@ -203,7 +203,7 @@ impl<'a> Line<'a> {
             }
             "EVENT" => catalog.events.iter().for_each(|event| offers.add(&event.name, &catalog.title)),
             "KEY=VALUE…" => {
-                let Some(event) = catalog.events.iter().find(|event| event.name == named) else { return };
+                let Some(event) = catalog.events.iter().find(|event| *event.name == *named) else { return };
                 for (used, meaning) in FIELD_USES {
                     for field in event.fields_used_as(*used) {
                         let field = [field, "="].concat();

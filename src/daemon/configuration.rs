@@ -154,7 +154,7 @@ fn check_against(
     }
     let mut warnings = Vec::new();
     let events = catalogs.iter().flat_map(|catalog| &catalog.events);
-    let events: HashMap<&str, &EventPlan> = events.map(|plan| (plan.name.as_str(), plan)).collect();
+    let events: HashMap<&str, &EventPlan> = events.map(|plan| (&*plan.name, plan)).collect();
     for startup in &settings.startup {
         let Some(plan) = events.get(startup.event.as_str()) else {
             let system = startup.event.split('.').next().unwrap_or_default();

@@ -89,7 +89,7 @@ fn use_of(name: &[u8], catalog: &Catalog, event: &EventPlan) -> Use {
         let mut labels = metric.labels.iter().zip(&metric.transforms);
         labels.any(|(label, transform)| is(label) && *transform == Some(Transform::Address))
     });
-    match event.fields.iter().any(|field| is(&field.name)) {
+    match event.field(name).is_some() {
         _ if is_address => Use::Address,
         true => Use::Kept,
         false => Use::None,

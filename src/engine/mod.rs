@@ -74,7 +74,7 @@ pub(crate) struct EngineSettings {
     /// `[stats] aliases`.
     pub(crate) aliases: bool,
     /// `[systems] enabled`. If it is empty, all systems are enabled.
-    pub(crate) enabled: Vec<String>,
+    pub(crate) enabled: Arc<[String]>,
     /// `[startup] event`, as lines of the feed.
     pub(crate) startup: Vec<String>,
     /// `[events] max_line`: bytes, without the newline.
@@ -91,7 +91,7 @@ impl From<&Settings> for EngineSettings {
             memory_max: settings.memory,
             privacy: settings.privacy,
             aliases: settings.aliases,
-            enabled: settings.enabled.clone(),
+            enabled: settings.enabled.clone().into(),
             startup: settings.startup.iter().map(|event| event.line.clone()).collect(),
             line_max: settings.max_line,
             restart_resets: settings.restart_resets,
@@ -257,7 +257,7 @@ impl Engine {
         self.shapes.clear();
         for (system_index, system) in self.systems.iter().enumerate() {
             for (event_index, event) in system.catalog.events.iter().enumerate() {
-                self.events.insert(event.name.as_str().into(), (system_index, event_index));
+                self.events.insert(event.name.as_ref().into(), (system_index, event_index));
             }
         }
         self.exposition = exposition::sorted_families(&self.systems, self.settings.aliases);
@@ -315,12 +315,11 @@ impl Engine {
         let about = |rejection: Rejection| rejection.about(&plan.name);
         let enabled = &self.settings.enabled;
         if !enabled.is_empty() && !enabled.contains(&catalog.name) && !is_abandonment {
-            let what = format!(
-                "{}: not in [systems] enabled, expected one of {}",
-                catalog.name,
-                self.settings.enabled.join(", ")
-            );
-            return Err(about(Rejection::new(Reason::DisabledSystem, what)));
+            let (catalog, enabled) = (Arc::clone(catalog), Arc::clone(enabled));
+            return Err(about(Rejection::worded(Reason::DisabledSystem, move |out| {
+                let (system, enabled) = (&catalog.name, enabled.join(", "));
+                write!(out, "{system}: not in [systems] enabled, expected one of {enabled}")
+            })));
         }
         let (time, is_trusted) = event_time(time, arrived);
         if plan.restarts {
@@ -413,7 +412,7 @@ impl Engine {
     /// For each event of the exposed systems, how often it was applied.
     pub(crate) fn applied(&self) -> impl Iterator<Item = Applied<'_>> {
         self.exposed_systems().flat_map(|system| {
-            system.catalog.events.iter().map(|event| event.name.as_str()).zip(system.applied.iter().copied())
+            system.catalog.events.iter().map(|event| &*event.name).zip(system.applied.iter().copied())
         })
     }
 

@@ -45,6 +45,7 @@ impl EngineSettings {
         }
         let mut settings =
             EngineSettings { startup: Vec::new(), ..EngineSettings::from(&Settings::default()) };
+        let mut enabled = Vec::new();
         for v1::Setting { key, value } in written {
             match *key {
                 "limits.series_per_metric" => set(&mut settings.series_max, value),
@@ -56,11 +57,12 @@ impl EngineSettings {
                 "stats.aliases" => set(&mut settings.aliases, value),
                 "events.max_line" => set(&mut settings.line_max, value),
                 "systems.restart_resets" => set(&mut settings.restart_resets, value),
-                "systems.enabled" => settings.enabled.push(value.to_string()),
+                "systems.enabled" => enabled.push(value.to_string()),
                 "startup.line" => settings.startup.push(value.to_string()),
                 _ => {}
             }
         }
+        settings.enabled = enabled.into();
         settings
     }
 }
@@ -279,7 +281,7 @@ impl System {
         self.label_cuts = written.label_cuts;
         self.last_event_at = written.last_event_at;
         for event in &written.events {
-            if let Some(index) = self.catalog.events.iter().position(|def| def.name == event.name) {
+            if let Some(index) = self.catalog.events.iter().position(|def| *def.name == *event.name) {
                 self.applied[index] = event.count;
             }
         }

@@ -38,9 +38,13 @@ impl Engine {
         self.fields.scan(line)?;
         let (name, time) = read_head(line, &self.fields)?;
         let Some(&event) = self.events.get(name) else {
-            let what =
-                format!("{name:?}: expected an event of a catalog (lifecycle-exporter catalog lists them)");
-            return Err(Rejection::new(Reason::UnknownEvent, what));
+            let name: Box<str> = name.into();
+            return Err(Rejection::worded(Reason::UnknownEvent, move |out| {
+                write!(
+                    out,
+                    "{name:?}: expected an event of a catalog (lifecycle-exporter catalog lists them)"
+                )
+            }));
         };
         Ok(Reported { event, time, is_bound: false })
     }

@@ -26,7 +26,8 @@ impl Outbox {
     /// Tells of a rejection. Number 0 concerns the connection itself.
     pub(super) fn reject(&mut self, number: u64, rejection: &Rejection) {
         if !self.muted {
-            let detail = serde_json::to_string(&rejection.detail).expect("a string is always JSON");
+            let detail =
+                serde_json::to_string(&rejection.detail.to_string()).expect("a string is always JSON");
             let reason = rejection.reason.name();
             let line = format!("{{\"rejected\":{number},\"reason\":\"{reason}\",\"detail\":{detail}}}\n");
             self.text.extend_from_slice(line.as_bytes());

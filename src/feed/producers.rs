@@ -316,7 +316,7 @@ impl Producers {
             }
             return;
         }
-        let cut = |what: &str| Rejection::new(Reason::Truncated, what);
+        let cut = |what: &'static str| Rejection::new(Reason::Truncated, what);
         for line in connection.framing.put_back_lines().filter(|line| !state::is_blank(line)) {
             store.reject(None, &cut("the connection was closed before the line was applied"), line);
         }

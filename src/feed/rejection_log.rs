@@ -1,7 +1,8 @@
 //! What is told of rejected lines. In the log the first of each reason and event whole, then one summary a
-//! minute; on the status page the latest few of each reason.
+//! minute; on the status page the latest few of each reason. Of a flood, most lines are only counted.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::clock;
@@ -11,10 +12,20 @@ use crate::protocol::rejection::{Reason, Rejection};
 /// Counts by reason and event. Bounded, since only events of catalogs have entries of their own.
 #[derive(Default)]
 pub(super) struct RejectionLog {
-    counts: BTreeMap<(&'static str, String), Count>,
+    counts: BTreeMap<(&'static str, Option<Arc<str>>), Count>,
     summary_due: Option<Instant>,
-    /// By reason, the latest last.
-    latest: BTreeMap<&'static str, VecDeque<Example>>,
+    /// In the order of the reasons.
+    latest: [Latest; Reason::ALL.len()],
+}
+
+/// The latest rejected lines of a reason.
+#[derive(Default)]
+struct Latest {
+    /// The latest last.
+    examples: VecDeque<Example>,
+    /// The second that is counted, and how many lines were kept in it.
+    since: Option<Instant>,
+    kept: u32,
 }
 
 /// A rejected line.
@@ -44,9 +55,8 @@ struct Count {
 impl RejectionLog {
     /// Logs a rejection, or keeps it for the next summary.
     pub(super) fn note(&mut self, rejection: &Rejection, line: &[u8], now: Instant) {
-        self.keep(rejection, line);
-        let event = rejection.event.clone().unwrap_or_default();
-        let count = self.counts.entry((rejection.reason.name(), event)).or_default();
+        self.latest[rejection.reason as usize].note(rejection, line, now);
+        let count = self.counts.entry((rejection.reason.name(), rejection.event.clone())).or_default();
         if count.logged < limits::REJECTIONS_LOGGED_FIRST {
             count.logged += 1;
             let last = if count.logged == limits::REJECTIONS_LOGGED_FIRST {
@@ -61,23 +71,9 @@ impl RejectionLog {
         }
     }
 
-    /// Keeps the line as an example of its reason. The example that gives way lends its memory, so that a flood
-    /// of rejections allocates nothing.
-    fn keep(&mut self, rejection: &Rejection, line: &[u8]) {
-        let examples = self.latest.entry(rejection.reason.name()).or_default();
-        let is_full = examples.len() >= limits::REJECTIONS_KEPT;
-        let mut example = if is_full { examples.pop_front() } else { None }.unwrap_or_default();
-        example.at = clock::unix_seconds();
-        rejection.detail.clone_into(&mut example.detail);
-        example.line.clear();
-        // Enough to tell that it is cut.
-        example.line.extend_from_slice(&line[..line.len().min(limits::LOGGED_LINE_CHARS_MAX * 4 + 4)]);
-        examples.push_back(example);
-    }
-
     /// The latest rejections of this reason, the latest first.
     pub(super) fn latest(&self, reason: Reason) -> impl Iterator<Item = &Example> {
-        self.latest.get(reason.name()).into_iter().flatten().rev()
+        self.latest[reason as usize].examples.iter().rev()
     }
 
     /// Logs the summary if one is due.
@@ -89,12 +85,35 @@ impl RejectionLog {
         let mut parts = Vec::new();
         for ((reason, event), count) in &mut self.counts {
             if count.since_summary > 0 {
-                let of = if event.is_empty() { String::new() } else { format!(" of {event}") };
+                let of = event.as_ref().map(|event| format!(" of {event}")).unwrap_or_default();
                 parts.push(format!("{} {reason}{of}", count.since_summary));
                 count.since_summary = 0;
             }
         }
         log::warn!("lines rejected since the last summary: {}", parts.join(", "));
+    }
+}
+
+impl Latest {
+    /// Keeps a line, unless so many have been kept in this second that nobody could read them.
+    fn note(&mut self, rejection: &Rejection, line: &[u8], now: Instant) {
+        if self.since.is_none_or(|since| now.duration_since(since) >= limits::REJECTIONS_KEPT_WITHIN) {
+            (self.since, self.kept) = (Some(now), 0);
+        }
+        if self.kept == limits::REJECTIONS_KEPT_WITHIN_MAX {
+            return;
+        }
+        self.kept += 1;
+        if self.examples.len() >= limits::REJECTIONS_KEPT {
+            self.examples.pop_front();
+        }
+        // Enough to tell that it is cut.
+        let line = line[..line.len().min(limits::LOGGED_LINE_CHARS_MAX * 4 + 4)].to_vec();
+        self.examples.push_back(Example {
+            at: clock::unix_seconds(),
+            detail: rejection.detail.to_string(),
+            line,
+        });
     }
 }
 
@@ -115,6 +134,29 @@ pub(super) fn shown(line: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_latest_lines_are_kept_and_of_a_flood_the_first_of_each_second() {
+        let mut log = RejectionLog::default();
+        let mut now = Instant::now();
+        let mut lines = 0;
+        let mut note = |log: &mut RejectionLog, count: u32, now| {
+            for _ in 0..count {
+                lines += 1;
+                log.note(&Rejection::new(Reason::NotOpen, lines), b"x", now);
+            }
+        };
+        let latest =
+            |log: &RejectionLog| log.latest(Reason::NotOpen).map(|of| of.detail.clone()).collect::<Vec<_>>();
+        note(&mut log, 7, now);
+        assert_eq!(latest(&log), ["7", "6", "5", "4", "3"]);
+        note(&mut log, 1_000, now);
+        assert_eq!(latest(&log), ["100", "99", "98", "97", "96"]);
+        now += limits::REJECTIONS_KEPT_WITHIN;
+        note(&mut log, 2, now);
+        assert_eq!(latest(&log), ["1009", "1008", "100", "99", "98"]);
+        assert_eq!(log.latest(Reason::Malformed).count(), 0);
+    }
 
     #[test]
     fn lines_are_cut_and_escaped() {

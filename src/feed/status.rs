@@ -201,7 +201,7 @@ fn example(engine: &Engine) -> Option<String> {
     let opens = |event: &&EventPlan| event.steps.iter().any(|step| matches!(step, Step::Open { .. }));
     let event = events.find(opens)?;
     let fields = event.fields_used_as(FieldUse::Required).map(|field| format!(" {field}=example"));
-    Some(event.name.clone() + &fields.collect::<String>())
+    Some(format!("{}{}", event.name, fields.collect::<String>()))
 }
 
 fn systems(state: &State, now: f64) -> Vec<SystemStatus> {

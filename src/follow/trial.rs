@@ -83,7 +83,7 @@ impl<'a, W: Write> Trial<'a, W> {
         let catalog = matcher.catalog();
         let matched = catalog.lines.iter().map(|line| Matched {
             section: line.name.clone(),
-            event: line.event.map(|event| catalog.events[event].name.clone()),
+            event: line.event.map(|event| catalog.events[event].name.to_string()),
             lines: 0,
         });
         Trial {

@@ -196,8 +196,8 @@ impl Catalog {
     pub fn events(&self) -> Vec<EventShape> {
         let plans = self.0.all.iter().flat_map(|catalog| &catalog.events);
         let shapes = plans.map(|plan| EventShape {
-            name: plan.name.clone(),
-            fields: plan.fields.iter().map(|field| field.name.clone()).collect(),
+            name: plan.name.to_string(),
+            fields: plan.fields.iter().map(|field| field.name.to_string()).collect(),
         });
         shapes.collect()
     }

@@ -129,7 +129,7 @@ mod tests {
         for (line, reason) in cases {
             let rejection = ControlLine::read(&line).unwrap().unwrap_err();
             assert_eq!(rejection.reason, reason, "{line}");
-            assert!(rejection.detail.contains("expected"), "{rejection}");
+            assert!(rejection.to_string().contains("expected"), "{rejection}");
         }
     }
 }

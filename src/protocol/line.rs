@@ -96,8 +96,8 @@ impl Fields {
         self.unescaped.clear();
         let mut scanner = Scanner { bytes: line.as_bytes(), at: 0, line };
         scanner.object(self).map_err(|expected| {
-            let what = format!("at byte {}: expected {expected}", scanner.at);
-            Rejection::new(Reason::Malformed, what)
+            let at = scanner.at;
+            Rejection::worded(Reason::Malformed, move |out| write!(out, "at byte {at}: expected {expected}"))
         })
     }
 

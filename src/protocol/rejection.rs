@@ -1,7 +1,8 @@
 //! Rejections: why a line was not applied. Each line is either applied or rejected for one of these reasons.
 
-use std::fmt;
+use std::fmt::{self, Display, Formatter};
 use std::ops::Deref;
+use std::sync::Arc;
 
 /// The `reason` label of `lifecycle_exporter_events_rejected_total`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -73,30 +74,55 @@ impl Reason {
     }
 }
 
-/// A line that was not applied. A pointer, so that whatever may be rejected is returned in a register.
-#[derive(Debug, PartialEq, Eq)]
+/// A line that was not applied. A pointer, so that whatever may be rejected is returned in registers.
 pub(crate) struct Rejection(Box<Told>);
 
 /// What a rejection tells.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Told {
+pub(crate) struct Told<D: ?Sized = dyn Display> {
     pub(crate) reason: Reason,
-    /// What is wrong and what was expected.
-    pub(crate) detail: String,
     /// The event's name, if a catalog defines it.
-    pub(crate) event: Option<String>,
+    pub(crate) event: Option<Arc<str>>,
+    /// What is wrong and what was expected. It is put into words only where somebody reads it: most lines of a flood
+    /// are counted and nothing else.
+    pub(crate) detail: D,
+}
+
+/// Puts a detail into words.
+struct Worded<F>(F);
+
+impl<F: Fn(&mut Formatter<'_>) -> fmt::Result> Display for Worded<F> {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        (self.0)(out)
+    }
 }
 
 impl Rejection {
     /// A rejection without an event.
-    pub(crate) fn new(reason: Reason, detail: impl Into<String>) -> Self {
-        Rejection(Box::new(Told { reason, detail: detail.into(), event: None }))
+    #[cold]
+    pub(crate) fn new(reason: Reason, detail: impl Display + 'static) -> Self {
+        Rejection(Box::new(Told { reason, event: None, detail }))
+    }
+
+    /// The same, with a detail that is written when it is read.
+    #[cold]
+    pub(crate) fn worded(
+        reason: Reason,
+        detail: impl Fn(&mut Formatter<'_>) -> fmt::Result + 'static,
+    ) -> Self {
+        Self::new(reason, Worded(detail))
+    }
+
+    /// A rejection for what a field is or is not.
+    #[cold]
+    pub(crate) fn of_field(reason: Reason, field: &Arc<str>, what: &'static str) -> Self {
+        let field = Arc::clone(field);
+        Self::worded(reason, move |out| write!(out, "{field}: {what}"))
     }
 
     /// The same, about an event of a catalog.
     #[cold]
-    pub(crate) fn about(mut self, event: &str) -> Self {
-        self.0.event = Some(event.to_owned());
+    pub(crate) fn about(mut self, event: &Arc<str>) -> Self {
+        self.0.event = Some(Arc::clone(event));
         self
     }
 }
@@ -109,8 +135,21 @@ impl Deref for Rejection {
     }
 }
 
-impl fmt::Display for Rejection {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}: {}", self.reason.name(), self.detail)
+impl Display for Rejection {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        write!(out, "{}: {}", self.reason.name(), &self.detail)
+    }
+}
+
+impl fmt::Debug for Rejection {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        write!(out, "{self} ({:?})", self.event)
+    }
+}
+
+/// As they are told.
+impl PartialEq for Rejection {
+    fn eq(&self, other: &Self) -> bool {
+        self.to_string() == other.to_string() && self.event == other.event
     }
 }

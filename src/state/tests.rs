@@ -208,7 +208,7 @@ impl Life {
         let mut line = format!("{{\"event\":\"{}\"", plan.name);
         for (index, field) in plan.fields.iter().enumerate() {
             let number = number(seed, index);
-            match field.name.as_str() {
+            match &*field.name {
                 "remote" | "address" | "ip" => {
                     line.push_str(&format!(",\"{}\":\"10.0.0.{number}:80\"", field.name));
                 }

@@ -28,6 +28,42 @@ pub fn ingest() {
     }
 }
 
+/// Lines of the length of the mix's that are rejected, for each thing that may be wrong with a line.
+pub fn rejected() {
+    let events = EVENTS / 4;
+    // Nobody of these has joined.
+    let message = |number: usize| mix::message(number % 1_000, mix::SESSIONS + number);
+    let kinds: [(&str, &dyn Fn(usize) -> String); 6] = [
+        ("no JSON", &|number| message(number).replace('}', "")),
+        ("an unknown event", &|number| message(number).replace("message", "massage")),
+        ("a field is missing", &|number| message(number).replace("\"type\"", "\"kind\"")),
+        ("not open", &|number| message(number).replace("message.received", "session.left")),
+        ("already open", &|number| mix::joined(number % mix::SESSIONS)),
+        ("of one byte", &|_| "1\n".to_owned()),
+    ];
+    for (name, line) in kinds {
+        let lines: Vec<String> = (0..events).map(line).collect();
+        let rejected = blocks(&lines, 65_536);
+        let applied = blocks(&mix::lines(events, 1_000), 65_536);
+        let (mut cpu, mut ratio) = (Vec::new(), Vec::new());
+        for _ in 0..RUNS {
+            let exporter = opened(ROOM);
+            let an_event = feed(&exporter, &applied, events).0;
+            let exporter = opened(ROOM);
+            let meter = Meter::of_rejected(&exporter);
+            let mut stream = UnixStream::connect(&exporter.socket).unwrap();
+            for block in &rejected {
+                stream.write_all(block).unwrap();
+            }
+            let a_line = meter.cpu_of(events) * 1e6 / events as f64;
+            cpu.push(a_line);
+            ratio.push(a_line / an_event);
+        }
+        report(&format!("rejected lines, {name}: CPU-s per million"), cpu);
+        report("  times that of applied events", ratio);
+    }
+}
+
 pub fn one_write_an_event() {
     let events = EVENTS / 4;
     let lines = mix::lines(events, 1_000);

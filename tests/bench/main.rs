@@ -46,8 +46,9 @@ fn main() {
     println!("{:<66} {:>9} {:>9} {:>9}", "", "min", "median", "max");
     let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
     let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|other| other == name);
-    let parts: [(&str, fn()); 15] = [
+    let parts: [(&str, fn()); 16] = [
         ("ingest", ingest::ingest),
+        ("rejected", ingest::rejected),
         ("peers", peers::peers),
         ("session", session::session),
         ("snapshot", session::snapshot),

@@ -29,27 +29,41 @@ pub fn exporter() -> Exporter {
     Exporter::start(ROOM)
 }
 
-/// What an exporter has used and applied when a measurement began.
+const APPLIED: &str = "lifecycle_exporter_events_total";
+const REJECTED: &str = "lifecycle_exporter_events_rejected_total";
+
+/// What an exporter has used and counted when a measurement began.
 pub struct Meter<'a> {
     exporter: &'a Exporter,
+    counter: &'static str,
     cpu: f64,
     read: f64,
 }
 
 impl<'a> Meter<'a> {
     pub fn start(exporter: &'a Exporter) -> Self {
-        Meter { exporter, cpu: cpu_seconds(exporter.child.id()), read: read_so_far(exporter) }
+        Self::by(exporter, APPLIED)
     }
 
-    /// Waits until so many more events are applied. CPU-seconds since the start, without the scrape that says so.
+    /// Counts rejected lines instead of events.
+    pub fn of_rejected(exporter: &'a Exporter) -> Self {
+        Self::by(exporter, REJECTED)
+    }
+
+    fn by(exporter: &'a Exporter, counter: &'static str) -> Self {
+        let read = support::sum(&exporter.metrics(), counter);
+        Meter { exporter, counter, cpu: cpu_seconds(exporter.child.id()), read }
+    }
+
+    /// Waits until so many more are counted. CPU-seconds since the start, without the scrape that says so.
     pub fn cpu_of(&self, events: usize) -> f64 {
         let mut cpu = 0.0;
         wait_until(
             || {
                 cpu = cpu_seconds(self.exporter.child.id()) - self.cpu;
-                read_so_far(self.exporter) - self.read >= events as f64
+                support::sum(&self.exporter.metrics(), self.counter) - self.read >= events as f64
             },
-            || "not all events were applied".to_owned(),
+            || "not all events were counted".to_owned(),
         );
         cpu
     }
@@ -67,13 +81,13 @@ pub fn feed(exporter: &Exporter, blocks: &[Vec<u8>], events: usize) -> (f64, f64
     let cpu = meter.cpu_of(events);
     let seconds = started.elapsed().as_secs_f64();
     let metrics = exporter.metrics();
-    assert!(support::sum(&metrics, "lifecycle_exporter_events_rejected_total") < 0.5, "{}", exporter.log());
+    assert!(support::sum(&metrics, REJECTED) < 0.5, "{}", exporter.log());
     (cpu * 1e6 / events as f64, events as f64 / seconds / 1e6)
 }
 
 /// Through a part of the metrics, so that asking costs little.
 pub fn read_so_far(exporter: &Exporter) -> f64 {
-    support::sum(&exporter.metrics(), "lifecycle_exporter_events_total")
+    support::sum(&exporter.metrics(), APPLIED)
 }
 
 pub fn blocks(lines: &[String], bytes: usize) -> Vec<Vec<u8>> {

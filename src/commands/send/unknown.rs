@@ -17,10 +17,10 @@ const WARNINGS_MAX: usize = 100;
 pub(in crate::commands) struct Unknown {
     catalogs: Vec<Arc<Catalog>>,
     /// Catalog and event by the event's name.
-    events: HashMap<String, (usize, usize)>,
+    events: HashMap<Arc<str>, (usize, usize)>,
     fields: Fields,
     /// Events and fields that were looked for; of an event that is unknown, no field.
-    warned: HashSet<(String, String)>,
+    warned: HashSet<(Arc<str>, String)>,
 }
 
 impl Unknown {
@@ -42,8 +42,8 @@ impl Unknown {
         let name = self.fields.text(line, name);
         let Some(&(system, event)) = self.events.get(name) else {
             // Looked for once a name: it takes a hundred times as long as a line.
-            if self.warned.insert((name.to_owned(), String::new())) {
-                let known: Vec<&str> = self.events.keys().map(String::as_str).collect();
+            if self.warned.insert((name.into(), String::new())) {
+                let known: Vec<&str> = self.events.keys().map(|name| &**name).collect();
                 if let Some(near) = nearest(name, &known) {
                     warn(&format!("{name}: did you mean {near}?"));
                 }

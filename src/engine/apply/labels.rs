@@ -2,6 +2,7 @@
 //! maximum length.
 
 use std::hash::BuildHasher;
+use std::sync::Arc;
 
 use super::{Context, Cuts, Event, Handle, Range, Scratch, Set, System};
 use crate::catalog::model::{EntityPath, FieldIndex, LabelFill, LabelSource};
@@ -224,6 +225,6 @@ impl Scratch {
 }
 
 #[cold]
-fn no_text(field: &str) -> Rejection {
-    Rejection::new(Reason::BadValue, format!("{field}: expected a string, a number or a boolean"))
+fn no_text(field: &Arc<str>) -> Rejection {
+    Rejection::of_field(Reason::BadValue, field, "expected a string, a number or a boolean")
 }

@@ -1,5 +1,7 @@
 //! The first half of applying an event: resolves its steps, or rejects it, without changing the system.
 
+use std::sync::Arc;
+
 use smallvec::SmallVec;
 
 use super::{Context, Cuts, Event, Handle, Opening, Range, Resolved, Scratch, Set, System};
@@ -116,10 +118,7 @@ impl Scratch {
             let Some(index) = plan.field(key) else { continue };
             if seen & (1 << index) != 0 {
                 let name = &plan.fields[index].name;
-                return Err(Rejection::new(
-                    Reason::Malformed,
-                    format!("{name}: occurs twice, expected once"),
-                ));
+                return Err(Rejection::of_field(Reason::Malformed, name, "occurs twice, expected once"));
             }
             seen |= 1 << index;
             self.values[index] = (value != Value::Null).then_some(value);
@@ -235,8 +234,7 @@ impl Scratch {
                 self.handles[*handle] = Some(found);
                 return Ok(Resolved::Execute);
             }
-            let what = self.describe(*entity, key, system);
-            return Err(Rejection::new(Reason::AlreadyOpen, format!("already an open {what}")));
+            return Err(self.rejected(Reason::AlreadyOpen, "already an open", *entity, key, system));
         }
         let first_parent = self.parents.len();
         for (kind, fields) in parents {
@@ -255,18 +253,22 @@ impl Scratch {
         let open_before = if self.reset { 0 } else { system.reported() };
         let open = open_before + self.openings.iter().filter(|opening| is_reported(opening.kind)).count();
         if is_reported(*entity) && open >= context.entities_max + self.closed.len() {
-            let what = format!(
-                "{open} entities of {} are open, expected room for another ([limits] entities)",
-                system.catalog.name
-            );
-            return Err(Rejection::new(Reason::EntityLimit, what));
+            let catalog = Arc::clone(&system.catalog);
+            return Err(Rejection::worded(Reason::EntityLimit, move |out| {
+                let system = &catalog.name;
+                write!(
+                    out,
+                    "{open} entities of {system} are open, expected room for another ([limits] entities)"
+                )
+            }));
         }
         let opened = self.openings.iter().map(|opening| bytes_of(&self.keys[opening.text.clone()]));
         let bytes = opened.sum::<usize>() + bytes_of(&self.keys[text.clone()]);
         // An event that closes makes room, too, whatever it opens.
         if self.closed.is_empty() && !self.reset && !system.entities.has_room(bytes) {
-            let what = format!("no memory is left, expected room for {bytes} more bytes ([limits] memory)");
-            return Err(Rejection::new(Reason::EntityLimit, what));
+            return Err(Rejection::worded(Reason::EntityLimit, move |out| {
+                write!(out, "no memory is left, expected room for {bytes} more bytes ([limits] memory)")
+            }));
         }
         self.handles[*handle] = Some(Handle::New(self.openings.len()));
         self.openings.push(Opening {
@@ -306,21 +308,31 @@ impl Scratch {
         Ok(Resolved::Execute)
     }
 
-    /// Names an entity and its key, for a rejection.
-    fn describe(&self, kind: EntityIndex, key: Range, system: &System) -> String {
-        let def = &system.catalog.entities[kind];
-        let values = self.keys[key].split(|&byte| byte == PART_END);
-        let pairs: Vec<String> = def
-            .key
-            .iter()
-            .zip(values)
-            .map(|(name, value)| format!("{name}={}", String::from_utf8_lossy(value)))
-            .collect();
-        format!("{} for {}", def.name, pairs.join(", "))
+    fn not_open(&self, kind: EntityIndex, key: Range, system: &System) -> Rejection {
+        self.rejected(Reason::NotOpen, "no open", kind, key, system)
     }
 
-    fn not_open(&self, kind: EntityIndex, key: Range, system: &System) -> Rejection {
-        Rejection::new(Reason::NotOpen, format!("no open {}", self.describe(kind, key, system)))
+    /// Rejects an event for an entity that is or is not open.
+    fn rejected(
+        &self,
+        reason: Reason,
+        what: &'static str,
+        kind: EntityIndex,
+        key: Range,
+        system: &System,
+    ) -> Rejection {
+        let (catalog, key) = (Arc::clone(&system.catalog), Box::<[u8]>::from(&self.keys[key]));
+        Rejection::worded(reason, move |out| {
+            let def = &catalog.entities[kind];
+            write!(out, "{what} {} for ", def.name)?;
+            let values = key.split(|&byte| byte == PART_END);
+            let mut separator = "";
+            def.key.iter().zip(values).try_for_each(|(name, value)| {
+                write!(out, "{separator}{name}={}", String::from_utf8_lossy(value))?;
+                separator = ", ";
+                Ok(())
+            })
+        })
     }
 
     fn resolve_change(
@@ -415,22 +427,25 @@ fn read_number(
     };
     number.filter(|number| range.contains(*number)).ok_or_else(|| {
         let name = &event.plan.fields[field].name;
-        Rejection::new(Reason::BadValue, format!("{name}: expected {}", range.expected()))
+        let (name, expected) = (Arc::clone(name), range.expected());
+        Rejection::worded(Reason::BadValue, move |out| write!(out, "{name}: expected {expected}"))
     })
 }
 
 /// Rejects a part of a key that is empty, or too long for a label: keys are never cut.
-fn check_key(field: &str, text: &[u8]) -> Result<(), Rejection> {
+fn check_key(field: &Arc<str>, text: &[u8]) -> Result<(), Rejection> {
     if text.is_empty() {
-        return Err(Rejection::new(Reason::BadValue, format!("{field}: empty, expected a value")));
+        return Err(Rejection::of_field(Reason::BadValue, field, "empty, expected a value"));
     }
     if transform::is_too_long(text) {
-        let what = format!("{field}: expected at most {} bytes", limits::LABEL_BYTES_MAX);
-        return Err(Rejection::new(Reason::LabelTooLong, what));
+        let (field, bytes) = (Arc::clone(field), limits::LABEL_BYTES_MAX);
+        return Err(Rejection::worded(Reason::LabelTooLong, move |out| {
+            write!(out, "{field}: expected at most {bytes} bytes")
+        }));
     }
     Ok(())
 }
 
-fn missing(field: &str) -> Rejection {
-    Rejection::new(Reason::MissingField, format!("{field}: missing, expected a value"))
+fn missing(field: &Arc<str>) -> Rejection {
+    Rejection::of_field(Reason::MissingField, field, "missing, expected a value")
 }
