@@ -93,7 +93,7 @@ pub(crate) const PIECE_BYTES: usize = 2_048;
 /// How long one producer's turn lasts, give or take one piece.
 pub(crate) const TURN_MAX: Duration = Duration::from_millis(2);
 /// How long producers have their turns before the feed looks at requests of other threads.
-pub(crate) const ROUND_MAX: Duration = Duration::from_millis(20);
+pub(crate) const ROUND_MAX: Duration = Duration::from_millis(5);
 /// How long the feed reads what a connection has still written before it ends or another takes its session over,
 /// beside the time for what those lines begin.
 pub(crate) const READ_OUT_MAX: Duration = Duration::from_millis(50);
