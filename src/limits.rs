@@ -51,8 +51,10 @@ pub(crate) const STEP_WORK: usize = 32;
 pub(crate) const ABANDON_FIND_IDS: usize = if cfg!(test) { 2 } else { 65_536 };
 /// Entities that are abandoned in one piece.
 pub(crate) const ABANDON_PIECE: usize = if cfg!(test) { 2 } else { 256 };
-/// Series that get a name in one piece, if that makes no more pieces of them than the second number says: each piece
-/// goes through the order of all series of the metric.
+/// Series that are looked at in one piece for the addresses they have.
+pub(crate) const NAME_INDEX_PIECE: u32 = if cfg!(test) { 2 } else { 4_096 };
+/// Series that get a name in one piece, about, if that makes no more pieces of them than the second number says: each
+/// piece goes through the order of all series of the metric.
 pub(crate) const NAME_PIECE: usize = if cfg!(test) { 2 } else { 1_024 };
 pub(crate) const NAME_PIECES_MAX: usize = 16;
 /// Entities that are closed in one piece.

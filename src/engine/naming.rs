@@ -6,7 +6,6 @@ use std::net::IpAddr;
 use super::Engine;
 use super::system::System;
 use crate::catalog::model::MetricIndex;
-use crate::limits;
 
 /// An address that gets its name.
 pub(super) struct Naming {
@@ -14,9 +13,8 @@ pub(super) struct Naming {
     name: Box<str>,
     /// Indices of systems and of their metrics that are left; the last one is in progress.
     metrics: Vec<(usize, MetricIndex)>,
-    /// Series of that metric that have the address, in the order in which they get the name. `None`: they are not yet
-    /// looked for.
-    slots: Option<Vec<u32>>,
+    /// Series of that metric that have the address, the next piece last. `None`: they are still looked for.
+    pieces: Option<Vec<Vec<u32>>>,
 }
 
 impl Engine {
@@ -34,25 +32,24 @@ impl Engine {
         });
         let metrics = metrics.collect();
         self.is_busy = true;
-        self.naming = Some(Box::new(Naming { ip, name: name.into(), metrics, slots: None }));
+        self.naming = Some(Box::new(Naming { ip, name: name.into(), metrics, pieces: None }));
     }
 
-    /// Gives a few series the name. Returns whether there is more to do.
+    /// Looks for the address in a few series, or gives a few the name. Returns whether there is more to do.
     pub(super) fn name_piece(&mut self) -> bool {
         let Some(mut naming) = self.naming.take() else { return false };
         let Some(&(system, metric)) = naming.metrics.last() else { return false };
         let system = &mut self.systems[system];
         let labels = system.catalog.metrics[metric].addresses();
-        if let Some(slots) = &mut naming.slots {
-            let piece = limits::NAME_PIECE.max(slots.len() / limits::NAME_PIECES_MAX).min(slots.len());
-            let piece = slots.drain(..piece).collect();
+        if let Some(pieces) = &mut naming.pieces {
+            let piece = pieces.pop().unwrap_or_default();
             system.rename_address(metric, piece, &labels, naming.ip, &naming.name);
-        } else {
-            naming.slots = Some(system.families[metric].take_address(&labels, naming.ip));
-        }
-        if naming.slots.as_ref().is_some_and(Vec::is_empty) {
-            naming.metrics.pop();
-            naming.slots = None;
+            if pieces.is_empty() {
+                naming.metrics.pop();
+                naming.pieces = None;
+            }
+        } else if system.families[metric].index_addresses(&labels) {
+            naming.pieces = Some(system.families[metric].take_address(naming.ip));
         }
         self.naming = Some(naming);
         true

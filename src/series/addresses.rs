@@ -1,12 +1,14 @@
 //! Addresses in labels: which series have one, and how they get its name once that is known. The index of them
-//! is made when the first name is learned, and kept from then on.
+//! is made when the first name is learned, piece by piece, and kept from then on.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasher;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
 
 use super::family::{Family, Shape};
 use super::text;
+use crate::limits;
 
 /// The series of a family by the addresses in their labels.
 #[derive(Debug)]
@@ -14,6 +16,8 @@ pub(super) struct AddressIndex {
     /// The positions of the labels that hold addresses.
     labels: Vec<usize>,
     slots: HashMap<IpAddr, HashSet<u32>>,
+    /// Slots that have not been looked at.
+    left: Range<u32>,
 }
 
 impl AddressIndex {
@@ -39,32 +43,49 @@ impl AddressIndex {
 }
 
 impl Family {
-    /// The series that have an address in these labels, in the order in which they are to get its name: that of their
-    /// texts, since floating-point sums must not depend on the slots that series happen to have. The index forgets
-    /// them.
-    pub(crate) fn take_address(&mut self, labels: &[usize], ip: IpAddr) -> Vec<u32> {
+    /// Goes on with the index of the addresses in these labels. Returns whether it is complete.
+    pub(crate) fn index_addresses(&mut self, labels: &[usize]) -> bool {
         let former = self.addresses.take().filter(|index| index.labels == labels);
-        let index = self.addresses.insert(former.unwrap_or_else(|| {
-            let mut index = AddressIndex { labels: labels.to_vec(), slots: HashMap::new() };
-            let alive = (0..).zip(&self.slots).filter(|(_, slot)| slot.alive);
-            alive.for_each(|(slot, series)| index.add(slot, &series.text));
-            index
+        let index = self.addresses.insert(former.unwrap_or_else(|| AddressIndex {
+            labels: labels.to_vec(),
+            slots: HashMap::new(),
+            left: 0..self.slots.len() as u32,
         }));
-        let mut slots: Vec<u32> = index.slots.remove(&ip).into_iter().flatten().collect();
-        let text = |slot: &u32| &self.slots[*slot as usize].text;
-        slots.sort_unstable_by(|a, b| text(a).cmp(text(b)));
-        slots
+        let end = index.left.end.min(index.left.start + limits::NAME_INDEX_PIECE);
+        for slot in std::mem::replace(&mut index.left.start, end)..end {
+            let series = &self.slots[slot as usize];
+            if series.alive {
+                index.add(slot, &series.text);
+            }
+        }
+        index.left.is_empty()
     }
 
-    /// Replaces an address by its name in these labels of these series. Series that have the same labels then are
-    /// merged. Returns the merged slots as pairs (old, new).
+    /// The series that have an address, in the pieces in which they are to get its name. The index forgets them. Which
+    /// series is in which piece depends on nothing but its text, since floating-point sums must not depend on the
+    /// slots that series happen to have.
+    pub(crate) fn take_address(&mut self, ip: IpAddr) -> Vec<Vec<u32>> {
+        let slots = self.addresses.as_mut().and_then(|index| index.slots.remove(&ip)).unwrap_or_default();
+        let count = (slots.len() / limits::NAME_PIECE).clamp(1, limits::NAME_PIECES_MAX);
+        let mut pieces = vec![Vec::new(); count];
+        for slot in slots {
+            let sum = crc32fast::hash(&self.slots[slot as usize].text);
+            pieces[sum as usize % count].push(slot);
+        }
+        pieces
+    }
+
+    /// Replaces an address by its name in these labels of these series, in the order of their texts. Series that have
+    /// the same labels then are merged. Returns the merged slots as pairs (old, new).
     pub(crate) fn rename_address(
         &mut self,
-        slots: Vec<u32>,
+        mut slots: Vec<u32>,
         labels: &[usize],
         ip: IpAddr,
         name: &str,
     ) -> Vec<(u32, u32)> {
+        let text = |slot: &u32| &self.slots[*slot as usize].text;
+        slots.sort_unstable_by(|a, b| text(a).cmp(text(b)));
         let renamed = slots.into_iter().map(|slot| {
             let mut text = self.slots[slot as usize].text.to_vec();
             for &label in labels {
@@ -152,8 +173,9 @@ mod tests {
     }
 
     fn rename(family: &mut Family, ip: IpAddr) -> Vec<(u32, u32)> {
-        let slots = family.take_address(&LABELS, ip);
-        family.rename_address(slots, &LABELS, ip, "host")
+        while !family.index_addresses(&LABELS) {}
+        let pieces = family.take_address(ip);
+        pieces.into_iter().flat_map(|slots| family.rename_address(slots, &LABELS, ip, "host")).collect()
     }
 
     fn shown(family: &mut Family) -> String {
