@@ -1,6 +1,6 @@
 //! A short path for events that only add one to a counter, as most lines of a busy server do. It has the
 //! effect of `resolve` and `commit`, but stores nothing in between. Without it, an applied event of the
-//! benchmark's mix takes 11 % more instructions; see tests/bench/README.md.
+//! benchmark's mix takes 13 % more instructions; see tests/bench/README.md.
 
 use super::{Context, Cuts, Event, Scratch, Set, System};
 use crate::catalog::model::{Change, EventPlan, Step, Verb};
