@@ -103,6 +103,14 @@ pub(crate) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     near.min_by_key(|(distance, _)| *distance).map(|(_, known)| known)
 }
 
+/// A text of at most so many characters, with `…` where it is cut.
+pub(crate) fn cut(text: &str, chars: usize) -> String {
+    match text.char_indices().nth(chars) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 /// `a, b, c`, cut where there are too many for a message.
 pub(crate) fn listed<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     // One copy in the program, whatever the words come from.

@@ -28,6 +28,15 @@ fn what_producers_choose_is_escaped() {
 }
 
 #[test]
+fn a_name_as_long_as_a_line_is_cut() {
+    let exporter = Exporter::start("");
+    exporter.feed(format!("{{\"event\":\"{}\"}}\n", "x".repeat(60_000)));
+    exporter.wait_for_log("unknown_event");
+    let longest = exporter.log().lines().map(str::len).max();
+    assert!(longest < Some(1_000), "{longest:?}");
+}
+
+#[test]
 fn a_producer_cannot_fill_the_log_and_drowns_nothing() {
     let exporter = Exporter::start("");
     for _ in 0..200 {

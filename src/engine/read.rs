@@ -2,6 +2,7 @@
 
 use super::Engine;
 use crate::catalog::model::EventPlan;
+use crate::faults::cut;
 use crate::limits;
 use crate::protocol::line::{Fields, Head, Value};
 use crate::protocol::rejection::{Reason, Rejection};
@@ -38,7 +39,8 @@ impl Engine {
         self.fields.scan(line)?;
         let (name, time) = read_head(line, &self.fields)?;
         let Some(&event) = self.events.get(name) else {
-            let name: Box<str> = name.into();
+            // It may be as long as the line.
+            let name = cut(name, limits::LOGGED_LINE_CHARS_MAX);
             return Err(Rejection::worded(Reason::UnknownEvent, move |out| {
                 write!(
                     out,

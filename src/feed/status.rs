@@ -9,6 +9,7 @@ use crate::catalog::Catalog;
 use crate::catalog::model::{EventPlan, FieldUse, Step};
 use crate::clock;
 use crate::engine::Engine;
+use crate::faults::cut;
 use crate::journal::Journal;
 use crate::limits;
 use crate::metrics::FeedStats;
@@ -320,11 +321,4 @@ fn journal_status(journal: &mut Journal) -> JournalStatus {
 fn format_key(fields: &[(&str, &[u8])]) -> String {
     let field = |(name, value): &(&str, &[u8])| format!("{name}={}", String::from_utf8_lossy(value));
     cut(&fields.iter().map(field).collect::<Vec<String>>().join(" "), limits::STATUS_VALUE_CHARS_MAX)
-}
-
-fn cut(text: &str, chars: usize) -> String {
-    match text.char_indices().nth(chars) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
 }
