@@ -405,6 +405,11 @@ impl Engine {
         self.rdns.forget(ip);
     }
 
+    /// The fields of the latest line of no known shape.
+    pub(crate) fn scanned(&self) -> &Fields {
+        &self.fields
+    }
+
     fn exposed_systems(&self) -> impl Iterator<Item = &System> {
         self.systems.iter().filter(|system| system.exposed)
     }

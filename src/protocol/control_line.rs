@@ -30,13 +30,18 @@ impl ControlLine {
     pub(crate) fn read(line: &str) -> Option<Result<Self, Rejection>> {
         let mut fields = Fields::default();
         fields.scan(line).ok()?;
+        Self::of(line, &fields)
+    }
+
+    /// The same of a line that was scanned.
+    pub(crate) fn of(line: &str, fields: &Fields) -> Option<Result<Self, Rejection>> {
         let has =
             |name: &str| fields.iter(line).any(|(key, value)| key == name.as_bytes() && value != Value::Null);
         let head = fields.head();
         if head.event.is_some_and(|value| value != Value::Null) || head.twice.is_some() {
             None
         } else if has("hello") {
-            Some(read_hello(line, &fields).map(ControlLine::Hello))
+            Some(read_hello(line, fields).map(ControlLine::Hello))
         } else if has("bye") {
             let mut byes = fields.iter(line).filter(|(key, _)| *key == b"bye").map(|(_, value)| value);
             let bye = byes.next().filter(|_| byes.next().is_none());

@@ -352,7 +352,7 @@ impl LineApplier<'_> {
             return;
         };
         if rejection.reason == Reason::MissingField && rejection.event.is_none() {
-            match ControlLine::read(line) {
+            match ControlLine::of(line, self.engine.scanned()) {
                 Some(Ok(ControlLine::Bye)) if self.number.is_some() => {
                     self.said_bye = true;
                     return;
