@@ -47,7 +47,7 @@ impl Scratch {
 
     /// The entity of a step, unless an earlier step has closed it.
     fn open_entity(&self, handle: HandleIndex, system: &System) -> Option<EntityId> {
-        self.handles[handle].and_then(|handle| self.open_id(handle, system))
+        self.bound.handles[handle].and_then(|handle| self.open_id(handle, system))
     }
 
     /// The entity of a handle, unless a step of the event has closed it.
@@ -60,12 +60,12 @@ impl Scratch {
     }
 
     fn commit_open(&mut self, event: Event<'_>, system: &mut System) {
-        let opening = &self.openings[self.opened.len()];
-        let parents: SmallVec<[EntityId; 2]> = self.parents[opening.parents.clone()]
+        let opening = &self.bound.openings[self.opened.len()];
+        let parents: SmallVec<[EntityId; 2]> = self.bound.parents[opening.parents.clone()]
             .iter()
             .filter_map(|&parent| self.open_id(parent, system))
             .collect();
-        let text = &self.keys[opening.text.clone()];
+        let text = &self.bound.keys[opening.text.clone()];
         let owner = if system.catalog.entities[opening.kind].owned { event.entity_owner } else { UNOWNED };
         let id = system.entities.open(opening.kind, text, opening.key, &parents, event.time, owner);
         self.opened.push(id);
@@ -84,7 +84,7 @@ impl Scratch {
         let mut text = Vec::new();
         for (index, old) in system.entities.get(id).parts().enumerate() {
             let field = parts.iter().find(|(part, _)| *part == index).map(|(_, field)| *field);
-            let new = field.and_then(|field| self.field_text(event, field).ok().flatten());
+            let new = field.and_then(|field| self.bound.field_text(event, field).ok().flatten());
             transform::push_cut(&mut text, new.unwrap_or(old));
             text.push(PART_END);
         }
@@ -107,7 +107,7 @@ impl Scratch {
             // An earlier step has closed the owner, and the series with it.
             Some(None) => return,
         };
-        let text = &self.texts[range];
+        let text = &self.filled.texts[range];
         let family = &mut system.families[change.metric];
         let kind = &system.catalog.metrics[change.metric].kind;
         let Some(slot) = target_slot(family, change.verb, text, hash, kind) else { return };

@@ -22,15 +22,15 @@ impl Scratch {
         system: &mut System,
         context: &mut Context<'_>,
     ) -> Result<(), Rejection> {
-        self.texts.clear();
-        self.cuts = Cuts::default();
+        self.filled.texts.clear();
+        self.filled.cuts = Cuts::default();
         let set = self.fill_set(event, change.set, system, context)?;
         if !system.exposed {
             system.expose(context.hasher);
         }
         if let Set::Ready(range, hash) = set {
             let family = &mut system.families[change.metric];
-            let slot = family.get_or_insert(&self.texts[range], hash);
+            let slot = family.get_or_insert(&self.filled.texts[range], hash);
             family.add(slot, 1.0);
         }
         Ok(())

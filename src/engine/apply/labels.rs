@@ -4,7 +4,7 @@
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use super::{Context, Cuts, Event, Handle, Range, Scratch, Set, System};
+use super::{Bound, Context, Event, Filled, Handle, Range, Scratch, Set, System};
 use crate::catalog::model::{EntityPath, FieldIndex, LabelFill, LabelSource};
 use crate::engine::entities::PART_END;
 use crate::engine::transform;
@@ -14,13 +14,6 @@ use crate::series;
 
 /// The text of a label, with its field if it is that of a field.
 type LabelText<'a> = (Option<FieldIndex>, &'a [u8]);
-
-/// What filling the labels of a series writes to, taken out of the scratch memory.
-struct Out {
-    texts: Vec<u8>,
-    value: Vec<u8>,
-    cuts: Cuts,
-}
 
 /// A place between the parts of an entity's text. Most labels of a series come from the same entity, in its own order.
 #[derive(Default)]
@@ -51,6 +44,59 @@ impl<'a> Cursor<'a> {
 }
 
 impl Scratch {
+    /// Appends the labels of a series to the texts, escaped as in the exposition.
+    pub(super) fn fill_set(
+        &mut self,
+        event: Event<'_>,
+        set: usize,
+        system: &System,
+        context: &mut Context<'_>,
+    ) -> Result<Set, Rejection> {
+        let start = self.filled.texts.len();
+        if !self.bound.push_labels(event, set, system, context, &mut self.filled)? {
+            return Ok(Set::Incomplete);
+        }
+        let range = start..self.filled.texts.len();
+        let hash = context.hasher.hash_one(&self.filled.texts[range.clone()]);
+        Ok(Set::Ready(range, hash))
+    }
+
+    /// Appends the labels of a series before any transform to the texts. They identify a running total, so that
+    /// it does not depend on `[privacy]`.
+    pub(super) fn raw_tuple(
+        &mut self,
+        event: Event<'_>,
+        set: usize,
+        system: &System,
+    ) -> Result<Range, Rejection> {
+        let texts = &mut self.filled.texts;
+        let start = texts.len();
+        let mut at = Cursor::default();
+        for label in &event.plan.sets[set].labels {
+            if let Some((_, text)) = self.bound.label_text(event, &label.sources, &mut at, system)? {
+                transform::push_cut(texts, text);
+            }
+            texts.push(PART_END);
+        }
+        Ok(start..texts.len())
+    }
+
+    /// The labels that [`Self::raw_tuple`] has stored for a step.
+    pub(super) fn raw_tuple_of(&self, step: usize) -> Option<&[u8]> {
+        let (_, range) = self.raw_tuples.iter().find(|(other, _)| *other == step)?;
+        Some(&self.filled.texts[range.clone()])
+    }
+
+    /// Counts a label that will be cut.
+    #[inline]
+    pub(super) fn count_cut(&mut self, field: FieldIndex, text: &[u8]) {
+        if transform::is_too_long(text) {
+            self.filled.cuts.note(Some(field));
+        }
+    }
+}
+
+impl Bound {
     /// The text of a field; `None` if it is missing or null.
     #[inline]
     pub(super) fn field_text<'a>(
@@ -76,41 +122,18 @@ impl Scratch {
         }))
     }
 
-    /// Appends the labels of a series to `texts`, escaped as in the exposition.
-    pub(super) fn fill_set(
-        &mut self,
+    /// Appends the labels of a series. Returns `false` if one has no value.
+    fn push_labels(
+        &self,
         event: Event<'_>,
         set: usize,
         system: &System,
         context: &mut Context<'_>,
-    ) -> Result<Set, Rejection> {
-        let start = self.texts.len();
-        // Taken, since the labels of entities that the event opens lie beside them.
-        let (texts, value) = (std::mem::take(&mut self.texts), std::mem::take(&mut self.value));
-        let mut out = Out { texts, value, cuts: self.cuts };
-        let labels = &event.plan.sets[set].labels;
-        let filled = self.push_labels(event, labels, system, context, &mut out);
-        (self.texts, self.value, self.cuts) = (out.texts, out.value, out.cuts);
-        if !filled? {
-            return Ok(Set::Incomplete);
-        }
-        let range = start..self.texts.len();
-        let hash = context.hasher.hash_one(&self.texts[range.clone()]);
-        Ok(Set::Ready(range, hash))
-    }
-
-    /// Returns `false` if a label has no value.
-    fn push_labels(
-        &self,
-        event: Event<'_>,
-        labels: &[LabelFill],
-        system: &System,
-        context: &mut Context<'_>,
-        out: &mut Out,
+        filled: &mut Filled,
     ) -> Result<bool, Rejection> {
-        let Out { texts, value, cuts } = out;
+        let Filled { texts, value, cuts } = filled;
         let mut at = Cursor::default();
-        for label in labels {
+        for label in &event.plan.sets[set].labels {
             texts.extend_from_slice(label.opening.as_bytes());
             if let Some(text) = self.plain_text(event.line, label) {
                 texts.extend_from_slice(text);
@@ -185,42 +208,6 @@ impl Scratch {
             return Ok(Some((None, text)));
         }
         Ok(None)
-    }
-
-    /// Appends the labels of a series before any transform to `texts`. They identify a running total, so that
-    /// it does not depend on `[privacy]`.
-    pub(super) fn raw_tuple(
-        &mut self,
-        event: Event<'_>,
-        set: usize,
-        system: &System,
-    ) -> Result<Range, Rejection> {
-        let start = self.texts.len();
-        let mut texts = std::mem::take(&mut self.texts);
-        let mut at = Cursor::default();
-        let pushed = event.plan.sets[set].labels.iter().try_for_each(|label| {
-            if let Some((_, text)) = self.label_text(event, &label.sources, &mut at, system)? {
-                transform::push_cut(&mut texts, text);
-            }
-            texts.push(PART_END);
-            Ok(())
-        });
-        self.texts = texts;
-        pushed.map(|()| start..self.texts.len())
-    }
-
-    /// The labels that [`Self::raw_tuple`] has stored for a step.
-    pub(super) fn raw_tuple_of(&self, step: usize) -> Option<&[u8]> {
-        let (_, range) = self.raw_tuples.iter().find(|(other, _)| *other == step)?;
-        Some(&self.texts[range.clone()])
-    }
-
-    /// Counts a label that will be cut.
-    #[inline]
-    pub(super) fn count_cut(&mut self, field: FieldIndex, text: &[u8]) {
-        if transform::is_too_long(text) {
-            self.cuts.note(Some(field));
-        }
     }
 }
 

@@ -71,20 +71,20 @@ impl<'a> Context<'a> {
 enum Handle {
     /// It was open before the event.
     Existing(EntityId),
-    /// The event opens it. An index into [`Scratch::openings`].
+    /// The event opens it. An index into [`Bound::openings`].
     New(usize),
 }
 
-/// A range of [`Scratch::keys`] or [`Scratch::texts`].
+/// A range of [`Bound::keys`] or [`Filled::texts`].
 type Range = std::ops::Range<usize>;
 
 /// An entity that the event opens.
 struct Opening {
     kind: EntityIndex,
-    /// A range of [`Scratch::keys`]: the key and the labels.
+    /// A range of [`Bound::keys`]: the key and the labels.
     text: Range,
     key: Key,
-    /// A range of [`Scratch::parents`].
+    /// A range of [`Bound::parents`].
     parents: Range,
 }
 
@@ -94,7 +94,7 @@ enum Set {
     Unfilled,
     /// A label has no value: the changes of the series are skipped.
     Incomplete,
-    /// A range of [`Scratch::texts`] and its hash.
+    /// A range of [`Filled::texts`] and its hash.
     Ready(Range, u64),
 }
 
@@ -116,15 +116,23 @@ enum Resolved {
 /// Working memory for one event, reused for the next.
 #[derive(Default)]
 pub(super) struct Scratch {
+    bound: Bound,
+    filled: Filled,
+    sets: Vec<Set>,
+    resolved: Vec<Resolved>,
+    opened: Vec<EntityId>,
+    /// For steps on totals without an owner: the index of the step, and a range of the texts with its labels
+    /// before any transform.
+    raw_tuples: Vec<(usize, Range)>,
+}
+
+/// The event's values and entities, as far as its steps have bound them: what labels are filled from.
+#[derive(Default)]
+struct Bound {
     /// Those of the plan's fields, and perhaps others behind them.
     values: Vec<Option<Value>>,
     /// Keys and labels of entities.
     keys: Vec<u8>,
-    /// Labels of series.
-    texts: Vec<u8>,
-    /// One label after its transform.
-    value: Vec<u8>,
-    sets: Vec<Set>,
     handles: Vec<Option<Handle>>,
     openings: Vec<Opening>,
     parents: Vec<Handle>,
@@ -133,23 +141,30 @@ pub(super) struct Scratch {
     reset: bool,
     /// An earlier step abandons entities: later steps take them as closed.
     abandons: bool,
-    resolved: Vec<Resolved>,
-    opened: Vec<EntityId>,
+}
+
+/// What filling labels writes to.
+#[derive(Default)]
+struct Filled {
+    /// Labels of series.
+    texts: Vec<u8>,
+    /// One label after its transform.
+    value: Vec<u8>,
     cuts: Cuts,
-    /// For steps on totals without an owner: the index of the step, and a range of `texts` with its labels
-    /// before any transform.
-    raw_tuples: Vec<(usize, Range)>,
 }
 
 impl Scratch {
     /// Where the values of the fields are put, if not by [`Self::bind_fields`].
     pub(super) fn values(&mut self) -> &mut Vec<Option<Value>> {
-        &mut self.values
+        &mut self.bound.values
     }
 
     /// How many labels the event has cut.
     pub(super) fn cuts(&self) -> u64 {
-        u64::from(self.cuts.fields.count_ones()) + self.cuts.others
+        match self.filled.cuts {
+            Cuts { fields: 0, others } => others,
+            Cuts { fields, others } => u64::from(fields.count_ones()) + others,
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::{Context, Cuts, Event, Handle, Opening, Range, Resolved, Scratch, Set, System};
+use super::{Bound, Context, Cuts, Event, Handle, Opening, Range, Resolved, Scratch, Set, System};
 use crate::catalog::model::{
     Amount, AmountRange, AmountSource, Change, EntityIndex, EventPlan, FieldDef, FieldIndex, FieldUse,
     MetricIndex, Step, Then, Verb,
@@ -41,12 +41,12 @@ impl Scratch {
                 Step::Open { .. } => self.resolve_open(event, step, system, context)?,
                 Step::Find { .. } => self.resolve_find(event, step, system, context)?,
                 Step::Reset => {
-                    self.reset = true;
-                    self.closed.extend((0..self.openings.len()).map(Handle::New));
+                    self.bound.reset = true;
+                    self.bound.closed.extend((0..self.bound.openings.len()).map(Handle::New));
                     Resolved::Execute
                 }
                 Step::Abandon => {
-                    self.abandons = !context.abandoned_owners.is_empty();
+                    self.bound.abandons = !context.abandoned_owners.is_empty();
                     Resolved::Execute
                 }
                 Step::Change(_) => Resolved::Skip,
@@ -57,21 +57,21 @@ impl Scratch {
 
     /// Clears the memory for an event with this plan.
     fn clear_for(&mut self, plan: &EventPlan) {
-        self.keys.clear();
-        self.texts.clear();
-        self.openings.clear();
-        self.parents.clear();
-        self.closed.clear();
-        self.reset = false;
-        self.abandons = false;
+        self.bound.keys.clear();
+        self.filled.texts.clear();
+        self.bound.openings.clear();
+        self.bound.parents.clear();
+        self.bound.closed.clear();
+        self.bound.reset = false;
+        self.bound.abandons = false;
         self.sets.clear();
         self.sets.resize(plan.sets.len(), Set::Unfilled);
-        self.handles.clear();
-        self.handles.resize(plan.handles, None);
+        self.bound.handles.clear();
+        self.bound.handles.resize(plan.handles, None);
         self.resolved.clear();
         self.resolved.resize(plan.steps.len(), Resolved::Skip);
         self.opened.clear();
-        self.cuts = Cuts::default();
+        self.filled.cuts = Cuts::default();
         self.raw_tuples.clear();
     }
 
@@ -86,7 +86,7 @@ impl Scratch {
         wanted: &dyn Fn(MetricIndex) -> bool,
     ) -> Result<(), Rejection> {
         self.clear_for(event.plan);
-        self.handles[0] = Some(Handle::Existing(id));
+        self.bound.handles[0] = Some(Handle::Existing(id));
         self.resolve_changes(event, system, context, wanted)
     }
 
@@ -111,8 +111,8 @@ impl Scratch {
     /// one.
     pub(in crate::engine) fn bind_fields(&mut self, event: Event<'_>) -> Result<(), Rejection> {
         let plan = event.plan;
-        self.values.clear();
-        self.values.resize(plan.fields.len(), None);
+        self.bound.values.clear();
+        self.bound.values.resize(plan.fields.len(), None);
         let mut seen = 0_u64;
         for (key, value) in event.fields.iter(event.line) {
             let Some(index) = plan.field(key) else { continue };
@@ -121,12 +121,12 @@ impl Scratch {
                 return Err(Rejection::of_field(Reason::Malformed, name, "occurs twice, expected once"));
             }
             seen |= 1 << index;
-            self.values[index] = (value != Value::Null).then_some(value);
+            self.bound.values[index] = (value != Value::Null).then_some(value);
         }
         let is_missing = |(field, value): &(&FieldDef, &Option<Value>)| {
             field.used == FieldUse::Required && value.is_none()
         };
-        match plan.fields.iter().zip(&self.values).find(is_missing) {
+        match plan.fields.iter().zip(&self.bound.values).find(is_missing) {
             Some((field, _)) => Err(missing(&field.name)),
             None => Ok(()),
         }
@@ -140,29 +140,177 @@ impl Scratch {
         fields: &[FieldIndex],
         needed: usize,
     ) -> Result<Option<(Range, usize)>, Rejection> {
-        let start = self.keys.len();
+        let start = self.bound.keys.len();
         let mut key_end = start;
         for (index, &field) in fields.iter().enumerate() {
-            match self.field_text(event, field)? {
+            match self.bound.field_text(event, field)? {
                 Some(text) if index < needed => {
                     check_key(&event.plan.fields[field].name, text)?;
-                    self.keys.extend_from_slice(text);
+                    self.bound.keys.extend_from_slice(text);
                 }
                 Some(text) => {
                     self.count_cut(field, text);
-                    transform::push_cut(&mut self.keys, text);
+                    transform::push_cut(&mut self.bound.keys, text);
                 }
                 None if index < needed => return Ok(None),
                 None => {}
             }
-            self.keys.push(PART_END);
+            self.bound.keys.push(PART_END);
             if index + 1 == needed {
-                key_end = self.keys.len();
+                key_end = self.bound.keys.len();
             }
         }
-        Ok(Some((start..self.keys.len(), key_end - start)))
+        Ok(Some((start..self.bound.keys.len(), key_end - start)))
     }
 
+    /// Whether the event opens an entity.
+    pub(in crate::engine) fn opens(&self) -> bool {
+        !self.bound.openings.is_empty()
+    }
+
+    fn resolve_open(
+        &mut self,
+        event: Event<'_>,
+        step: &Step,
+        system: &System,
+        context: &Context<'_>,
+    ) -> Result<Resolved, Rejection> {
+        let Step::Open { entity, handle, parts, parents, ensure } = step else { return Ok(Resolved::Skip) };
+        let key_count = system.catalog.entities[*entity].key.len();
+        let Some((text, key_bytes)) = self.push_parts(event, parts, key_count)? else {
+            return Ok(Resolved::Skip);
+        };
+        let key = text.start..text.start + key_bytes;
+        let hash = system.entities.hash(&self.bound.keys[key.clone()]);
+        if let Some(found) = self.bound.find(*entity, key.clone(), hash, system, context.abandoned_owners) {
+            if ensure.is_some() {
+                self.bound.handles[*handle] = Some(found);
+                return Ok(Resolved::Execute);
+            }
+            return Err(self.bound.rejected(Reason::AlreadyOpen, "already an open", *entity, key, system));
+        }
+        let first_parent = self.bound.parents.len();
+        for (kind, fields) in parents {
+            let Some((key, _)) = self.push_parts(event, fields, fields.len())? else {
+                return Ok(Resolved::Skip);
+            };
+            let hash = system.entities.hash(&self.bound.keys[key.clone()]);
+            match self.bound.find(*kind, key.clone(), hash, system, context.abandoned_owners) {
+                Some(parent) => self.bound.parents.push(parent),
+                None => return Err(self.bound.not_open(*kind, key, system)),
+            }
+        }
+        // Entities that the event closes make room. Their children make room, too, but are not counted here:
+        // the limit is only stricter for that.
+        let is_reported = |kind: EntityIndex| !system.catalog.entities[kind].closes_when_empty;
+        let open_before = if self.bound.reset { 0 } else { system.reported() };
+        let open =
+            open_before + self.bound.openings.iter().filter(|opening| is_reported(opening.kind)).count();
+        if is_reported(*entity) && open >= context.entities_max + self.bound.closed.len() {
+            let catalog = Arc::clone(&system.catalog);
+            return Err(Rejection::worded(Reason::EntityLimit, move |out| {
+                let system = &catalog.name;
+                write!(
+                    out,
+                    "{open} entities of {system} are open, expected room for another ([limits] entities)"
+                )
+            }));
+        }
+        let opened =
+            self.bound.openings.iter().map(|opening| bytes_of(&self.bound.keys[opening.text.clone()]));
+        let bytes = opened.sum::<usize>() + bytes_of(&self.bound.keys[text.clone()]);
+        // An event that closes makes room, too, whatever it opens.
+        if self.bound.closed.is_empty() && !self.bound.reset && !system.entities.has_room(bytes) {
+            return Err(Rejection::worded(Reason::EntityLimit, move |out| {
+                write!(out, "no memory is left, expected room for {bytes} more bytes ([limits] memory)")
+            }));
+        }
+        self.bound.handles[*handle] = Some(Handle::New(self.bound.openings.len()));
+        self.bound.openings.push(Opening {
+            kind: *entity,
+            text,
+            key: Key { bytes: key_bytes, hash },
+            parents: first_parent..self.bound.parents.len(),
+        });
+        Ok(Resolved::Open)
+    }
+
+    fn resolve_find(
+        &mut self,
+        event: Event<'_>,
+        step: &Step,
+        system: &System,
+        context: &Context<'_>,
+    ) -> Result<Resolved, Rejection> {
+        let Step::Find { entity, handle, key, then } = step else { return Ok(Resolved::Skip) };
+        let Some((key, _)) = self.push_parts(event, key, key.len())? else { return Ok(Resolved::Skip) };
+        let hash = system.entities.hash(&self.bound.keys[key.clone()]);
+        let Some(found) = self.bound.find(*entity, key.clone(), hash, system, context.abandoned_owners)
+        else {
+            return Err(self.bound.not_open(*entity, key, system));
+        };
+        self.bound.handles[*handle] = Some(found);
+        match then {
+            Then::Close => self.bound.closed.push(found),
+            Then::Reference => {}
+            Then::Update(parts) => {
+                for &(_, field) in parts {
+                    if let Some(text) = self.bound.field_text(event, field)? {
+                        self.count_cut(field, text);
+                    }
+                }
+            }
+        }
+        Ok(Resolved::Execute)
+    }
+
+    fn resolve_change(
+        &mut self,
+        event: Event<'_>,
+        index: usize,
+        change: &Change,
+        system: &System,
+        context: &mut Context<'_>,
+    ) -> Result<Resolved, Rejection> {
+        if let Some((field, wanted)) = &change.condition
+            && !self.bound.field_equals(event, *field, wanted)?
+        {
+            return Ok(Resolved::Skip);
+        }
+        if let Verb::Count(handle) = change.verb
+            && self.bound.handles[handle].is_none()
+        {
+            return Ok(Resolved::Skip);
+        }
+        let amount = match &change.amount {
+            None => 1.0,
+            Some(amount) => match self.bound.amount(event, amount, system)? {
+                Some(amount) => amount,
+                None => return Ok(Resolved::Skip),
+            },
+        };
+        let owner = match &change.owner {
+            None => None,
+            Some(path) => match self.bound.follow_path(path, system) {
+                Some(owner) => Some(owner),
+                None => return Ok(Resolved::Skip),
+            },
+        };
+        if matches!(self.sets[change.set], Set::Unfilled) {
+            self.sets[change.set] = self.fill_set(event, change.set, system, context)?;
+        }
+        if !matches!(self.sets[change.set], Set::Ready(..)) {
+            return Ok(Resolved::Skip);
+        }
+        if matches!(change.verb, Verb::Follow | Verb::Remove) && owner.is_none() {
+            let raw = self.raw_tuple(event, change.set, system)?;
+            self.raw_tuples.push((index, raw));
+        }
+        Ok(Resolved::Change { amount, owner })
+    }
+}
+
+impl Bound {
     /// Finds an open entity by its key, as if the earlier steps were committed.
     fn find(
         &self,
@@ -177,17 +325,18 @@ impl Scratch {
         let opened = self.openings.iter().rposition(|opening| {
             opening.kind == kind && self.keys[opening.text.start..][..opening.key.bytes] == *key
         });
-        [opened.map(Handle::New), existing]
-            .into_iter()
-            .flatten()
-            .find(|&handle| !self.is_closed(handle, system, owners))
+        let is_open = |handle: &Handle| !self.is_closed(*handle, system, owners);
+        opened.map(Handle::New).filter(is_open).or_else(|| existing.filter(is_open))
     }
 
     /// Whether an earlier step of the event closes the entity.
+    #[inline]
     fn is_closed(&self, handle: Handle, system: &System, owners: &[EntityOwner]) -> bool {
-        if self.closed.is_empty() && !self.reset && !self.abandons {
-            return false;
-        }
+        let closes = !self.closed.is_empty() || self.reset || self.abandons;
+        closes && self.closes_with(handle, system, owners)
+    }
+
+    fn closes_with(&self, handle: Handle, system: &System, owners: &[EntityOwner]) -> bool {
         // An entity closes with any of its ancestors. Each is visited once, however many paths lead to it.
         let mut to_visit = vec![handle];
         let mut next = 0;
@@ -208,104 +357,6 @@ impl Scratch {
             }
         }
         false
-    }
-
-    /// Whether the event opens an entity.
-    pub(in crate::engine) fn opens(&self) -> bool {
-        !self.openings.is_empty()
-    }
-
-    fn resolve_open(
-        &mut self,
-        event: Event<'_>,
-        step: &Step,
-        system: &System,
-        context: &Context<'_>,
-    ) -> Result<Resolved, Rejection> {
-        let Step::Open { entity, handle, parts, parents, ensure } = step else { return Ok(Resolved::Skip) };
-        let key_count = system.catalog.entities[*entity].key.len();
-        let Some((text, key_bytes)) = self.push_parts(event, parts, key_count)? else {
-            return Ok(Resolved::Skip);
-        };
-        let key = text.start..text.start + key_bytes;
-        let hash = system.entities.hash(&self.keys[key.clone()]);
-        if let Some(found) = self.find(*entity, key.clone(), hash, system, context.abandoned_owners) {
-            if ensure.is_some() {
-                self.handles[*handle] = Some(found);
-                return Ok(Resolved::Execute);
-            }
-            return Err(self.rejected(Reason::AlreadyOpen, "already an open", *entity, key, system));
-        }
-        let first_parent = self.parents.len();
-        for (kind, fields) in parents {
-            let Some((key, _)) = self.push_parts(event, fields, fields.len())? else {
-                return Ok(Resolved::Skip);
-            };
-            let hash = system.entities.hash(&self.keys[key.clone()]);
-            match self.find(*kind, key.clone(), hash, system, context.abandoned_owners) {
-                Some(parent) => self.parents.push(parent),
-                None => return Err(self.not_open(*kind, key, system)),
-            }
-        }
-        // Entities that the event closes make room. Their children make room, too, but are not counted here:
-        // the limit is only stricter for that.
-        let is_reported = |kind: EntityIndex| !system.catalog.entities[kind].closes_when_empty;
-        let open_before = if self.reset { 0 } else { system.reported() };
-        let open = open_before + self.openings.iter().filter(|opening| is_reported(opening.kind)).count();
-        if is_reported(*entity) && open >= context.entities_max + self.closed.len() {
-            let catalog = Arc::clone(&system.catalog);
-            return Err(Rejection::worded(Reason::EntityLimit, move |out| {
-                let system = &catalog.name;
-                write!(
-                    out,
-                    "{open} entities of {system} are open, expected room for another ([limits] entities)"
-                )
-            }));
-        }
-        let opened = self.openings.iter().map(|opening| bytes_of(&self.keys[opening.text.clone()]));
-        let bytes = opened.sum::<usize>() + bytes_of(&self.keys[text.clone()]);
-        // An event that closes makes room, too, whatever it opens.
-        if self.closed.is_empty() && !self.reset && !system.entities.has_room(bytes) {
-            return Err(Rejection::worded(Reason::EntityLimit, move |out| {
-                write!(out, "no memory is left, expected room for {bytes} more bytes ([limits] memory)")
-            }));
-        }
-        self.handles[*handle] = Some(Handle::New(self.openings.len()));
-        self.openings.push(Opening {
-            kind: *entity,
-            text,
-            key: Key { bytes: key_bytes, hash },
-            parents: first_parent..self.parents.len(),
-        });
-        Ok(Resolved::Open)
-    }
-
-    fn resolve_find(
-        &mut self,
-        event: Event<'_>,
-        step: &Step,
-        system: &System,
-        context: &Context<'_>,
-    ) -> Result<Resolved, Rejection> {
-        let Step::Find { entity, handle, key, then } = step else { return Ok(Resolved::Skip) };
-        let Some((key, _)) = self.push_parts(event, key, key.len())? else { return Ok(Resolved::Skip) };
-        let hash = system.entities.hash(&self.keys[key.clone()]);
-        let Some(found) = self.find(*entity, key.clone(), hash, system, context.abandoned_owners) else {
-            return Err(self.not_open(*entity, key, system));
-        };
-        self.handles[*handle] = Some(found);
-        match then {
-            Then::Close => self.closed.push(found),
-            Then::Reference => {}
-            Then::Update(parts) => {
-                for &(_, field) in parts {
-                    if let Some(text) = self.field_text(event, field)? {
-                        self.count_cut(field, text);
-                    }
-                }
-            }
-        }
-        Ok(Resolved::Execute)
     }
 
     fn not_open(&self, kind: EntityIndex, key: Range, system: &System) -> Rejection {
@@ -333,51 +384,6 @@ impl Scratch {
                 Ok(())
             })
         })
-    }
-
-    fn resolve_change(
-        &mut self,
-        event: Event<'_>,
-        index: usize,
-        change: &Change,
-        system: &System,
-        context: &mut Context<'_>,
-    ) -> Result<Resolved, Rejection> {
-        if let Some((field, wanted)) = &change.condition
-            && !self.field_equals(event, *field, wanted)?
-        {
-            return Ok(Resolved::Skip);
-        }
-        if let Verb::Count(handle) = change.verb
-            && self.handles[handle].is_none()
-        {
-            return Ok(Resolved::Skip);
-        }
-        let amount = match &change.amount {
-            None => 1.0,
-            Some(amount) => match self.amount(event, amount, system)? {
-                Some(amount) => amount,
-                None => return Ok(Resolved::Skip),
-            },
-        };
-        let owner = match &change.owner {
-            None => None,
-            Some(path) => match self.follow_path(path, system) {
-                Some(owner) => Some(owner),
-                None => return Ok(Resolved::Skip),
-            },
-        };
-        if matches!(self.sets[change.set], Set::Unfilled) {
-            self.sets[change.set] = self.fill_set(event, change.set, system, context)?;
-        }
-        if !matches!(self.sets[change.set], Set::Ready(..)) {
-            return Ok(Resolved::Skip);
-        }
-        if matches!(change.verb, Verb::Follow | Verb::Remove) && owner.is_none() {
-            let raw = self.raw_tuple(event, change.set, system)?;
-            self.raw_tuples.push((index, raw));
-        }
-        Ok(Resolved::Change { amount, owner })
     }
 
     /// Whether a field has this text, or is a number that equals it.
