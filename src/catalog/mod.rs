@@ -1,10 +1,11 @@
 //! Catalogs: each file describes one system.
 //!
-//! `read` checks a file; `sections` and `verbs` hold the tables of its keys; `effect` and `plan` compile its
-//! events; `model` is the result. This file holds the set of all catalogs, built-in ones and those of the
+//! `read` checks a file; `sections` and `verbs` hold the tables of its keys; `effect`, `plan` and `additions` compile
+//! its events; `model` is the result. This file holds the set of all catalogs, built-in ones and those of the
 //! operator's directory, and the checks across them. The configuration says which of them are enabled, and
 //! `engine` applies their events.
 
+mod additions;
 mod effect;
 mod fault;
 pub(crate) mod lines;

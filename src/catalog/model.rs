@@ -160,7 +160,9 @@ pub(crate) struct EventPlan {
     pub(crate) fields: Vec<FieldDef>,
     /// In the order written; an abandon comes first.
     pub(crate) steps: Vec<Step>,
-    /// The label tuples that its steps need, each computed once per event.
+    /// What only adds, in any order, after the steps.
+    pub(crate) additions: Vec<Addition>,
+    /// The label tuples that its effects need, each computed once per event.
     pub(crate) sets: Vec<LabelSet>,
     /// How many entities its steps touch.
     pub(crate) handles: usize,
@@ -265,6 +267,15 @@ pub(crate) enum Then {
     Reference,
     /// Replaces its parts by these fields (position in key and labels, field).
     Update(Vec<(usize, FieldIndex)>),
+}
+
+/// A change of one series that depends on its labels only.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Addition {
+    pub(crate) metric: MetricIndex,
+    /// The labels of the series, an index into [`EventPlan::sets`].
+    pub(crate) set: usize,
+    pub(crate) amount: f64,
 }
 
 /// A change of one series.

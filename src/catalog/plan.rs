@@ -5,6 +5,7 @@
 use std::cell::Cell;
 use std::collections::HashSet;
 
+use super::additions::take_additions;
 use super::effect::{self, Effect};
 use super::fault::{Fault, Names, fault};
 use super::model::{
@@ -107,6 +108,7 @@ pub(super) fn plan_event(name: &str, section: &Section, context: &Context<'_>) -
         return Err(fault("optional", format!("{unused}: no effect uses it, expected fields of this event")));
     }
     plan.handles = handles.len();
+    take_additions(&mut plan, context.metrics);
     Ok(plan)
 }
 

@@ -337,16 +337,12 @@ impl Engine {
                 read::learn(&mut self.shapes, line, fields, reported.event, plan);
             }
             let mut context = Context::new(&self.settings, &mut self.rdns, &self.hasher, &[]);
-            if let Some(change) = apply::only_count(plan) {
-                self.scratch.count(event, change, system, &mut context).map_err(about)?;
-            } else {
-                self.scratch.resolve_bound(event, system, &mut context).map_err(about)?;
-                if !system.exposed {
-                    system.expose(&self.hasher);
-                }
-                self.scratch.commit(event, system, &self.hasher);
-                self.is_busy |= system.is_closing();
+            self.scratch.resolve_bound(event, system, &mut context).map_err(about)?;
+            if !system.exposed {
+                system.expose(&self.hasher);
             }
+            self.scratch.commit(event, system, &self.hasher);
+            self.is_busy |= system.is_closing();
             system.note_applied(event_index, source.origin, arrived, self.scratch.cuts());
         }
         self.times_ignored += u64::from(!is_trusted);

@@ -5,6 +5,9 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
+use crate::catalog::model::{
+    Addition, Amount, AmountRange, AmountSource, Change, EventPlan, FieldUse, Step, Verb,
+};
 use crate::catalog::{self, read_catalog};
 
 fn engine_with(catalogs: &[Arc<Catalog>], settings: EngineSettings) -> Engine {
@@ -652,4 +655,51 @@ fn many_ways_to_one_ancestor_cost_no_time() {
     let other = [catalog(&text.replace("title = t", "title = other"))];
     assert!(engine.configure(&other, plain_settings(), 0.0).is_empty());
     assert_eq!(engine.apply(r#"{"event":"t.end","k":"1"}"#, 1.0), Ok(()));
+}
+
+/// The built-in catalogs with their additions among the steps.
+fn catalogs_of_steps() -> Vec<Arc<Catalog>> {
+    let owned = catalog::load(None).unwrap().all.into_iter().map(|catalog| Arc::into_inner(catalog).unwrap());
+    let with_steps = owned.map(|mut catalog| {
+        for plan in &mut catalog.events {
+            for Addition { metric, set, amount } in std::mem::take(&mut plan.additions) {
+                let alternatives = vec![AmountSource::Number(amount)];
+                let amount = Some(Amount { alternatives, needed: None, range: AmountRange::Any });
+                let (verb, fixed) = (Verb::Add, Box::default());
+                let change = Change { verb, metric, set, amount, owner: None, condition: None, fixed };
+                plan.steps.push(Step::Change(change));
+            }
+        }
+        Arc::new(catalog)
+    });
+    with_steps.collect()
+}
+
+/// Every event of the built-in catalogs, without optional fields, with all of them, and so again.
+fn every_event() -> Vec<String> {
+    let catalogs = catalog::load(None).unwrap().all;
+    let plans = || catalogs.iter().flat_map(|catalog| &catalog.events);
+    let line = |plan: &EventPlan, is_taken: fn(&FieldUse) -> bool| {
+        let fields = plan.fields.iter().filter(|field| is_taken(&field.used));
+        let fields: Vec<String> = fields.map(|field| format!(",\"{}\":1", field.name)).collect();
+        format!("{{\"event\":\"{}\"{}}}", plan.name, fields.concat())
+    };
+    let required = plans().map(|plan| line(plan, |used| *used == FieldUse::Required));
+    let all = plans().map(|plan| line(plan, |_| true));
+    required.chain(all).collect()
+}
+
+#[test]
+fn additions_do_what_steps_would() {
+    let settings = || EngineSettings::from(&Settings::default());
+    let mut engines = [engine(), engine_with(&catalogs_of_steps(), settings())];
+    let mut applied = 0;
+    for line in every_event().iter().chain(&every_event()) {
+        let [flat, stepped] = engines.each_mut().map(|engine| engine.apply(line, 1.0));
+        assert_eq!(flat, stepped, "{line}");
+        applied += usize::from(flat.is_ok());
+        let [flat, stepped] = engines.each_mut().map(exposition);
+        assert_eq!(flat, stepped, "{line}");
+    }
+    assert!(applied > 100, "{applied}");
 }

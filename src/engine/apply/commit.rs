@@ -16,6 +16,19 @@ impl Scratch {
         system: &mut System,
         hasher: &DefaultHashBuilder,
     ) {
+        if !event.plan.steps.is_empty() {
+            self.commit_steps(event, system, hasher);
+        }
+        for addition in &event.plan.additions {
+            if let Set::Ready(range, hash) = &self.sets[addition.set] {
+                let family = &mut system.families[addition.metric];
+                let slot = family.get_or_insert(&self.filled.texts[range.clone()], *hash);
+                family.add(slot, addition.amount);
+            }
+        }
+    }
+
+    fn commit_steps(&mut self, event: Event<'_>, system: &mut System, hasher: &DefaultHashBuilder) {
         let resolved = std::mem::take(&mut self.resolved);
         for (index, (step, resolved)) in event.plan.steps.iter().zip(&resolved).enumerate() {
             match (step, *resolved) {

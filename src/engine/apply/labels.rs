@@ -44,21 +44,26 @@ impl<'a> Cursor<'a> {
 }
 
 impl Scratch {
-    /// Appends the labels of a series to the texts, escaped as in the exposition.
-    pub(super) fn fill_set(
+    /// Appends the labels of a series to the texts, escaped as in the exposition, if that is not done yet.
+    #[inline]
+    pub(super) fn fill_once(
         &mut self,
         event: Event<'_>,
         set: usize,
         system: &System,
         context: &mut Context<'_>,
-    ) -> Result<Set, Rejection> {
-        let start = self.filled.texts.len();
-        if !self.bound.push_labels(event, set, system, context, &mut self.filled)? {
-            return Ok(Set::Incomplete);
+    ) -> Result<(), Rejection> {
+        if matches!(self.sets[set], Set::Unfilled) {
+            let start = self.filled.texts.len();
+            self.sets[set] = if self.bound.push_labels(event, set, system, context, &mut self.filled)? {
+                let range = start..self.filled.texts.len();
+                let hash = context.hasher.hash_one(&self.filled.texts[range.clone()]);
+                Set::Ready(range, hash)
+            } else {
+                Set::Incomplete
+            };
         }
-        let range = start..self.filled.texts.len();
-        let hash = context.hasher.hash_one(&self.filled.texts[range.clone()]);
-        Ok(Set::Ready(range, hash))
+        Ok(())
     }
 
     /// Appends the labels of a series before any transform to the texts. They identify a running total, so that

@@ -6,15 +6,11 @@
 //! records what its earlier steps will do. When a server restarts, `engine::restart` has its entities abandoned
 //! between two calls of `resolve`.
 //!
-//! This file holds the types that both halves share. `labels` fills labels; `count` is a short path for
-//! events that only count.
+//! This file holds the types that both halves share. `labels` fills labels.
 
 mod commit;
-mod count;
 mod labels;
 mod resolve;
-
-pub(super) use count::only_count;
 
 use hashbrown::DefaultHashBuilder;
 

@@ -27,16 +27,31 @@ impl Scratch {
         self.resolve_bound(event, system, context)
     }
 
-    /// Resolves every step. The fields are bound.
+    /// Resolves every effect. The fields are bound.
     pub(in crate::engine) fn resolve_bound(
         &mut self,
         event: Event<'_>,
         system: &System,
         context: &mut Context<'_>,
     ) -> Result<(), Rejection> {
-        let plan = event.plan;
-        self.clear_for(plan);
-        for (index, step) in plan.steps.iter().enumerate() {
+        self.clear_for(event.plan);
+        if !event.plan.steps.is_empty() {
+            self.resolve_steps(event, system, context)?;
+        }
+        for addition in &event.plan.additions {
+            self.fill_once(event, addition.set, system, context)?;
+        }
+        Ok(())
+    }
+
+    fn resolve_steps(
+        &mut self,
+        event: Event<'_>,
+        system: &System,
+        context: &mut Context<'_>,
+    ) -> Result<(), Rejection> {
+        self.clear_for_steps(event.plan);
+        for (index, step) in event.plan.steps.iter().enumerate() {
             self.resolved[index] = match step {
                 Step::Open { .. } => self.resolve_open(event, step, system, context)?,
                 Step::Find { .. } => self.resolve_find(event, step, system, context)?,
@@ -55,23 +70,27 @@ impl Scratch {
         self.resolve_changes(event, system, context, |_| true)
     }
 
-    /// Clears the memory for an event with this plan.
+    /// Clears the memory of labels for an event with this plan.
     fn clear_for(&mut self, plan: &EventPlan) {
-        self.bound.keys.clear();
         self.filled.texts.clear();
-        self.bound.openings.clear();
-        self.bound.parents.clear();
-        self.bound.closed.clear();
-        self.bound.reset = false;
-        self.bound.abandons = false;
+        self.filled.cuts = Cuts::default();
         self.sets.clear();
         self.sets.resize(plan.sets.len(), Set::Unfilled);
-        self.bound.handles.clear();
-        self.bound.handles.resize(plan.handles, None);
+    }
+
+    /// Clears the rest of the memory, which only steps use.
+    fn clear_for_steps(&mut self, plan: &EventPlan) {
+        let Bound { values: _, keys, handles, openings, parents, closed, reset, abandons } = &mut self.bound;
+        keys.clear();
+        handles.clear();
+        handles.resize(plan.handles, None);
+        openings.clear();
+        parents.clear();
+        closed.clear();
+        (*reset, *abandons) = (false, false);
         self.resolved.clear();
         self.resolved.resize(plan.steps.len(), Resolved::Skip);
         self.opened.clear();
-        self.filled.cuts = Cuts::default();
         self.raw_tuples.clear();
     }
 
@@ -86,6 +105,7 @@ impl Scratch {
         wanted: &dyn Fn(MetricIndex) -> bool,
     ) -> Result<(), Rejection> {
         self.clear_for(event.plan);
+        self.clear_for_steps(event.plan);
         self.bound.handles[0] = Some(Handle::Existing(id));
         self.resolve_changes(event, system, context, wanted)
     }
@@ -296,9 +316,7 @@ impl Scratch {
                 None => return Ok(Resolved::Skip),
             },
         };
-        if matches!(self.sets[change.set], Set::Unfilled) {
-            self.sets[change.set] = self.fill_set(event, change.set, system, context)?;
-        }
+        self.fill_once(event, change.set, system, context)?;
         if !matches!(self.sets[change.set], Set::Ready(..)) {
             return Ok(Resolved::Skip);
         }
