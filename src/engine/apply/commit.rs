@@ -29,9 +29,8 @@ impl Scratch {
     }
 
     fn commit_steps(&mut self, event: Event<'_>, system: &mut System, hasher: &DefaultHashBuilder) {
-        let resolved = std::mem::take(&mut self.resolved);
-        for (index, (step, resolved)) in event.plan.steps.iter().zip(&resolved).enumerate() {
-            match (step, *resolved) {
+        for (index, step) in event.plan.steps.iter().enumerate() {
+            match (step, self.resolved[index]) {
                 (_, Resolved::Skip) => {}
                 (Step::Reset, _) => system.reset(hasher),
                 (Step::Open { .. }, Resolved::Open) => self.commit_open(event, system),
@@ -54,7 +53,6 @@ impl Scratch {
                 (Step::Change(_) | Step::Abandon, _) => {}
             }
         }
-        self.resolved = resolved;
         system.close_emptied();
     }
 

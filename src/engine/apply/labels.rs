@@ -2,14 +2,14 @@
 //! maximum length.
 
 use std::hash::BuildHasher;
-use std::sync::Arc;
 
+use super::rejections;
 use super::{Bound, Context, Event, Filled, Handle, Range, Scratch, Set, System};
 use crate::catalog::model::{EntityPath, FieldIndex, LabelFill, LabelSource};
 use crate::engine::entities::PART_END;
 use crate::engine::transform;
 use crate::protocol::line::Value;
-use crate::protocol::rejection::{Reason, Rejection};
+use crate::protocol::rejection::Rejection;
 use crate::series;
 
 /// The text of a label, with its field if it is that of a field.
@@ -114,7 +114,7 @@ impl Bound {
             Some(Value::String(text) | Value::Number(text) | Value::Boolean(text)) => {
                 Ok(Some(event.fields.bytes(event.line, text)))
             }
-            Some(Value::Unsupported) => Err(no_text(&event.plan.fields[field].name)),
+            Some(Value::Unsupported) => Err(rejections::no_text(event.plan, field)),
         }
     }
 
@@ -214,9 +214,4 @@ impl Bound {
         }
         Ok(None)
     }
-}
-
-#[cold]
-fn no_text(field: &Arc<str>) -> Rejection {
-    Rejection::of_field(Reason::BadValue, field, "expected a string, a number or a boolean")
 }

@@ -6,11 +6,14 @@
 //! records what its earlier steps will do. When a server restarts, `engine::restart` has its entities abandoned
 //! between two calls of `resolve`.
 //!
-//! This file holds the types that both halves share. `labels` fills labels.
+//! This file holds the types that both halves share. `touch` resolves what is done to entities, `labels` fills
+//! labels, and `rejections` says what is wrong.
 
 mod commit;
 mod labels;
+mod rejections;
 mod resolve;
+mod touch;
 
 use hashbrown::DefaultHashBuilder;
 
