@@ -14,7 +14,7 @@ use crate::mix;
 use crate::peers;
 use crate::report::{report, skipped};
 use crate::support::wait_until;
-use crate::tools::{ROOM, blocks, exporter, opened, read_so_far, resident_mib};
+use crate::tools::{APPLIED, ROOM, blocks, exporter, opened, read_so_far, resident_mib};
 
 pub fn scrape() {
     for series in [10_000_usize, 100_000] {
@@ -23,7 +23,7 @@ pub fn scrape() {
             .map(|index| format!("{{\"event\":\"signaling.message.received\",\"type\":\"a-type-of-message-{index:010}\"}}\n"))
             .collect();
         exporter.feed(&lines);
-        wait_until(|| read_so_far(&exporter) >= series as f64, || exporter.log());
+        wait_until(|| read_so_far(&exporter, APPLIED) >= series as f64, || exporter.log());
         let registry = Registry::new();
         let vec =
             IntCounterVec::new(Opts::new("signaling_server_messages_total", "help"), &["type"]).unwrap();
@@ -98,7 +98,7 @@ pub fn crowd() {
         let exporter = opened(ROOM);
         let all: String = (0..series).map(|kind| mix::message(kind, 0)).collect();
         exporter.feed(all);
-        wait_until(|| read_so_far(&exporter) >= (series + mix::SESSIONS) as f64, || exporter.log());
+        wait_until(|| read_so_far(&exporter, APPLIED) >= (series + mix::SESSIONS) as f64, || exporter.log());
         let (stop, address) = (Arc::new(AtomicBool::new(false)), exporter.address);
         let threads: Vec<_> = (0..scrapers)
             .map(|_| {
