@@ -105,7 +105,9 @@ pub(crate) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
 
 /// A text of at most so many characters, with `…` where it is cut.
 pub(crate) fn cut(text: &str, chars: usize) -> String {
-    match text.char_indices().nth(chars) {
+    // Most texts have fewer bytes than that, and so fewer characters.
+    let end = if text.len() <= chars { None } else { text.char_indices().nth(chars) };
+    match end {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }
