@@ -1,50 +1,68 @@
-//! Takes out of the steps of an event what only adds a fixed number to a series: most effects do. Nothing but a label
-//! can get in the way of an addition, and it does not matter when it happens. So `engine` applies all of an event in
-//! one flat loop, without a look at each on the way; tests/bench/README.md says what that is worth.
+//! Most effects add a fixed number to a series, or make it at 0. Those that an event ends with go from its steps to a
+//! list of their own, which `engine` applies in one flat loop: there is nothing to resolve for them but their labels.
+//! They are applied last, as they were written; tests/bench/README.md says what the list is worth.
 
-use std::collections::HashSet;
+use super::model::{Addition, AmountSource, Change, EventPlan, Step, Verb};
 
-use super::model::{
-    Addition, AmountSource, Change, EventPlan, MetricDef, MetricIndex, MetricKind, Step, Verb,
-};
-
-/// Moves the additions of a plan from its steps.
-pub(super) fn take_additions(plan: &mut EventPlan, metrics: &[MetricDef]) {
-    // After a reset, the order does matter.
-    if plan.restarts {
-        return;
+/// Moves the additions at the end of a plan's steps.
+pub(super) fn take_additions(plan: &mut EventPlan) {
+    while let Some(addition) = plan.steps.last().and_then(addition_of) {
+        plan.steps.pop();
+        plan.additions.push(addition);
     }
-    let addition =
-        |step: &Step| match step {
-            Step::Change(change) => fixed_amount(change, &metrics[change.metric].kind)
-                .map(|amount| Addition { metric: change.metric, set: change.set, amount }),
-            _ => None,
-        };
-    let others: HashSet<MetricIndex> = plan
-        .steps
-        .iter()
-        .filter(|step| addition(step).is_none())
-        .filter_map(|step| if let Step::Change(change) = step { Some(change.metric) } else { None })
-        .collect();
-    let taken = |step: &Step| addition(step).filter(|addition| !others.contains(&addition.metric));
-    plan.additions = plan.steps.iter().filter_map(taken).collect();
-    plan.steps.retain(|step| taken(step).is_none());
+    plan.additions.reverse();
 }
 
-/// What a change always adds. A series that is made at 0 gets 0.
-fn fixed_amount(change: &Change, kind: &MetricKind) -> Option<f64> {
+fn addition_of(step: &Step) -> Option<Addition> {
+    let Step::Change(change) = step else { return None };
+    let amount = fixed_amount(change)?;
+    Some(Addition { metric: change.metric, set: change.set, amount })
+}
+
+/// What a change adds, whatever the line says. (An age, which cannot be made at 0, always has an owner.)
+fn fixed_amount(change: &Change) -> Option<f64> {
     if change.owner.is_some() || change.condition.is_some() {
         return None;
     }
-    let amount = || match change.amount.as_ref().map(|amount| amount.alternatives.as_slice()) {
-        Some([AmountSource::Number(number), ..]) => Some(*number),
+    let amount = || match change.amount.as_ref()?.alternatives.as_slice() {
+        [AmountSource::Number(number), ..] => Some(*number),
         _ => None,
     };
     match change.verb {
         Verb::Inc => Some(1.0),
-        Verb::Zero if *kind != MetricKind::Age => Some(0.0),
+        Verb::Zero => Some(0.0),
         Verb::Add => amount(),
         Verb::Sub => amount().map(|amount| -amount),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::catalog::read_catalog;
+
+    /// The steps and the amounts of the additions of an event with these effects.
+    fn split(effects: &str) -> (usize, Vec<f64>) {
+        let text = format!(
+            "[system]\nname = t\ntitle = t\n[entity e]\nkey = k\n[metric t_a_total]\ntype = counter\nhelp = A\n\
+             [metric t_b]\ntype = gauge\nhelp = B\n[event t.e]\n{effects}"
+        );
+        let plan = &read_catalog("t.ini", &text).unwrap().events[0];
+        (plan.steps.len(), plan.additions.iter().map(|addition| addition.amount).collect())
+    }
+
+    #[test]
+    fn only_the_additions_behind_all_other_effects_are_taken() {
+        let cases: [(&str, usize, &[f64]); 6] = [
+            ("inc = t_a_total\n", 0, &[1.0]),
+            ("open = e\nzero = t_b\nadd = t_a_total from 5\nsub = t_b from 2\n", 1, &[0.0, 5.0, -2.0]),
+            ("inc = t_a_total\nset = t_b from x\nadd = t_b from 1\n", 2, &[1.0]),
+            ("inc = t_a_total\nreset = t\n", 2, &[]),
+            ("reset = t\ninc = t_a_total\n", 1, &[1.0]),
+            ("inc = t_a_total if x=1\nadd = t_b from x\n", 2, &[]),
+        ];
+        for (effects, steps, amounts) in cases {
+            assert_eq!(split(effects), (steps, amounts.to_vec()), "{effects}");
+        }
     }
 }

@@ -160,7 +160,7 @@ pub(crate) struct EventPlan {
     pub(crate) fields: Vec<FieldDef>,
     /// In the order written; an abandon comes first.
     pub(crate) steps: Vec<Step>,
-    /// What only adds, in any order, after the steps.
+    /// What only adds, in the order written, after the steps.
     pub(crate) additions: Vec<Addition>,
     /// The label tuples that its effects need, each computed once per event.
     pub(crate) sets: Vec<LabelSet>,
@@ -269,7 +269,7 @@ pub(crate) enum Then {
     Update(Vec<(usize, FieldIndex)>),
 }
 
-/// A change of one series that depends on its labels only.
+/// Adds a fixed number to one series.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Addition {
     pub(crate) metric: MetricIndex,

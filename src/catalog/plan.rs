@@ -108,7 +108,7 @@ pub(super) fn plan_event(name: &str, section: &Section, context: &Context<'_>) -
         return Err(fault("optional", format!("{unused}: no effect uses it, expected fields of this event")));
     }
     plan.handles = handles.len();
-    take_additions(&mut plan, context.metrics);
+    take_additions(&mut plan);
     Ok(plan)
 }
 

@@ -657,7 +657,7 @@ fn many_ways_to_one_ancestor_cost_no_time() {
     assert_eq!(engine.apply(r#"{"event":"t.end","k":"1"}"#, 1.0), Ok(()));
 }
 
-/// The built-in catalogs with their additions among the steps.
+/// The built-in catalogs with their additions at the end of the steps, from where they were taken.
 fn catalogs_of_steps() -> Vec<Arc<Catalog>> {
     let owned = catalog::load(None).unwrap().all.into_iter().map(|catalog| Arc::into_inner(catalog).unwrap());
     let with_steps = owned.map(|mut catalog| {
@@ -675,7 +675,7 @@ fn catalogs_of_steps() -> Vec<Arc<Catalog>> {
     with_steps.collect()
 }
 
-/// Every event of the built-in catalogs, without optional fields, with all of them, and so again.
+/// Every event of the built-in catalogs without optional fields, and then with all of them.
 fn every_event() -> Vec<String> {
     let catalogs = catalog::load(None).unwrap().all;
     let plans = || catalogs.iter().flat_map(|catalog| &catalog.events);

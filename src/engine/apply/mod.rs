@@ -1,7 +1,7 @@
 //! Applies one event to its system, completely or not at all.
 //!
-//! [`Scratch::resolve`] comes first: it looks up keys, fills labels and reads values for every step, without
-//! changing the system. All rejections happen there. [`Scratch::commit`] then executes the steps in order and
+//! [`Scratch::resolve`] comes first: it looks up keys, fills labels and reads values for every effect, without
+//! changing the system. All rejections happen there. [`Scratch::commit`] then executes the effects in order and
 //! cannot fail. An event may open and close several entities: while it is resolved, the scratch memory
 //! records what its earlier steps will do. When a server restarts, `engine::restart` has its entities abandoned
 //! between two calls of `resolve`.
@@ -160,6 +160,7 @@ impl Scratch {
 
     /// How many labels the event has cut.
     pub(super) fn cuts(&self) -> u64 {
+        // Counting bits is slow without an instruction for it, and there are hardly ever any.
         match self.filled.cuts {
             Cuts { fields: 0, others } => others,
             Cuts { fields, others } => u64::from(fields.count_ones()) + others,

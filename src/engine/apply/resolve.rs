@@ -11,7 +11,7 @@ use crate::protocol::line::Value;
 use crate::protocol::rejection::Rejection;
 
 impl Scratch {
-    /// Binds the fields and resolves every step.
+    /// Binds the fields and resolves every effect.
     pub(in crate::engine) fn resolve(
         &mut self,
         event: Event<'_>,
@@ -29,7 +29,9 @@ impl Scratch {
         system: &System,
         context: &mut Context<'_>,
     ) -> Result<(), Rejection> {
-        self.clear_for(event.plan);
+        self.clear_labels(event.plan);
+        // Without steps it touches no entity, and what is left of those of an earlier event is not looked at.
+        debug_assert!(!event.plan.steps.is_empty() || event.plan.handles == 0);
         if !event.plan.steps.is_empty() {
             self.resolve_steps(event, system, context)?;
         }
@@ -66,14 +68,14 @@ impl Scratch {
     }
 
     /// Clears the memory of labels for an event with this plan.
-    fn clear_for(&mut self, plan: &EventPlan) {
+    fn clear_labels(&mut self, plan: &EventPlan) {
         self.filled.texts.clear();
         self.filled.cuts = Cuts::default();
         self.sets.clear();
         self.sets.resize(plan.sets.len(), Set::Unfilled);
     }
 
-    /// Clears the rest of the memory, which only steps use.
+    /// Clears the rest of the memory.
     fn clear_for_steps(&mut self, plan: &EventPlan) {
         let Bound { values: _, keys, handles, openings, parents, closed, reset, abandons } = &mut self.bound;
         keys.clear();
@@ -99,7 +101,7 @@ impl Scratch {
         context: &mut Context<'_>,
         wanted: &dyn Fn(MetricIndex) -> bool,
     ) -> Result<(), Rejection> {
-        self.clear_for(event.plan);
+        self.clear_labels(event.plan);
         self.clear_for_steps(event.plan);
         self.bound.handles[0] = Some(Handle::Existing(id));
         self.resolve_changes(event, system, context, wanted)

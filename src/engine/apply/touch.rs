@@ -58,9 +58,10 @@ impl Scratch {
     ) -> Result<Option<Handle>, Rejection> {
         let Some((key, _)) = self.push_parts(event, fields, fields.len())? else { return Ok(None) };
         let hash = system.entities.hash(&self.bound.keys[key.clone()]);
-        let found = self.bound.find(kind, key.clone(), hash, system, context.abandoned_owners);
-        let not_open = || rejections::not_open(kind, &self.bound.keys[key], system);
-        found.map(Some).ok_or_else(not_open)
+        match self.bound.find(kind, key.clone(), hash, system, context.abandoned_owners) {
+            Some(found) => Ok(Some(found)),
+            None => Err(rejections::not_open(kind, &self.bound.keys[key], system)),
+        }
     }
 
     pub(super) fn resolve_open(
@@ -168,6 +169,9 @@ impl Bound {
 
     /// Whether an earlier step of the event closes the entity.
     fn is_closed(&self, handle: Handle, system: &System, owners: &[EntityOwner]) -> bool {
+        if self.closed.is_empty() && !self.reset && !self.abandons {
+            return false;
+        }
         // An entity closes with any of its ancestors. Each is visited once, however many paths lead to it.
         let mut to_visit = vec![handle];
         let mut next = 0;
