@@ -1,6 +1,6 @@
 //! A checked catalog, as plain data.
 //!
-//! Names are resolved to indices, the source of each label is known, and every event is a plan of steps.
+//! Names are resolved to indices, the source of each label is known, and every event is a plan of steps and additions.
 //! `read` and `plan` build these types, and `engine` executes them.
 
 use std::sync::Arc;

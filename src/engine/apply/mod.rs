@@ -125,7 +125,7 @@ pub(super) struct Scratch {
     raw_tuples: Vec<(usize, Range)>,
 }
 
-/// The event's values and entities, as far as its steps have bound them: what labels are filled from.
+/// The event's values and entities, as far as its steps have bound them, and what they close.
 #[derive(Default)]
 struct Bound {
     /// Those of the plan's fields, and perhaps others behind them.
@@ -142,7 +142,7 @@ struct Bound {
     abandons: bool,
 }
 
-/// What filling labels writes to.
+/// What is filled: labels, and how many were cut.
 #[derive(Default)]
 struct Filled {
     /// Labels of series.

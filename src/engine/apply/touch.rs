@@ -157,7 +157,7 @@ impl Bound {
     ) -> Option<Handle> {
         let key = &self.keys[key];
         let existing = system.entities.find_hashed(kind, key, hash).map(Handle::Existing);
-        if self.openings.is_empty() && self.closed.is_empty() && !self.reset && !self.abandons {
+        if self.openings.is_empty() && self.closes_nothing() {
             return existing;
         }
         let opened = self.openings.iter().rposition(|opening| {
@@ -167,9 +167,14 @@ impl Bound {
         opened.map(Handle::New).filter(is_open).or_else(|| existing.filter(is_open))
     }
 
+    /// Whether no earlier step of the event closes anything.
+    fn closes_nothing(&self) -> bool {
+        self.closed.is_empty() && !self.reset && !self.abandons
+    }
+
     /// Whether an earlier step of the event closes the entity.
     fn is_closed(&self, handle: Handle, system: &System, owners: &[EntityOwner]) -> bool {
-        if self.closed.is_empty() && !self.reset && !self.abandons {
+        if self.closes_nothing() {
             return false;
         }
         // An entity closes with any of its ancestors. Each is visited once, however many paths lead to it.
