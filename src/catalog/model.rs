@@ -164,6 +164,8 @@ pub(crate) struct EventPlan {
     pub(crate) additions: Vec<Addition>,
     /// The label tuples that its effects need, each computed once per event.
     pub(crate) sets: Vec<LabelSet>,
+    /// The entities that supply labels.
+    pub(crate) suppliers: Vec<EntityPath>,
     /// How many entities its steps touch.
     pub(crate) handles: usize,
     /// Whether it reports a restart of its server, by a reset or an abandon.
@@ -398,22 +400,22 @@ pub(crate) struct LabelSet {
 pub(crate) struct LabelFill {
     /// The text before the value in the tuple: `name="` or `",name="`.
     pub(crate) opening: String,
-    /// Tried in order.
-    pub(crate) sources: Vec<LabelSource>,
+    /// The field of the line whose value it takes.
+    pub(crate) field: Option<FieldIndex>,
+    /// What it takes if the line has none.
+    pub(crate) otherwise: Otherwise,
     pub(crate) transform: Option<Transform>,
 }
 
-/// Where a label's value comes from.
+/// What a label takes if no field of the line has its value.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum LabelSource {
-    /// The target's braces.
+pub(crate) enum Otherwise {
+    /// Nothing: the effect is skipped.
+    Skip,
+    /// A fixed text: that in the target's braces, or none for an optional label of an entity.
     Text(String),
-    /// A field of the line.
-    Field(FieldIndex),
-    /// A part (key, then labels) of an entity.
-    Entity(EntityPath, usize),
-    /// An optional label that the entity does not have.
-    Empty,
+    /// A part (key, then labels) of an entity, an index into [`EventPlan::suppliers`].
+    Entity { supplier: usize, part: usize },
 }
 
 /// What lines of a log look like that are an event.

@@ -10,7 +10,7 @@ use super::effect::{self, Effect};
 use super::fault::{Fault, Names, fault};
 use super::model::{
     Amount, AmountRange, AmountSource, Change, EntityDef, EntityIndex, EntityPath, EventPlan, FieldDef,
-    FieldIndex, FieldUse, HandleIndex, LabelFill, LabelSet, LabelSource, MetricDef, MetricIndex, MetricKind,
+    FieldIndex, FieldUse, HandleIndex, LabelFill, LabelSet, MetricDef, MetricIndex, MetricKind, Otherwise,
     Step, Then, Verb,
 };
 use super::sections::{check_field_name, is_name, names, single};
@@ -52,6 +52,14 @@ struct Planner<'a> {
     optional: Vec<String>,
     plan: EventPlan,
     handles: Vec<Handle>,
+}
+
+/// The index of an item in a list, to which it is added if it is not there.
+fn index_of<T: PartialEq>(list: &mut Vec<T>, item: T) -> usize {
+    list.iter().position(|other| *other == item).unwrap_or_else(|| {
+        list.push(item);
+        list.len() - 1
+    })
 }
 
 /// Compiles one event.
@@ -282,32 +290,39 @@ impl Planner<'_> {
             let (path, part) = self.supplier(label, &[handle]).ok_or_else(|| label.clone())?;
             let own = path.parents.is_empty();
             let own_field = own.then(|| self.plan.field(label.as_bytes())).flatten();
-            let mut sources: Vec<LabelSource> = own_field.map(LabelSource::Field).into_iter().collect();
-            sources.push(if own && self.handles[handle].opened {
-                LabelSource::Empty
-            } else {
-                LabelSource::Entity(path, part)
-            });
-            labels.push(self.fill(metric, index, sources));
+            let otherwise = self.supplied(path, part);
+            labels.push(self.fill(metric, index, own_field, otherwise));
         }
         Ok(self.set(LabelSet { labels }))
     }
 
-    fn fill(&self, metric: MetricIndex, label: usize, sources: Vec<LabelSource>) -> LabelFill {
+    fn fill(
+        &self,
+        metric: MetricIndex,
+        label: usize,
+        field: Option<FieldIndex>,
+        otherwise: Otherwise,
+    ) -> LabelFill {
         let def = &self.context.metrics[metric];
         let comma = if label == 0 { "" } else { "," };
         LabelFill {
             opening: format!("{comma}{}=\"", def.labels[label]),
-            sources,
+            field,
+            otherwise,
             transform: def.transforms[label].clone(),
         }
     }
 
     fn set(&mut self, set: LabelSet) -> usize {
-        self.plan.sets.iter().position(|other| *other == set).unwrap_or_else(|| {
-            self.plan.sets.push(set);
-            self.plan.sets.len() - 1
-        })
+        index_of(&mut self.plan.sets, set)
+    }
+
+    /// What an entity supplies. What one that the event opens has, is in the fields of the line.
+    fn supplied(&mut self, path: EntityPath, part: usize) -> Otherwise {
+        if path.parents.is_empty() && self.handles[path.start].opened {
+            return Otherwise::Text(String::new());
+        }
+        Otherwise::Entity { supplier: index_of(&mut self.plan.suppliers, path), part }
     }
 
     /// Finds the entity that supplies a label: those of the event itself first, then their ancestors, nearest
@@ -437,22 +452,15 @@ impl Planner<'_> {
         let all: Vec<HandleIndex> = (0..self.handles.len()).collect();
         let mut labels = Vec::new();
         for (index, label) in def.labels.iter().enumerate() {
-            let sources = if let Some((_, text)) = effect.target.braces.iter().find(|(name, _)| name == label)
-            {
-                vec![LabelSource::Text((*text).to_owned())]
+            let braces = effect.target.braces.iter().find(|(name, _)| name == label);
+            let (field, otherwise) = if let Some((_, text)) = braces {
+                (None, Otherwise::Text((*text).to_owned()))
+            } else if let Some((path, part)) = self.supplier(label, &all) {
+                (Some(self.field_used(label, FieldUse::Override)), self.supplied(path, part))
             } else {
-                match self.supplier(label, &all) {
-                    None => vec![LabelSource::Field(self.field(key, label)?)],
-                    Some((path, part)) => {
-                        let own_of_opened = path.parents.is_empty() && self.handles[path.start].opened;
-                        let field = LabelSource::Field(self.field_used(label, FieldUse::Override));
-                        let supplied =
-                            if own_of_opened { LabelSource::Empty } else { LabelSource::Entity(path, part) };
-                        vec![field, supplied]
-                    }
-                }
+                (Some(self.field(key, label)?), Otherwise::Skip)
             };
-            labels.push(self.fill(metric, index, sources));
+            labels.push(self.fill(metric, index, field, otherwise));
         }
         Ok(self.set(LabelSet { labels }))
     }

@@ -657,6 +657,61 @@ fn many_ways_to_one_ancestor_cost_no_time() {
     assert_eq!(engine.apply(r#"{"event":"t.end","k":"1"}"#, 1.0), Ok(()));
 }
 
+proptest! {
+    /// Whatever the values are, a series shows those of its entity, of the entity's ancestors, and of the line.
+    #[test]
+    fn labels_come_from_an_entity_and_its_ancestors(
+        values in prop::collection::vec("[a-z\"\\\\\n\t\u{1}é😀]{0,40}", 8),
+    ) {
+        let json: Vec<String> = values.iter().map(|value| serde_json::to_string(value).unwrap()).collect();
+        let [name, agent, proto, local, remote, kind, codec, of] = std::array::from_fn(|index| &*json[index]);
+        let mut engine = engine();
+        for line in [
+            r#"{"event":"edumeet.room.opened","room_id":"r"}"#.to_owned(),
+            format!(
+                r#"{{"event":"edumeet.peer.joined","room_id":"r","peer_id":"p","display_name":{name},"user_agent":{agent}}}"#
+            ),
+            format!(
+                r#"{{"event":"edumeet.transport.connected","peer_id":"p","transport_id":"t","pid":1,"proto":{proto},"local_addr":{local},"remote_addr":{remote}}}"#
+            ),
+            format!(
+                r#"{{"event":"edumeet.producer.created","transport_id":"t","id":"i","kind":{kind},"codec":{codec}}}"#
+            ),
+            format!(r#"{{"event":"edumeet.producer.stats","id":"i","byte_count":1,"score":5,"type":{of}}}"#),
+        ] {
+            prop_assert_eq!(engine.apply(&line, 1.0), Ok(()), "{}", line);
+        }
+        let [name, agent, proto, local, remote, kind, codec, of] = std::array::from_fn(|index| &*values[index]);
+        let labels = series::text::of(&[
+            ("pid", "1"), ("room_id", "r"), ("peer_id", "p"), ("display_name", name), ("user_agent", agent),
+            ("transport_id", "t"), ("proto", proto), ("local_addr", local), ("remote_addr", remote),
+            ("id", "i"), ("kind", kind), ("codec", codec), ("type", of),
+        ]);
+        let expected = format!("mediasoup_producer_score{{{}}} 5\n", String::from_utf8(labels).unwrap());
+        let text = exposition(&mut engine);
+        prop_assert!(text.contains(&expected), "{}\n{}", expected, text);
+    }
+}
+
+#[test]
+fn an_object_is_no_value_of_a_field_that_the_event_uses() {
+    let mut engine = engine();
+    let joined = r#"{"event":"signaling.session.joined","session":"s","backend":"b","clienttype":"c""#;
+    for (rest, expected) in [
+        (r#","country":{}}"#, Err(Reason::BadValue)),
+        (r#","country":["DE"]}"#, Err(Reason::BadValue)),
+        (r#","country":"\ud800"}"#, Err(Reason::BadValue)),
+        (r#","agent":{}}"#, Ok(())),
+    ] {
+        assert_eq!(reason(engine.apply(&format!("{joined}{rest}"), 1.0)), expected, "{rest}");
+    }
+    let said = |engine: &mut Engine, line: &str| engine.apply(line, 1.0).unwrap_err().to_string();
+    let not_text = said(&mut engine, &format!("{joined},\"country\":[]}}"));
+    assert!(not_text.contains("country: expected a string, a number or a boolean"), "{not_text}");
+    let not_number = said(&mut engine, r#"{"event":"signaling.client.rtt","rtt":[1]}"#);
+    assert!(not_number.contains("rtt: expected a number"), "{not_number}");
+}
+
 /// The built-in catalogs with their additions at the end of the steps, from where they were taken.
 fn catalogs_of_steps() -> Vec<Arc<Catalog>> {
     let owned = catalog::load(None).unwrap().all.into_iter().map(|catalog| Arc::into_inner(catalog).unwrap());

@@ -9,6 +9,17 @@ use crate::{limits, series};
 
 use super::rdns_cache::RdnsCache;
 
+impl Transform {
+    /// Whether it may change a value at all.
+    pub(super) fn changes(&self, privacy: Privacy) -> bool {
+        match self {
+            Transform::Path(_) | Transform::Slug => true,
+            Transform::Address => privacy.deidentify || !privacy.numeric,
+            Transform::Quiet => privacy.quiet,
+        }
+    }
+}
+
 /// Appends the transformed value to `out`, not yet escaped.
 pub(super) fn apply(
     transform: &Transform,

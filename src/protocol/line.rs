@@ -49,7 +49,8 @@ impl Span {
         Span((start as u64) << 32 | end as u64)
     }
 
-    fn is_unescaped(self) -> bool {
+    /// Whether it is there with escapes.
+    pub(crate) fn is_unescaped(self) -> bool {
         self.0 & UNESCAPED != 0
     }
 

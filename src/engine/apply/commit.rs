@@ -30,7 +30,7 @@ impl Scratch {
 
     fn commit_steps(&mut self, event: Event<'_>, system: &mut System, hasher: &DefaultHashBuilder) {
         for (index, step) in event.plan.steps.iter().enumerate() {
-            match (step, self.resolved[index]) {
+            match (step, &self.resolved[index]) {
                 (_, Resolved::Skip) => {}
                 (Step::Reset, _) => system.reset(hasher),
                 (Step::Open { .. }, Resolved::Open) => self.commit_open(event, system),
@@ -47,8 +47,9 @@ impl Scratch {
                         Then::Update(parts) => self.commit_update(event, id, parts, system),
                     }
                 }
-                (Step::Change(change), Resolved::Change { amount, owner }) => {
-                    self.commit_change(event, index, change, amount, owner, system);
+                (Step::Change(change), Resolved::Change { amount, owner, raw }) => {
+                    let raw = raw.clone().map(|range| &self.filled.texts[range]);
+                    self.commit_change(event, change, *amount, *owner, raw, system);
                 }
                 (Step::Change(_) | Step::Abandon, _) => {}
             }
@@ -95,7 +96,7 @@ impl Scratch {
         let mut text = Vec::new();
         for (index, old) in system.entities.get(id).parts().enumerate() {
             let field = parts.iter().find(|(part, _)| *part == index).map(|(_, field)| *field);
-            let new = field.and_then(|field| self.bound.field_text(event, field).ok().flatten());
+            let new = field.and_then(|field| self.bound.field_text(event, field));
             transform::push_cut(&mut text, new.unwrap_or(old));
             text.push(PART_END);
         }
@@ -105,10 +106,10 @@ impl Scratch {
     fn commit_change(
         &self,
         event: Event<'_>,
-        step: usize,
         change: &Change,
         amount: f64,
         owner: Option<Handle>,
+        raw: Option<&[u8]>,
         system: &mut System,
     ) {
         let Set::Ready(range, hash) = self.sets[change.set].clone() else { return };
@@ -124,7 +125,7 @@ impl Scratch {
         let Some(slot) = target_slot(family, change.verb, text, hash, kind) else { return };
         let series = SeriesRef { metric: change.metric as u16, slot };
         if change.verb == Verb::Remove {
-            if let Some(raw) = self.raw_tuple_of(step) {
+            if let Some(raw) = raw {
                 system.forget_total(series.metric, raw);
             }
             return remove_series(system, owner, series);
@@ -154,7 +155,7 @@ impl Scratch {
                 }
             }
             Verb::Follow => {
-                let source = match (owner, self.raw_tuple_of(step)) {
+                let source = match (owner, raw) {
                     (Some(owner), _) => Source::Owner(owner, &change.fixed),
                     (None, Some(raw)) => Source::Labels(raw),
                     (None, None) => return,

@@ -3,44 +3,56 @@
 
 use std::hash::BuildHasher;
 
-use super::rejections;
 use super::{Bound, Context, Event, Filled, Handle, Range, Scratch, Set, System};
-use crate::catalog::model::{EntityPath, FieldIndex, LabelFill, LabelSource};
+use crate::catalog::model::{EntityPath, FieldIndex, LabelFill, Otherwise, Transform};
 use crate::engine::entities::PART_END;
 use crate::engine::transform;
 use crate::protocol::line::Value;
-use crate::protocol::rejection::Rejection;
 use crate::series;
+use crate::special_bytes::first_special_or;
 
-/// The text of a label, with its field if it is that of a field.
-type LabelText<'a> = (Option<FieldIndex>, &'a [u8]);
+/// The value of a label before its transform.
+struct LabelText<'a> {
+    text: &'a [u8],
+    /// The field that it is the text of.
+    field: Option<FieldIndex>,
+    /// Nothing in it needs an escape.
+    is_plain: bool,
+}
 
 /// A place between the parts of an entity's text. Most labels of a series come from the same entity, in its own order.
 #[derive(Default)]
 struct Cursor<'a> {
-    path: Option<&'a EntityPath>,
+    supplier: Option<usize>,
     /// The part that comes next.
     next: usize,
     rest: &'a [u8],
 }
 
 impl<'a> Cursor<'a> {
-    fn is_before(&self, path: &EntityPath, part: usize) -> bool {
-        self.next <= part && self.path == Some(path)
+    fn is_before(&self, supplier: usize, part: usize) -> bool {
+        self.supplier == Some(supplier) && self.next <= part
     }
 
     /// A part from here on; empty if there are fewer.
-    fn part(&mut self, part: usize) -> &'a [u8] {
+    fn part(&mut self, part: usize) -> LabelText<'a> {
         loop {
-            let end = memchr::memchr(PART_END, self.rest).unwrap_or(self.rest.len());
+            let special = first_special_or(PART_END, self.rest);
+            let is_plain = self.rest.get(special).is_none_or(|&byte| byte == PART_END);
+            let end = if is_plain { special } else { part_end(self.rest) };
             let (text, rest) = self.rest.split_at(end);
             self.rest = rest.get(1..).unwrap_or_default();
             self.next += 1;
             if self.next > part {
-                return text;
+                return LabelText { text, field: None, is_plain };
             }
         }
     }
+}
+
+#[cold]
+fn part_end(text: &[u8]) -> usize {
+    memchr::memchr(PART_END, text).unwrap_or(text.len())
 }
 
 impl Scratch {
@@ -52,10 +64,10 @@ impl Scratch {
         set: usize,
         system: &System,
         context: &mut Context<'_>,
-    ) -> Result<(), Rejection> {
+    ) {
         if matches!(self.sets[set], Set::Unfilled) {
             let start = self.filled.texts.len();
-            self.sets[set] = if self.bound.push_labels(event, set, system, context, &mut self.filled)? {
+            self.sets[set] = if self.bound.push_labels(event, set, system, context, &mut self.filled) {
                 let range = start..self.filled.texts.len();
                 let hash = context.hasher.hash_one(&self.filled.texts[range.clone()]);
                 Set::Ready(range, hash)
@@ -63,33 +75,21 @@ impl Scratch {
                 Set::Incomplete
             };
         }
-        Ok(())
     }
 
     /// Appends the labels of a series before any transform to the texts. They identify a running total, so that
     /// it does not depend on `[privacy]`.
-    pub(super) fn raw_tuple(
-        &mut self,
-        event: Event<'_>,
-        set: usize,
-        system: &System,
-    ) -> Result<Range, Rejection> {
+    pub(super) fn raw_tuple(&mut self, event: Event<'_>, set: usize, system: &System) -> Range {
         let texts = &mut self.filled.texts;
         let start = texts.len();
         let mut at = Cursor::default();
         for label in &event.plan.sets[set].labels {
-            if let Some((_, text)) = self.bound.label_text(event, &label.sources, &mut at, system)? {
-                transform::push_cut(texts, text);
+            if let Some(found) = self.bound.label_text(event, label, &mut at, system) {
+                transform::push_cut(texts, found.text);
             }
             texts.push(PART_END);
         }
-        Ok(start..texts.len())
-    }
-
-    /// The labels that [`Self::raw_tuple`] has stored for a step.
-    pub(super) fn raw_tuple_of(&self, step: usize) -> Option<&[u8]> {
-        let (_, range) = self.raw_tuples.iter().find(|(other, _)| *other == step)?;
-        Some(&self.filled.texts[range.clone()])
+        start..texts.len()
     }
 
     /// Counts a label that will be cut.
@@ -104,18 +104,9 @@ impl Scratch {
 impl Bound {
     /// The text of a field; `None` if it is missing or null.
     #[inline]
-    pub(super) fn field_text<'a>(
-        &self,
-        event: Event<'a>,
-        field: FieldIndex,
-    ) -> Result<Option<&'a [u8]>, Rejection> {
-        match self.values[field] {
-            None | Some(Value::Null) => Ok(None),
-            Some(Value::String(text) | Value::Number(text) | Value::Boolean(text)) => {
-                Ok(Some(event.fields.bytes(event.line, text)))
-            }
-            Some(Value::Unsupported) => Err(rejections::no_text(event.plan, field)),
-        }
+    pub(super) fn field_text<'a>(&self, event: Event<'a>, field: FieldIndex) -> Option<&'a [u8]> {
+        let span = self.values[field].and_then(Value::text)?;
+        Some(event.fields.bytes(event.line, span))
     }
 
     /// The entity at the end of a path of parents.
@@ -135,83 +126,89 @@ impl Bound {
         system: &System,
         context: &mut Context<'_>,
         filled: &mut Filled,
-    ) -> Result<bool, Rejection> {
-        let Filled { texts, value, cuts } = filled;
+    ) -> bool {
         let mut at = Cursor::default();
         for label in &event.plan.sets[set].labels {
-            texts.extend_from_slice(label.opening.as_bytes());
-            if let Some(text) = self.plain_text(event.line, label) {
-                texts.extend_from_slice(text);
-                texts.push(b'"');
-                continue;
-            }
-            let Some((field, text)) = self.label_text(event, &label.sources, &mut at, system)? else {
-                return Ok(false);
-            };
-            let text = match &label.transform {
-                None => text,
-                Some(transform) => {
-                    value.clear();
-                    let text = std::str::from_utf8(text).unwrap_or_default();
-                    transform::apply(transform, text, context.privacy, context.rdns, value);
-                    value.as_slice()
-                }
-            };
-            if transform::is_too_long(text) {
-                let mut short = Vec::new();
-                transform::push_cut(&mut short, text);
-                series::text::push_escaped(texts, &short);
-                cuts.note(field);
+            filled.texts.extend_from_slice(label.opening.as_bytes());
+            let Some(found) = self.label_text(event, label, &mut at, system) else { return false };
+            let transform = label.transform.as_ref().filter(|transform| transform.changes(context.privacy));
+            if found.is_plain && transform.is_none() && !transform::is_too_long(found.text) {
+                filled.texts.extend_from_slice(found.text);
             } else {
-                series::text::push_escaped(texts, text);
+                filled.push_changed(&found, transform, context);
             }
-            texts.push(b'"');
+            filled.texts.push(b'"');
         }
-        Ok(true)
+        true
     }
 
-    /// The text of a label that is a field's as it stands in the line: what JSON does not escape needs no escape in the
-    /// exposition either.
-    #[inline]
-    fn plain_text<'a>(&self, line: &'a str, label: &LabelFill) -> Option<&'a [u8]> {
-        let (Some(LabelSource::Field(field)), None) = (label.sources.first(), &label.transform) else {
-            return None;
-        };
-        let text = &line.as_bytes()[self.values[*field].and_then(Value::text)?.in_line()?];
-        (!transform::is_too_long(text)).then_some(text)
-    }
-
-    /// The text of the first source that has one.
+    /// The value of a label, if it has one.
     #[inline]
     fn label_text<'a>(
         &'a self,
         event: Event<'a>,
-        sources: &'a [LabelSource],
+        label: &'a LabelFill,
         at: &mut Cursor<'a>,
         system: &'a System,
-    ) -> Result<Option<LabelText<'a>>, Rejection> {
-        for source in sources {
-            let text = match source {
-                LabelSource::Text(text) => text.as_bytes(),
-                LabelSource::Empty => b"",
-                LabelSource::Field(field) => match self.field_text(event, *field)? {
-                    Some(text) => return Ok(Some((Some(*field), text))),
-                    None => continue,
-                },
-                LabelSource::Entity(path, part) => {
-                    if !at.is_before(path, *part) {
-                        let text = match self.follow_path(path, system) {
-                            Some(Handle::Existing(id)) => system.entities.get(id).text(),
-                            Some(Handle::New(opening)) => &self.keys[self.openings[opening].text.clone()],
-                            None => continue,
-                        };
-                        *at = Cursor { path: Some(path), next: 0, rest: text };
-                    }
-                    at.part(*part)
-                }
-            };
-            return Ok(Some((None, text)));
+    ) -> Option<LabelText<'a>> {
+        if let Some(field) = label.field
+            && let Some(span) = self.values[field].and_then(Value::text)
+        {
+            let text = event.fields.bytes(event.line, span);
+            // What JSON does not escape needs no escape in the exposition either.
+            return Some(LabelText { text, field: Some(field), is_plain: !span.is_unescaped() });
         }
-        Ok(None)
+        match &label.otherwise {
+            Otherwise::Skip => None,
+            Otherwise::Text(text) => {
+                Some(LabelText { text: text.as_bytes(), field: None, is_plain: text.is_empty() })
+            }
+            Otherwise::Entity { supplier, part } => self.entity_text(event, *supplier, *part, at, system),
+        }
+    }
+
+    /// A part of an entity that supplies labels.
+    fn entity_text<'a>(
+        &'a self,
+        event: Event<'a>,
+        supplier: usize,
+        part: usize,
+        at: &mut Cursor<'a>,
+        system: &'a System,
+    ) -> Option<LabelText<'a>> {
+        if !at.is_before(supplier, part) {
+            let rest = match self.follow_path(&event.plan.suppliers[supplier], system)? {
+                Handle::Existing(id) => system.entities.get(id).text(),
+                Handle::New(opening) => &self.keys[self.openings[opening].text.clone()],
+            };
+            *at = Cursor { supplier: Some(supplier), next: 0, rest };
+        }
+        Some(at.part(part))
+    }
+}
+
+impl Filled {
+    /// Appends a label that does not stay as it is.
+    fn push_changed(
+        &mut self,
+        found: &LabelText<'_>,
+        transform: Option<&Transform>,
+        context: &mut Context<'_>,
+    ) {
+        let Filled { texts, value, cuts } = self;
+        let mut text = found.text;
+        if let Some(transform) = transform {
+            value.clear();
+            let before = std::str::from_utf8(text).unwrap_or_default();
+            transform::apply(transform, before, context.privacy, context.rdns, value);
+            text = value;
+        }
+        let mut short = Vec::new();
+        if transform::is_too_long(text) {
+            transform::push_cut(&mut short, text);
+            cuts.note(found.field);
+            text = &short;
+        }
+        series::text::push_escaped(texts, text);
     }
 }

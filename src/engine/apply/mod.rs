@@ -98,7 +98,7 @@ enum Set {
 }
 
 /// A resolved step.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 enum Resolved {
     /// An optional field is missing, or the condition does not hold.
     Skip,
@@ -109,6 +109,8 @@ enum Resolved {
     Change {
         amount: f64,
         owner: Option<Handle>,
+        /// For a total without an owner: a range of [`Filled::texts`] with its labels before any transform.
+        raw: Option<Range>,
     },
 }
 
@@ -120,9 +122,6 @@ pub(super) struct Scratch {
     sets: Vec<Set>,
     resolved: Vec<Resolved>,
     opened: Vec<EntityId>,
-    /// For steps on totals without an owner: the index of the step, and a range of the texts with its labels
-    /// before any transform.
-    raw_tuples: Vec<(usize, Range)>,
 }
 
 /// The event's values and entities, as far as its steps have bound them, and what they close.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::System;
-use crate::catalog::model::{AmountRange, EntityIndex, EventPlan, FieldIndex};
+use crate::catalog::model::{AmountRange, AmountSource, EntityIndex, EventPlan, FieldIndex, Step};
 use crate::engine::entities::PART_END;
 use crate::limits;
 use crate::protocol::rejection::{Reason, Rejection};
@@ -22,9 +22,17 @@ pub(super) fn missing(plan: &EventPlan, field: FieldIndex) -> Rejection {
     of_field(Reason::MissingField, plan, field, "missing, expected a value")
 }
 
+/// Of an object, an array or a text that is no Unicode.
 #[cold]
-pub(super) fn no_text(plan: &EventPlan, field: FieldIndex) -> Rejection {
-    of_field(Reason::BadValue, plan, field, "expected a string, a number or a boolean")
+pub(super) fn no_value(plan: &EventPlan, field: FieldIndex) -> Rejection {
+    let amounts = plan.steps.iter().filter_map(|step| match step {
+        Step::Change(change) => change.amount.as_ref(),
+        _ => None,
+    });
+    match amounts.into_iter().find(|amount| amount.alternatives.contains(&AmountSource::Field(field))) {
+        Some(amount) => bad_number(plan, field, amount.range),
+        None => of_field(Reason::BadValue, plan, field, "expected a string, a number or a boolean"),
+    }
 }
 
 #[cold]

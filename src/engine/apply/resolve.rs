@@ -36,7 +36,7 @@ impl Scratch {
             self.resolve_steps(event, system, context)?;
         }
         for addition in &event.plan.additions {
-            self.fill_once(event, addition.set, system, context)?;
+            self.fill_once(event, addition.set, system, context);
         }
         Ok(())
     }
@@ -88,7 +88,6 @@ impl Scratch {
         self.resolved.clear();
         self.resolved.resize(plan.steps.len(), Resolved::Skip);
         self.opened.clear();
-        self.raw_tuples.clear();
     }
 
     /// Resolves the gauges of an open entity, to set them again, for the metrics that `wanted` selects.
@@ -118,14 +117,14 @@ impl Scratch {
             if let Step::Change(change) = step
                 && wanted(change.metric)
             {
-                self.resolved[index] = self.resolve_change(event, index, change, system, context)?;
+                self.resolved[index] = self.resolve_change(event, change, system, context)?;
             }
         }
         Ok(())
     }
 
-    /// Stores the value of each field of the plan. Rejects a line with a field twice or without a required
-    /// one.
+    /// Stores the value of each field of the plan. Rejects a line with a field twice, without a required one, or with
+    /// one that holds no value.
     pub(in crate::engine) fn bind_fields(&mut self, event: Event<'_>) -> Result<(), Rejection> {
         let plan = event.plan;
         self.bound.values.clear();
@@ -135,6 +134,9 @@ impl Scratch {
             let Some(index) = plan.field(key) else { continue };
             if seen & (1 << index) != 0 {
                 return Err(rejections::twice(plan, index));
+            }
+            if value == Value::Unsupported {
+                return Err(rejections::no_value(plan, index));
             }
             seen |= 1 << index;
             self.bound.values[index] = (value != Value::Null).then_some(value);
@@ -152,13 +154,12 @@ impl Scratch {
     fn resolve_change(
         &mut self,
         event: Event<'_>,
-        index: usize,
         change: &Change,
         system: &System,
         context: &mut Context<'_>,
     ) -> Result<Resolved, Rejection> {
         if let Some((field, wanted)) = &change.condition
-            && !self.bound.field_equals(event, *field, wanted)?
+            && !self.bound.field_equals(event, *field, wanted)
         {
             return Ok(Resolved::Skip);
         }
@@ -181,28 +182,26 @@ impl Scratch {
                 None => return Ok(Resolved::Skip),
             },
         };
-        self.fill_once(event, change.set, system, context)?;
+        self.fill_once(event, change.set, system, context);
         if !matches!(self.sets[change.set], Set::Ready(..)) {
             return Ok(Resolved::Skip);
         }
-        if matches!(change.verb, Verb::Follow | Verb::Remove) && owner.is_none() {
-            let raw = self.raw_tuple(event, change.set, system)?;
-            self.raw_tuples.push((index, raw));
-        }
-        Ok(Resolved::Change { amount, owner })
+        let is_total = matches!(change.verb, Verb::Follow | Verb::Remove) && owner.is_none();
+        let raw = is_total.then(|| self.raw_tuple(event, change.set, system));
+        Ok(Resolved::Change { amount, owner, raw })
     }
 }
 
 impl Bound {
     /// Whether a field has this text, or is a number that equals it.
-    fn field_equals(&self, event: Event<'_>, field: FieldIndex, wanted: &str) -> Result<bool, Rejection> {
-        let Some(text) = self.field_text(event, field)? else { return Ok(false) };
+    fn field_equals(&self, event: Event<'_>, field: FieldIndex, wanted: &str) -> bool {
+        let Some(text) = self.field_text(event, field) else { return false };
         let is_number = || {
             let number = |text: &[u8]| std::str::from_utf8(text).ok()?.parse::<f64>().ok();
             matches!(self.values[field], Some(Value::Number(_)))
                 && number(text).is_some_and(|number| wanted.parse() == Ok(number))
         };
-        Ok(text == wanted.as_bytes() || is_number())
+        text == wanted.as_bytes() || is_number()
     }
 
     fn amount(&self, event: Event<'_>, amount: &Amount, system: &System) -> Result<Option<f64>, Rejection> {

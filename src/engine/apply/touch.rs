@@ -21,7 +21,7 @@ impl Scratch {
         let start = self.bound.keys.len();
         let mut key_end = start;
         for (index, &field) in fields.iter().enumerate() {
-            match self.bound.field_text(event, field)? {
+            match self.bound.field_text(event, field) {
                 // A key is never cut.
                 Some(text) if index < needed && (text.is_empty() || transform::is_too_long(text)) => {
                     return Err(rejections::bad_key(event.plan, field, text));
@@ -135,7 +135,7 @@ impl Scratch {
             Then::Reference => {}
             Then::Update(parts) => {
                 for &(_, field) in parts {
-                    if let Some(text) = self.bound.field_text(event, field)? {
+                    if let Some(text) = self.bound.field_text(event, field) {
                         self.count_cut(field, text);
                     }
                 }
