@@ -167,7 +167,8 @@ impl Bound {
         }
     }
 
-    /// A part of an entity that supplies labels.
+    /// A part of an entity that supplies labels. Out of line, which leaves room to inline the others.
+    #[inline(never)]
     fn entity_text<'a>(
         &'a self,
         event: Event<'a>,
@@ -188,7 +189,8 @@ impl Bound {
 }
 
 impl Filled {
-    /// Appends a label that does not stay as it is.
+    /// Appends a label that does not stay as it is. Out of line, which leaves room to inline the others.
+    #[inline(never)]
     fn push_changed(
         &mut self,
         found: &LabelText<'_>,
