@@ -231,33 +231,41 @@ pub(crate) enum FieldUse {
 #[derive(Debug, PartialEq)]
 pub(crate) enum Step {
     /// Opens an entity.
-    Open {
-        entity: EntityIndex,
-        /// Identifies the entity in later steps.
-        handle: HandleIndex,
-        /// The fields of its key, then of its carried labels.
-        parts: Vec<FieldIndex>,
-        /// For each parent: its kind and the fields of its key.
-        parents: Vec<(EntityIndex, Vec<FieldIndex>)>,
-        /// What an entity that is open already takes (position in key and labels, field). `None`: it must not
-        /// be open.
-        ensure: Option<Vec<(usize, FieldIndex)>>,
-    },
+    Open(Open),
     /// Finds an open entity.
-    Find {
-        entity: EntityIndex,
-        /// Identifies the entity in later steps.
-        handle: HandleIndex,
-        /// The fields of its key.
-        key: Vec<FieldIndex>,
-        then: Then,
-    },
+    Find(Find),
     /// A change of one series.
     Change(Change),
     /// Closes all entities of the system and removes all its series.
     Reset,
     /// Abandons what the restarted server had open.
     Abandon,
+}
+
+/// Opens an entity.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Open {
+    pub(crate) entity: EntityIndex,
+    /// Identifies the entity in later steps.
+    pub(crate) handle: HandleIndex,
+    /// The fields of its key, then of its carried labels.
+    pub(crate) parts: Vec<FieldIndex>,
+    /// For each parent: its kind and the fields of its key.
+    pub(crate) parents: Vec<(EntityIndex, Vec<FieldIndex>)>,
+    /// What an entity that is open already takes (position in key and labels, field). `None`: it must not be
+    /// open.
+    pub(crate) ensure: Option<Vec<(usize, FieldIndex)>>,
+}
+
+/// Finds an open entity.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Find {
+    pub(crate) entity: EntityIndex,
+    /// Identifies the entity in later steps.
+    pub(crate) handle: HandleIndex,
+    /// The fields of its key.
+    pub(crate) key: Vec<FieldIndex>,
+    pub(crate) then: Then,
 }
 
 /// What is done with an entity that was found open.

@@ -10,8 +10,8 @@ use super::effect::{self, Effect};
 use super::fault::{Fault, Names, fault};
 use super::model::{
     Amount, AmountRange, AmountSource, Change, EntityDef, EntityIndex, EntityPath, EventPlan, FieldDef,
-    FieldIndex, FieldUse, HandleIndex, LabelFill, LabelSet, MetricDef, MetricIndex, MetricKind, Otherwise,
-    Step, Then, Verb,
+    FieldIndex, FieldUse, Find, HandleIndex, LabelFill, LabelSet, MetricDef, MetricIndex, MetricKind, Open,
+    Otherwise, Step, Then, Verb,
 };
 use super::sections::{check_field_name, is_name, names, single};
 use super::verbs::{self, Action, EntityVerb, Kind, RestartVerb, Value};
@@ -212,7 +212,7 @@ impl Planner<'_> {
                 }
                 let labels = fields.iter().copied().enumerate().skip(def.key.len());
                 let ensure = (verb == EntityVerb::Ensure).then(|| labels.collect());
-                Step::Open { entity, handle, parts: fields, parents, ensure }
+                Step::Open(Open { entity, handle, parts: fields, parents, ensure })
             }
             EntityVerb::Update => {
                 if def.labels.is_empty() {
@@ -223,10 +223,10 @@ impl Planner<'_> {
                 for (index, name) in def.labels.iter().enumerate() {
                     parts.push((def.key.len() + index, self.field_used(name, FieldUse::Optional)));
                 }
-                Step::Find { entity, handle, key: fields, then: Then::Update(parts) }
+                Step::Find(Find { entity, handle, key: fields, then: Then::Update(parts) })
             }
-            EntityVerb::Close => Step::Find { entity, handle, key: fields, then: Then::Close },
-            EntityVerb::Of => Step::Find { entity, handle, key: fields, then: Then::Reference },
+            EntityVerb::Close => Step::Find(Find { entity, handle, key: fields, then: Then::Close }),
+            EntityVerb::Of => Step::Find(Find { entity, handle, key: fields, then: Then::Reference }),
         };
         self.plan.steps.push(step);
         match verb {
@@ -427,7 +427,7 @@ impl Planner<'_> {
         let handle = self.handles.len();
         self.handles.push(Handle { entity: owner, opened: false });
         let fields = self.key_fields(key, owner)?;
-        self.plan.steps.push(Step::Find { entity: owner, handle, key: fields, then: Then::Reference });
+        self.plan.steps.push(Step::Find(Find { entity: owner, handle, key: fields, then: Then::Reference }));
         Ok(EntityPath { start: handle, parents: Vec::new() })
     }
 

@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 use super::fault::{CatalogError, Fault, Names, fault};
 use super::is_built_in;
 use super::lines::{check_patterns, read_line};
-use super::model::{Catalog, EntityDef, EntityIndex, FieldUse, MetricDef, MetricKind, ScanEvents};
+use super::model::{Catalog, EntityDef, EntityIndex, FieldUse, Find, MetricDef, MetricKind, ScanEvents};
 use super::model::{EventPlan, LineDef, Step, Then, Transform};
 use super::plan::{self, Context};
 use super::sections::{
@@ -328,7 +328,7 @@ fn check_abandoned(
     let closes = events[at]
         .steps
         .iter()
-        .any(|step| matches!(step, Step::Find { entity, then: Then::Close, .. } if *entity == index));
+        .any(|step| matches!(step, Step::Find(Find { entity, then: Then::Close, .. }) if *entity == index));
     if events[at].restarts {
         return Err(wrong("is a restart, expected an event that only closes and counts".to_owned()));
     }

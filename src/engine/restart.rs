@@ -179,5 +179,5 @@ impl Restart {
 
 /// Whether an event opens entities.
 fn opens(plan: &EventPlan) -> bool {
-    plan.steps.iter().any(|step| matches!(step, Step::Open { .. }))
+    plan.steps.iter().any(|step| matches!(step, Step::Open(_)))
 }

@@ -199,7 +199,7 @@ pub(super) fn shows_text(engine: &Engine) -> bool {
 /// The first event of a catalog that opens something.
 fn example(engine: &Engine) -> Option<String> {
     let mut events = engine.catalogs().flat_map(|catalog| &catalog.events);
-    let opens = |event: &&EventPlan| event.steps.iter().any(|step| matches!(step, Step::Open { .. }));
+    let opens = |event: &&EventPlan| event.steps.iter().any(|step| matches!(step, Step::Open(_)));
     let event = events.find(opens)?;
     let fields = event.fields_used_as(FieldUse::Required).map(|field| format!(" {field}=example"));
     Some(format!("{}{}", event.name, fields.collect::<String>()))

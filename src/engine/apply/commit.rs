@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::{DefaultHashBuilder, Event, Handle, Resolved, Scratch, Set, System};
-use crate::catalog::model::{Change, FieldIndex, HandleIndex, MetricKind, Step, Then, Verb};
+use crate::catalog::model::{Change, FieldIndex, Find, HandleIndex, MetricKind, Open, Step, Then, Verb};
 use crate::engine::entities::{EntityId, PART_END, SeriesRef, UNOWNED};
 use crate::engine::system::Source;
 use crate::engine::transform;
@@ -33,13 +33,13 @@ impl Scratch {
             match (step, &self.resolved[index]) {
                 (_, Resolved::Skip) => {}
                 (Step::Reset, _) => system.reset(hasher),
-                (Step::Open { .. }, Resolved::Open) => self.commit_open(event, system),
-                (Step::Open { handle, ensure, .. }, _) => {
+                (Step::Open(_), Resolved::Open) => self.commit_open(event, system),
+                (Step::Open(Open { handle, ensure, .. }), _) => {
                     if let (Some(id), Some(parts)) = (self.open_entity(*handle, system), ensure) {
                         self.commit_update(event, id, parts, system);
                     }
                 }
-                (Step::Find { handle, then, .. }, _) => {
+                (Step::Find(Find { handle, then, .. }), _) => {
                     let Some(id) = self.open_entity(*handle, system) else { continue };
                     match then {
                         Then::Reference => {}

@@ -50,8 +50,8 @@ impl Scratch {
         self.clear_for_steps(event.plan);
         for (index, step) in event.plan.steps.iter().enumerate() {
             self.resolved[index] = match step {
-                Step::Open { .. } => self.resolve_open(event, step, system, context)?,
-                Step::Find { .. } => self.resolve_find(event, step, system, context)?,
+                Step::Open(open) => self.resolve_open(event, open, system, context)?,
+                Step::Find(find) => self.resolve_find(event, find, system, context)?,
                 Step::Reset => {
                     self.bound.reset = true;
                     self.bound.closed.extend((0..self.bound.openings.len()).map(Handle::New));

@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use super::rejections;
 use super::{Bound, Context, Event, Handle, Opening, Range, Resolved, Scratch, System};
-use crate::catalog::model::{EntityIndex, FieldIndex, Step, Then};
+use crate::catalog::model::{EntityIndex, FieldIndex, Find, Open, Then};
 use crate::engine::entities::{EntityOwner, Key, PART_END, bytes_of};
 use crate::engine::transform;
 use crate::protocol::rejection::Rejection;
@@ -67,11 +67,11 @@ impl Scratch {
     pub(super) fn resolve_open(
         &mut self,
         event: Event<'_>,
-        step: &Step,
+        open: &Open,
         system: &System,
         context: &Context<'_>,
     ) -> Result<Resolved, Rejection> {
-        let Step::Open { entity, handle, parts, parents, ensure } = step else { return Ok(Resolved::Skip) };
+        let Open { entity, handle, parts, parents, ensure } = open;
         let key_count = system.catalog.entities[*entity].key.len();
         let Some((text, key_bytes)) = self.push_parts(event, parts, key_count)? else {
             return Ok(Resolved::Skip);
@@ -92,22 +92,7 @@ impl Scratch {
                 None => return Ok(Resolved::Skip),
             }
         }
-        // Entities that the event closes make room. Their children make room, too, but are not counted here:
-        // the limit is only stricter for that.
-        let is_reported = |kind: EntityIndex| !system.catalog.entities[kind].closes_when_empty;
-        let open_before = if self.bound.reset { 0 } else { system.reported() };
-        let open =
-            open_before + self.bound.openings.iter().filter(|opening| is_reported(opening.kind)).count();
-        if is_reported(*entity) && open >= context.entities_max + self.bound.closed.len() {
-            return Err(rejections::too_many_open(open, system));
-        }
-        let opened =
-            self.bound.openings.iter().map(|opening| bytes_of(&self.bound.keys[opening.text.clone()]));
-        let bytes = opened.sum::<usize>() + bytes_of(&self.bound.keys[text.clone()]);
-        // An event that closes makes room, too, whatever it opens.
-        if self.bound.closed.is_empty() && !self.bound.reset && !system.entities.has_room(bytes) {
-            return Err(rejections::no_memory(bytes));
-        }
+        self.bound.check_room(*entity, &self.bound.keys[text.clone()], system, context.entities_max)?;
         self.bound.handles[*handle] = Some(Handle::New(self.bound.openings.len()));
         self.bound.openings.push(Opening {
             kind: *entity,
@@ -121,11 +106,11 @@ impl Scratch {
     pub(super) fn resolve_find(
         &mut self,
         event: Event<'_>,
-        step: &Step,
+        find: &Find,
         system: &System,
         context: &Context<'_>,
     ) -> Result<Resolved, Rejection> {
-        let Step::Find { entity, handle, key, then } = step else { return Ok(Resolved::Skip) };
+        let Find { entity, handle, key, then } = find;
         let Some(found) = self.find_by_fields(event, *entity, key, system, context)? else {
             return Ok(Resolved::Skip);
         };
@@ -146,6 +131,31 @@ impl Scratch {
 }
 
 impl Bound {
+    /// Rejects an event for which there is no room: it opens another entity of this kind with this text.
+    fn check_room(
+        &self,
+        kind: EntityIndex,
+        text: &[u8],
+        system: &System,
+        entities_max: usize,
+    ) -> Result<(), Rejection> {
+        // Entities that the event closes make room. Their children make room, too, but are not counted here:
+        // the limit is only stricter for that.
+        let is_reported = |kind: EntityIndex| !system.catalog.entities[kind].closes_when_empty;
+        let open_before = if self.reset { 0 } else { system.reported() };
+        let open = open_before + self.openings.iter().filter(|opening| is_reported(opening.kind)).count();
+        if is_reported(kind) && open >= entities_max + self.closed.len() {
+            return Err(rejections::too_many_open(open, system));
+        }
+        let opened = self.openings.iter().map(|opening| bytes_of(&self.keys[opening.text.clone()]));
+        let bytes = opened.sum::<usize>() + bytes_of(text);
+        // An event that closes makes room, too, whatever it opens.
+        if self.closed.is_empty() && !self.reset && !system.entities.has_room(bytes) {
+            return Err(rejections::no_memory(bytes));
+        }
+        Ok(())
+    }
+
     /// Finds an open entity by its key, as if the earlier steps were committed.
     fn find(
         &self,
