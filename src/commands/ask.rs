@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::config::Settings;
 use crate::daemon::logging::push_printable;
+use crate::faults::cut;
 use crate::http::listen::reachable;
 use crate::limits;
 
@@ -97,8 +98,7 @@ impl Answer {
         let body = String::from_utf8_lossy(&self.body);
         let line = body.lines().next().unwrap_or_default();
         let line = line.strip_prefix(&format!("{}: ", self.status)).unwrap_or(line);
-        let shown: String = line.chars().take(limits::ASK_SAID_CHARS_MAX).collect();
-        printable(&shown)
+        printable(&cut(line, limits::ASK_SAID_CHARS_MAX))
     }
 
     /// The error for an answer that is not the one that was asked for.

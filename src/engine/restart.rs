@@ -8,6 +8,7 @@ use super::entities::{EntityOwner, UNOWNED};
 use super::read::read_head;
 use super::{Engine, LineSource, Origin};
 use crate::catalog::model::{EventPlan, Step};
+use crate::faults::cut;
 use crate::limits;
 use crate::protocol::line::Fields;
 use crate::protocol::rejection::{Reason, Rejection};
@@ -75,7 +76,7 @@ impl Engine {
             }
             Err(rejection) => {
                 self.count_rejection(rejection.reason);
-                let line: String = restart.line.chars().take(limits::LOGGED_LINE_CHARS_MAX).collect();
+                let line = cut(&restart.line, limits::LOGGED_LINE_CHARS_MAX);
                 log(format!("{line}: {rejection}"));
             }
         }

@@ -10,6 +10,7 @@ use super::batch::{Batch, Input};
 use super::position::PositionFile;
 use super::waiting::{Waiters, apply};
 use crate::daemon::logging;
+use crate::faults::cut;
 use crate::format::position::{Change, Place, Position};
 use crate::limits;
 use crate::link::{Link, Phase, Reply, Retry, refused, unreachable};
@@ -361,7 +362,7 @@ impl Session {
             (event < sending.batch.len()).then(|| sending.batch.lines(event..event + 1))
         });
         let line = String::from_utf8_lossy(line.unwrap_or_default());
-        let line: String = line.trim_end().chars().take(limits::LOGGED_LINE_CHARS_MAX).collect();
+        let line = cut(line.trim_end(), limits::LOGGED_LINE_CHARS_MAX);
         log::warn!("rejected: {}: {}: {line}", reply.reason, reply.detail);
     }
 }

@@ -11,6 +11,7 @@ use super::line_buffer::LineBuffer;
 use super::matcher::Matcher;
 use super::source::journal;
 use super::waiting::{Waiters, Waiting};
+use crate::faults::cut;
 use crate::{limits, regular_file};
 
 /// How the result is shown.
@@ -132,7 +133,7 @@ impl<'a, W: Write> Trial<'a, W> {
         self.report.unmatched += 1;
         if self.report.first_unmatched.len() < limits::TRIAL_LINES_MAX {
             let text = String::from_utf8_lossy(line);
-            let text = text.trim_end().chars().take(limits::LOGGED_LINE_CHARS_MAX).collect();
+            let text = cut(text.trim_end(), limits::LOGGED_LINE_CHARS_MAX);
             self.report.first_unmatched.push(Unmatched { line: self.report.lines, text });
         }
         Ok(())

@@ -13,6 +13,7 @@ use tiny_http::{HTTPVersion, Header, Response as Printed, StatusCode};
 
 use super::access::Verdict;
 use super::host::Host;
+use crate::faults::cut;
 use crate::limits;
 
 pub(super) const TEXT: &str = "text/plain; charset=utf-8";
@@ -155,7 +156,7 @@ impl Response {
 
     /// The response to a request for a host that is not this machine.
     pub(super) fn misdirected(host: &Host) -> Self {
-        let shown: String = host.to_string().chars().take(limits::HOST_CHARS_SHOWN_MAX).collect();
+        let shown = cut(&host.to_string(), limits::HOST_CHARS_SHOWN_MAX);
         let text = format!(
             "the host {shown:?} is not known to be this machine; if it is, add it to [http] hosts, or use an \
              address, localhost or the machine's own name"
@@ -251,6 +252,11 @@ mod tests {
     #[test]
     fn a_host_is_shown_up_to_a_bound() {
         let host = Host::parse(&"x".repeat(8_000)).unwrap();
-        assert!(Response::misdirected(&host).length() < 1_000);
+        let response = Response::misdirected(&host);
+        assert!(response.length() < 1_000);
+        assert!(
+            String::from_utf8_lossy(&response.body.bytes).contains("…\" is not known"),
+            "it is cut, and says so"
+        );
     }
 }
