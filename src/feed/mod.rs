@@ -3,17 +3,16 @@
 //! This file is its event loop. Each round polls, gives ready connections their turns (`producers`: read one
 //! batch of lines by `framing`, apply it by `store`; `hello` begins sessions), answers requests and does what
 //! is due. Turns and rounds are bounded by time, so that no producer delays a scrape or another one for long,
-//! whatever its lines cost; who had no turn in a round is first in the next. Where little arrives, lines then
-//! gather for some milliseconds, and where much arrives line by line for a tenth of one (`coalescing`).
-//! Sessions get their acknowledgements when the journal says that they are durable (`session` decides, `outbox`
-//! holds them until they are read, `replies` sends them). Requests of other threads come through the `mailbox`,
-//! a wake-up of the journal through the same descriptor. `expiry` says when sessions that are gone are given
-//! up.
+//! whatever its lines cost; who had no turn in a round is first in the next. Lines then gather for a while, the
+//! longer the fewer arrive (`coalescing`). Sessions get their acknowledgements when the journal says that they
+//! are durable (`session` decides, `outbox` holds them until they are read, `replies` sends them). Requests of
+//! other threads come through the `mailbox`, a wake-up of the journal through the same descriptor. `expiry`
+//! says when sessions that are gone are given up.
 //!
 //! What takes longer, since it concerns very many entities, is done in pieces, and scrapes are answered between
-//! them. The loop waits for its poll set and naps that briefly, but for nothing else: not for a producer that
-//! does not read, not for a disk, not for a name server. While a scrape waits for the journal, producers are
-//! not read, for at most [`limits::DISK_ANSWER_MAX`].
+//! them. Beyond that, the loop waits for nothing but its poll set: not for a producer that does not read, not
+//! for a disk, not for a name server. While a scrape waits for the journal, producers are not read, for at most
+//! [`limits::DISK_ANSWER_MAX`].
 
 mod admission;
 mod coalescing;
@@ -182,17 +181,16 @@ impl Feed {
         self.producers.serve(&mut self.store, Instant::now() + limits::ROUND_MAX);
         self.ask_for_names();
         let now = Instant::now();
-        let bytes = self.producers.take_read_bytes();
-        let delay = self.coalescing.delay(bytes, now);
-        self.gather_until =
-            delay.filter(|_| !self.producers.connections.are_ready()).map(|delay| now + delay);
+        let delay = self.coalescing.delay(self.producers.take_read_bytes(), now);
+        let delay = delay.filter(|_| !self.producers.connections.are_ready());
+        // A poll cannot wait for less than a millisecond.
+        let (nap, delay) = (delay.filter(is_nap), delay.filter(|delay| !is_nap(delay)));
+        self.gather_until = delay.map(|delay| now + delay);
         let round = if is_woken || !self.put_off.is_empty() { self.answer()? } else { Round::Continue };
         // After the mailbox, because `answer` has consumed the journal's wake-up: whatever is durable by now is
         // acknowledged in this round.
         self.upkeep(now);
-        if let Some(nap) = self.coalescing.nap(bytes)
-            && !self.producers.connections.are_ready()
-        {
+        if let Some(nap) = nap {
             std::thread::sleep(nap);
         }
         Ok(round)
@@ -462,6 +460,11 @@ impl Feed {
         let liveness = &self.liveness;
         self.store.finish(|| liveness.heartbeat(), end);
     }
+}
+
+/// Whether a delay is shorter than a poll can wait.
+fn is_nap(delay: &Duration) -> bool {
+    *delay < Duration::from_millis(1)
 }
 
 /// Polls. An interrupted call counts as one that found nothing.
