@@ -131,7 +131,14 @@ pub fn feed_counter(blocks: &[Vec<u8>], events: usize) -> f64 {
 /// CPU-seconds of the newline counter for what is written to it.
 pub fn cpu_of_counter(write: impl FnOnce(UnixStream)) -> f64 {
     let (mut child, path, _directory) = start_counter();
-    write(UnixStream::connect(&path).unwrap());
+    // The path is there before anybody listens.
+    let mut stream = None;
+    let connect = || {
+        stream = UnixStream::connect(&path).ok();
+        stream.is_some()
+    };
+    wait_until(connect, || "the counter does not listen".to_owned());
+    write(stream.unwrap());
     let done = std::path::PathBuf::from(format!("{}.done", path.display()));
     wait_until(|| done.exists(), || "the counter does not end".to_owned());
     let cpu = cpu_seconds(child.id());
